@@ -1,0 +1,94 @@
+"""Figures in one style: digits, curves, animations.
+
+Importing this module sets the style. Real is always blue and generated always orange, a pair that
+colour-blind readers tell apart (Okabe and Ito, 2008).
+"""
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import numpy as np
+from matplotlib.animation import FuncAnimation
+from matplotlib.figure import Figure
+
+from mlxgan.data import to_uint8
+from mlxgan.training import History
+
+REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 110,
+        "figure.figsize": (6.4, 3.2),
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "axes.prop_cycle": plt.cycler(color=[REAL, FAKE, "#009E73", "#CC79A7", "#E69F00", GREY]),
+        "legend.frameon": False,
+        "lines.linewidth": 1.8,
+        "animation.embed_limit": 4,
+    }
+)
+
+
+def tile(images: mx.array, columns: int, gap: int = 2) -> np.ndarray:
+    """One uint8 picture (height, width) of images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white.
+
+    Row by row, ``columns`` to a row, ``gap`` white pixels between; the last row may be short.
+    """
+    pixels = 255 - np.array(images if images.dtype == mx.uint8 else to_uint8(images))[..., 0]
+    padded = np.pad(pixels, ((0, -len(pixels) % columns), (0, gap), (0, gap)), constant_values=255)
+    rows = padded.reshape(-1, columns, *padded.shape[1:]).swapaxes(1, 2)
+    return rows.reshape(-1, columns * padded.shape[2])[:-gap, :-gap]
+
+
+def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list | None = None) -> Figure:
+    """A figure of images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white, ``columns`` to a row.
+
+    ``scale`` is the width of a digit in inches; ``titles`` are written above the columns.
+    """
+    picture = tile(images, columns)
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(figsize=(columns * scale, rows * scale + (0.25 if titles else 0)))
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set(xticks=[], yticks=[])
+    if titles:
+        axes.xaxis.tick_top()
+        axes.set_xticks([14 + 30 * column for column in range(columns)], titles)
+        axes.tick_params(length=0)
+    return figure
+
+
+def curves(history: History) -> Figure:
+    """Losses on the left; the discriminator's mean output on real and generated images on the right."""
+    epochs = range(1, len(history) + 1)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+    left.plot(epochs, history.loss_d, color=REAL, label="discriminator")
+    left.plot(epochs, history.loss_g, color=FAKE, label="generator")
+    left.set(xlabel="epoch", ylabel="loss (nats)")
+    right.plot(epochs, history.d_real, color=REAL, label="real, D(x)")
+    right.plot(epochs, history.d_fake, color=FAKE, label="generated, D(G(z))")
+    right.axhline(0.5, color=GREY, linestyle=":")
+    right.set(xlabel="epoch", ylabel="mean output", ylim=(0, 1))
+    for axes in (left, right):
+        axes.legend()
+    return figure
+
+
+def animate(frames: list[mx.array], titles: list[str], columns: int = 4, interval: int = 250) -> FuncAnimation:
+    """An animation of sets of images (N, 28, 28, 1) in [-1, 1], each with its title; ``interval`` in ms."""
+    figure, axes = plt.subplots(figsize=(3.2, 3.5), dpi=80)
+    picture = axes.imshow(tile(frames[0], columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+
+    def draw(index):
+        picture.set_data(tile(frames[index], columns))
+        axes.set_title(titles[index])
+        return [picture]
+
+    animation = FuncAnimation(figure, draw, frames=len(frames), interval=interval)
+    plt.close(figure)
+    return animation
