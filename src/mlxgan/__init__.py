@@ -3,9 +3,9 @@
 Import this package before ``mlx.core``: on Linux it gives MLX a fast BLAS (see :mod:`mlxgan.cpu`).
 """
 
-import os
-
 from mlxgan.cpu import use_openblas
+
+import os
 
 use_openblas()
 

@@ -1,5 +1,7 @@
 """The command line: ``python -m mlxgan train`` and ``python -m mlxgan sample``."""
 
+from mlxgan import checkpoints, data, models, training
+
 import argparse
 import json
 import math
@@ -11,8 +13,6 @@ from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
-
-from mlxgan import checkpoints, data, models, training
 
 MODELS = {"mlp": (models.MLPGenerator, models.MLPDiscriminator)}
 
@@ -67,8 +67,9 @@ def _train(options: argparse.Namespace) -> None:
     history = training.train(
         generator, discriminator, digits, epochs=options.epochs, batch_size=options.batch_size, seed=options.seed
     )
-    checkpoints.save(options.out / "generator.safetensors", generator, data=digits.name, seed=str(options.seed))
-    checkpoints.save(options.out / "discriminator.safetensors", discriminator)
+    notes = {"data": digits.name, "epochs": str(options.epochs), "seed": str(options.seed)}
+    checkpoints.save(options.out / "generator.safetensors", generator, notes=notes)
+    checkpoints.save(options.out / "discriminator.safetensors", discriminator, notes=notes)
     (options.out / "history.json").write_text(json.dumps(asdict(history)))
     print(f"wrote generator.safetensors, discriminator.safetensors and history.json to {options.out}")
 
@@ -96,9 +97,9 @@ def _write(path: Path, images: mx.array) -> None:
     if path.suffix == ".npz":
         np.savez_compressed(path, images=np.array(data.to_uint8(images))[..., 0])
         return
-    from PIL import Image
-
     from mlxgan import plots
+
+    from PIL import Image
 
     columns = min(16, math.ceil(math.sqrt(len(images))))
     picture = Image.fromarray(plots.tile(images, columns))

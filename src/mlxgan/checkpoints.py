@@ -1,21 +1,25 @@
 """Models in safetensors files: atomic to write, strict to read (chapter 6)."""
 
+from mlxgan import models
+
 import inspect
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from mlxgan import models
-
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 
-def save(path: str | Path, model: nn.Module, dtype: mx.Dtype = mx.float32, **notes: str) -> None:
+def save(
+    path: str | Path, model: nn.Module, *, dtype: mx.Dtype = mx.float32, notes: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write the parameters of a model of :mod:`mlxgan.models` to ``path``, a .safetensors file.
 
     The file's metadata hold the name of the model's class, its constructor's arguments and ``notes``.

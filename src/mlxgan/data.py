@@ -4,6 +4,8 @@ The files are those of LeCun, Cortes and Burges in the IDX format, gzipped. Noth
 files with the digests below is ever read.
 """
 
+from mlxgan import SMOKE
+
 import gzip
 import hashlib
 import math
@@ -22,8 +24,6 @@ import mlx.core as mx
 import numpy as np
 import platformdirs
 from tqdm import tqdm
-
-from mlxgan import SMOKE
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -4,14 +4,16 @@ Importing this module sets the style. Real is always blue and generated always o
 colour-blind readers tell apart (Okabe and Ito, 2008).
 """
 
+from mlxgan.data import to_uint8
+from mlxgan.training import History
+
+from html import escape
+
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
+from IPython.display import HTML
 from matplotlib.animation import FuncAnimation
-from matplotlib.figure import Figure
-
-from mlxgan.data import to_uint8
-from mlxgan.training import History
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 
@@ -43,14 +45,14 @@ def tile(images: mx.array, columns: int, gap: int = 2) -> np.ndarray:
     return rows.reshape(-1, columns * padded.shape[2])[:-gap, :-gap]
 
 
-def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list | None = None) -> Figure:
-    """A figure of images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white, ``columns`` to a row.
+def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list | None = None) -> None:
+    """Draw images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white, ``columns`` to a row.
 
     ``scale`` is the width of a digit in inches; ``titles`` are written above the columns.
     """
     picture = tile(images, columns)
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(figsize=(columns * scale, rows * scale + (0.25 if titles else 0)))
+    _, axes = plt.subplots(figsize=(columns * scale, rows * scale + (0.25 if titles else 0)))
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -59,13 +61,12 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
         axes.xaxis.tick_top()
         axes.set_xticks([14 + 30 * column for column in range(columns)], titles)
         axes.tick_params(length=0)
-    return figure
 
 
-def curves(history: History) -> Figure:
-    """Losses on the left; the discriminator's mean output on real and generated images on the right."""
+def curves(history: History) -> None:
+    """Draw the losses on the left; the discriminator's mean output on real and generated images on the right."""
     epochs = range(1, len(history) + 1)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
     left.plot(epochs, history.loss_d, color=REAL, label="discriminator")
     left.plot(epochs, history.loss_g, color=FAKE, label="generator")
     left.set(xlabel="epoch", ylabel="loss (nats)")
@@ -75,11 +76,13 @@ def curves(history: History) -> Figure:
     right.set(xlabel="epoch", ylabel="mean output", ylim=(0, 1))
     for axes in (left, right):
         axes.legend()
-    return figure
 
 
-def animate(frames: list[mx.array], titles: list[str], columns: int = 4, interval: int = 250) -> FuncAnimation:
-    """An animation of sets of images (N, 28, 28, 1) in [-1, 1], each with its title; ``interval`` in ms."""
+def animate(frames: list[mx.array], titles: list[str], alt: str, columns: int = 4) -> HTML:
+    """A film with a slider, for the notebook and the book: sets of images (N, 28, 28, 1) in [-1, 1], each titled.
+
+    ``alt`` is the alternative text, for those who cannot see it.
+    """
     figure, axes = plt.subplots(figsize=(3.2, 3.5), dpi=80)
     picture = axes.imshow(tile(frames[0], columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
@@ -89,6 +92,6 @@ def animate(frames: list[mx.array], titles: list[str], columns: int = 4, interva
         axes.set_title(titles[index])
         return [picture]
 
-    animation = FuncAnimation(figure, draw, frames=len(frames), interval=interval)
+    film = FuncAnimation(figure, draw, frames=len(frames), interval=250)
     plt.close(figure)
-    return animation
+    return HTML(film.to_jshtml(default_mode="once").replace("<img id=", f'<img alt="{escape(alt)}" id='))

@@ -1,5 +1,8 @@
 """The one training loop of the book (chapter 5)."""
 
+from mlxgan import cpu, losses
+from mlxgan.data import Digits, batches
+
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,9 +13,6 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 from tqdm import tqdm
-
-from mlxgan import cpu, losses
-from mlxgan.data import Digits, batches
 
 
 @dataclass

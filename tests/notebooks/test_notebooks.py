@@ -1,0 +1,128 @@
+"""The sources, the stored outputs and the package tell the same story."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from notebooks import code_digest  # noqa: E402
+
+SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+each = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def stored(source: Path) -> nbformat.NotebookNode:
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks_and_all_have_a_source():
+    assert len(SOURCES) >= 6
+    assert {path.stem for path in SOURCES} == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+@each
+def test_source_and_notebook_hold_the_same_cells(source):
+    def cells(notebook):
+        return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+
+    assert cells(jupytext.read(source)) == cells(stored(source)), "run: python tools/notebooks.py update"
+
+
+@each
+def test_outputs_are_whole_and_from_a_full_run_of_this_code(source):
+    notebook = stored(source)
+    nbformat.validate(notebook)
+    about = notebook.metadata["mlxgan"]
+    assert about["code_sha256"] == code_digest(notebook), "run: python tools/notebooks.py execute"
+    assert about["data"] == "MNIST" and about["seconds"] < 3600
+    assert {"date", "machine", "versions"} <= set(about)
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert outputs
+    for output in outputs:
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr"
+        text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        assert "instead of MNIST" not in text
+        assert not re.search(r"(/tmp|/home|/Users|/root|/work)/", text)
+
+
+@each
+def test_figures_have_a_caption_and_an_alternative_text(source):
+    names = []
+    for cell in code_cells(stored(source)):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            about = cell.metadata["mystnb"]
+            assert len(about["image"]["alt"]) > 40
+            assert about["figure"]["caption"].endswith(".")
+            names.append(about["figure"]["name"])
+    assert names and len(set(names)) == len(names)
+    assert all(name.startswith(f"fig-{source.stem[:2]}-") for name in names)
+
+
+@each
+def test_what_a_chapter_defines_is_what_the_package_holds(source):
+    package = {}
+    for path in (ROOT / "src" / "mlxgan").glob("*.py"):
+        package |= definitions(ast.parse(path.read_text()))
+    chapter = definitions(ast.parse(source.read_text()))
+    for name in package.keys() & chapter.keys():
+        assert chapter[name] == package[name], f"{name} differs from the one in src/mlxgan"
+
+
+def definitions(tree: ast.Module) -> dict[str, str]:
+    """Top-level functions and classes by name, without docstrings, annotations and module prefixes."""
+    found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return {name: ast.dump(Plain().visit(node)) for name, node in found.items()}
+
+
+class Plain(ast.NodeTransformer):
+    """Strips what a chapter may leave out or spell otherwise."""
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.visit_ClassDef(node)
+
+    def visit_ClassDef(self, node):
+        if ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        self.generic_visit(node)
+        return node
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node):
+        return node
+
+
+def test_the_chapters_define_what_the_package_holds():
+    chapters = set().union(*(definitions(ast.parse(source.read_text())) for source in SOURCES))
+    assert {"MLPGenerator", "MLPDiscriminator", "discriminator_loss", "generator_loss", "make_step"} <= chapters
+
+
+@each
+def test_anatomy(source):
+    notebook = stored(source)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "```{admonition} What you will learn" in prose
+    assert "## Summary" in prose and "## Further reading" in prose
+    exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", prose)
+    assert 3 <= len(exercises) <= 5
+    assert exercises == re.findall(r"\{solution-start\} (\S+)", prose)
+    lines = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
+    assert lines[-1] <= 32
+    checked = [cell for cell in code_cells(notebook) if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert len(checked) >= 4 and all(cell.outputs for cell in checked)

@@ -1,0 +1,131 @@
+"""Checkpoints: whole, strict, and the ones that ship."""
+
+from mlxgan import checkpoints, models, training
+
+import mlx.core as mx
+import pytest
+from mlx.utils import tree_flatten
+
+
+def same(a, b, tolerance=0.0):
+    pairs = zip(tree_flatten(a.parameters()), tree_flatten(b.parameters()), strict=True)
+    return all(mx.abs(x - y).max().item() <= tolerance for (_, x), (_, y) in pairs)
+
+
+def test_round_trip(tmp_path):
+    generator = models.MLPGenerator(latent_dim=12)
+    path = tmp_path / "new" / "generator.safetensors"
+    checkpoints.save(path, generator, notes={"data": "MNIST"})
+    loaded = checkpoints.load(path)
+    assert isinstance(loaded, models.MLPGenerator) and loaded.latent_dim == 12
+    assert same(generator, loaded)
+    assert not loaded.training
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    _, about = mx.load(str(path), return_metadata=True)
+    assert about["data"] == "MNIST" and about["model"] == "MLPGenerator"
+
+
+def test_half_precision_is_loaded_as_float32(tmp_path):
+    generator = models.MLPGenerator()
+    checkpoints.save(tmp_path / "full.safetensors", generator)
+    checkpoints.save(tmp_path / "half.safetensors", generator, dtype=mx.float16)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.51 * sizes[0]
+    loaded = checkpoints.load(tmp_path / "half.safetensors")
+    assert loaded.layers[0].weight.dtype == mx.float32
+    assert same(generator, loaded, tolerance=1e-4)
+
+
+def test_column_major_weights_are_saved_right(tmp_path):
+    generator = models.MLPGenerator()
+    plain = mx.array(generator.layers[0].weight)
+    generator.layers[0].weight = mx.contiguous(plain.T).T
+    checkpoints.save(tmp_path / "a.safetensors", generator)
+    assert mx.array_equal(checkpoints.load(tmp_path / "a.safetensors").layers[0].weight, plain)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    generator = models.MLPGenerator(latent_dim=3)
+    checkpoints.save(path, generator)
+    old = path.read_bytes()
+
+    def cut_off(name, *_):
+        with open(name, "wb") as file:
+            file.write(old[:100])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(mx, "save_safetensors", cut_off)
+    with pytest.raises(OSError, match="no space left"):
+        checkpoints.save(path, models.MLPGenerator(latent_dim=3))
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must end in '.safetensors'"):
+        checkpoints.save(tmp_path / "generator.npz", models.MLPGenerator())
+
+
+def test_another_architecture_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    checkpoints.save(path, models.MLPGenerator(latent_dim=7))
+    with pytest.raises(ValueError, match=r"layers.0.weight is \(256, 7\) in the file, \(256, 100\) in MLPGenerator"):
+        checkpoints.load(path, models.MLPGenerator())
+    checkpoints.save(path, models.MLPDiscriminator())
+    with pytest.raises(ValueError, match=r"a.safetensors: parameter layers.0.bias is \(1024,\) in the file"):
+        checkpoints.load(path, models.MLPGenerator())
+
+
+def test_a_missing_parameter_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    checkpoints.save(path, models.MLPGenerator())
+    arrays, about = mx.load(str(path), return_metadata=True)
+    del arrays["layers.2.bias"]
+    mx.save_safetensors(str(path), arrays, about)
+    with pytest.raises(ValueError, match="parameter layers.2.bias is absent in the file"):
+        checkpoints.load(path)
+
+
+@pytest.mark.parametrize(
+    ("about", "named"),
+    [
+        ({}, "do not name a model"),
+        ({"model": "nn", "arguments": "{}"}, "do not name a model"),
+        ({"model": "MLPGenerator", "arguments": "{"}, "do not name a model"),
+        ({"model": "MLPGenerator", "arguments": '{"depth": 3}'}, "do not name a model"),
+    ],
+)
+def test_foreign_metadata(tmp_path, about, named):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(str(path), {"x": mx.zeros(2)}, about)
+    with pytest.raises(ValueError, match=f"a.safetensors: its metadata {named}"):
+        checkpoints.load(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 200, -1])
+def test_a_cut_off_file(tmp_path, keep):
+    path = tmp_path / "a.safetensors"
+    checkpoints.save(path, models.MLPGenerator(latent_dim=3))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="a.safetensors: not a whole safetensors file"):
+        checkpoints.load(path)
+
+
+def test_no_such_file_or_name(tmp_path):
+    with pytest.raises(ValueError, match="nothing.safetensors: no such file"):
+        checkpoints.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(ValueError, match="no pretrained model 'bigger'; there are: .*mlp"):
+        checkpoints.load_pretrained("bigger")
+
+
+def test_the_shipped_generator():
+    path = checkpoints.PRETRAINED / "mlp.safetensors"
+    assert path.stat().st_size < 4e6
+    _, about = mx.load(str(path), return_metadata=True)
+    assert about["data"] == "MNIST, train split" and about["epochs"] == "50"
+    generator = checkpoints.load_pretrained("mlp")
+    images = training.sample(generator, mx.random.normal((64, 100), key=mx.random.key(0)))
+    ink = (images > 0).astype(mx.float32).mean(axis=(1, 2, 3))
+    assert 0.05 < ink.min().item() and ink.max().item() < 0.35  # as much ink as digits have, on each
+    assert (images[:, :2] > 0).astype(mx.float32).mean().item() < 0.001  # and none at the upper edge

@@ -1,0 +1,101 @@
+"""The command line."""
+
+from mlxgan import checkpoints, models
+from mlxgan.__main__ import main
+
+import json
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def trained(tmp_path):
+    path = tmp_path / "generator.safetensors"
+    checkpoints.save(path, models.MLPGenerator(latent_dim=5))
+    return str(path)
+
+
+def test_train_then_sample(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", "--epochs", "1", "--batch-size", "500", "--out", str(out)]) == 0
+    history = json.loads((out / "history.json").read_text())
+    assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds"}
+    assert isinstance(checkpoints.load(out / "discriminator.safetensors"), models.MLPDiscriminator)
+    samples = tmp_path / "samples.npz"
+    arguments = ["sample", "--model", str(out / "generator.safetensors"), "--n", "7", "--out", str(samples)]
+    assert main(arguments) == 0
+    images = np.load(samples)["images"]
+    assert images.shape == (7, 28, 28) and images.dtype == np.uint8
+    assert "small digits instead of MNIST" in capsys.readouterr().out
+
+
+def test_the_shipped_model_is_the_default_and_the_seed_decides(tmp_path):
+    paths = [tmp_path / f"{index}.npz" for index in range(3)]
+    for path, seed in zip(paths, "001", strict=True):
+        assert main(["sample", "--n", "4", "--seed", seed, "--out", str(path)]) == 0
+    first, again, other = (np.load(path)["images"] for path in paths)
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, (56, 56)), (7, (176, 176)), (300, (956, 1136))])
+def test_a_grid(tmp_path, trained, n, size):
+    path = tmp_path / "grid.png"
+    assert main(["sample", "--model", trained, "--n", str(n), "--out", str(path)]) == 0
+    assert Image.open(path).size == size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("sample --n 0", "--n: '0' is not a whole number from 1"),
+        ("sample --n many", "--n: 'many'"),
+        ("sample --seed -1", "--seed: '-1'"),
+        ("sample --out samples.txt", "--out is 'samples.txt', but must end in .npz or .png"),
+        ("sample --model nothing --out {tmp}/a.png", "nothing: no such file (pretrained models: mlp"),
+        ("sample --model {tmp} --out {tmp}/a.png", "no such file"),
+        ("sample --model {tmp}/text --out {tmp}/a.png", "text: not a whole safetensors file"),
+        ("sample --model {tmp}/discriminator.safetensors --out {tmp}/a.png", "MLPDiscriminator, not a generator"),
+        ("sample --out {tmp}/folder.png", "which is a folder"),
+        ("sample --out {tmp}/text/a.png", "text"),
+        ("train --model dream --out {tmp}/run", "--model: invalid choice: 'dream'"),
+        ("train --epochs 0 --out {tmp}/run", "--epochs: '0'"),
+        ("train --batch-size 2000 --out {tmp}/run", "batch_size is 2000"),
+        ("train --out {tmp}/text", "which is not a folder"),
+        ("train", "--out"),
+        ("", "command"),
+    ],
+)
+def test_a_bad_argument_is_one_line_and_status_2(tmp_path, capsys, arguments, named):
+    (tmp_path / "text").write_text("no checkpoint")
+    (tmp_path / "folder.png").mkdir()
+    checkpoints.save(tmp_path / "discriminator.safetensors", models.MLPDiscriminator())
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        status = main(arguments.format(tmp=tmp_path).split())
+    except SystemExit as leave:  # argparse
+        status = leave.code
+    error = capsys.readouterr().err
+    line = error.splitlines()[-1]
+    assert status == 2
+    assert named in line and line.startswith("mlxgan")
+    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before and path.is_file()] == []
+
+
+def test_as_a_module(tmp_path):
+    command = [sys.executable, "-m", "mlxgan", "sample", "--n", "2", "--out", str(tmp_path / "a.npz")]
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+    run = subprocess.run([*command, "--model", "nothing"], capture_output=True, text=True)
+    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
+
+
+def test_noise_does_not_depend_on_earlier_draws(tmp_path, trained):
+    paths = [tmp_path / f"{index}.npz" for index in range(2)]
+    for path in paths:
+        mx.random.normal((3,))
+        main(["sample", "--model", trained, "--n", "2", "--out", str(path)])
+    assert np.array_equal(*(np.load(path)["images"] for path in paths))

@@ -1,0 +1,117 @@
+"""OpenBLAS in the place of the reference BLAS. Each case needs a Python of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's wheel has the slow BLAS")
+
+
+def python(program: str, **environment: str) -> subprocess.CompletedProcess:
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    return run
+
+
+PRODUCT = """
+import mlxgan, time
+import mlx.core as mx, numpy as np
+a, b = mx.random.normal((512, 512), key=mx.random.key(0)), mx.random.normal((512, 512), key=mx.random.key(1))
+def seconds():
+    start = time.perf_counter()
+    mx.eval(a @ b)
+    return time.perf_counter() - start
+seconds()
+assert np.allclose(np.array(a @ b), np.array(a) @ np.array(b), atol=1e-3)
+print(min(seconds() for _ in range(3)))
+"""
+
+
+@linux
+def test_five_times_as_fast():
+    ours = float(python(PRODUCT).stdout)
+    stock = float(python(PRODUCT, MLXGAN_STOCK_CPU="1").stdout)
+    assert stock > 5 * ours
+
+
+@linux
+def test_warns_once_where_mlx_was_imported_first():
+    run = python("import mlx.core, mlxgan, mlxgan.training")
+    assert run.stderr.count("Warning") == 1
+    assert "put 'import mlxgan' first" in run.stderr
+
+
+def test_silent_where_all_is_well_or_switched_off():
+    assert python("import mlxgan").stderr == ""
+    assert python("import mlxgan", MLXGAN_STOCK_CPU="1").stderr == ""
+
+
+@linux
+@pytest.mark.parametrize("obstacle", ["no patchelf", "no wheel", "cache is a file", "broken library"])
+def test_never_fails_an_import(tmp_path, obstacle):
+    program = "import mlxgan, mlx.core as mx; print(mx.ones(2).sum().item())"
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    if obstacle == "no patchelf":
+        environment["PATH"] = ""
+        program = "import sysconfig; sysconfig.get_path = lambda name: ''\n" + program
+    elif obstacle == "no wheel":
+        program = (
+            "from importlib import metadata\n"
+            "def missing(name): raise metadata.PackageNotFoundError(name)\n"
+            "metadata.distribution = missing\n" + program
+        )
+    elif obstacle == "cache is a file":
+        (tmp_path / "cache").write_text("in the way")
+    else:
+        python("import mlxgan", **environment)
+        (library,) = (tmp_path / "cache" / "mlxgan").glob("*.so")
+        library.write_bytes(b"broken")
+    run = python(program, **environment)
+    assert run.stdout == "2.0\n"
+    assert run.stderr.count("Warning") == 1
+    assert "pip install -r requirements.txt" in run.stderr
+
+
+@linux
+def test_the_copy_is_made_once(tmp_path):
+    libraries = []
+    for _ in range(2):
+        python("import mlxgan", XDG_CACHE_HOME=str(tmp_path))
+        (library,) = (tmp_path / "mlxgan").iterdir()
+        libraries.append((library.name, library.stat().st_mtime_ns))
+    assert libraries[0] == libraries[1]
+
+
+LAYOUT = """
+import mlxgan
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlxgan import cpu, models, training
+mx.random.seed(0)
+networks = models.MLPGenerator(), models.MLPDiscriminator()
+optimizers = training.adam(), training.adam()
+for network, optimizer in zip(networks, optimizers):
+    optimizer.init(network.trainable_parameters())
+    cpu.column_major(network, optimizer)
+step, state = training.make_step(*networks, *optimizers)
+real = mx.random.uniform(-1, 1, (32, 28, 28, 1), key=mx.random.key(1))
+for _ in range(10):
+    mx.eval(step(real), state)
+mx.savez({path!r}, **dict(tree_flatten(networks[0].parameters())))
+"""
+
+
+def test_the_layout_changes_no_value(tmp_path):
+    import mlx.core as mx
+
+    results = []
+    for stock in "01":
+        path = str(tmp_path / f"{stock}.npz")
+        python(LAYOUT.format(path=path), MLXGAN_STOCK_CPU=stock)
+        results.append(mx.load(path))
+    ours, theirs = results
+    assert all(mx.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)

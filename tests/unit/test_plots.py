@@ -1,0 +1,49 @@
+"""Figures."""
+
+from mlxgan import plots
+from mlxgan.training import History
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch):
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def test_tile_puts_images_row_by_row_dark_on_white():
+    images = mx.array([-1.0, 1.0, 0.0]).reshape(3, 1, 1, 1) * mx.ones((1, 28, 28, 1))
+    picture = plots.tile(images, columns=2)
+    assert picture.shape == (58, 58) and picture.dtype == np.uint8
+    assert (picture[:28, :28] == 255).all() and (picture[:28, 30:] == 0).all()
+    assert (picture[30:, :28] == 127).all() and (picture[30:, 30:] == 255).all()
+    assert (picture[28:30] == 255).all()
+    pixels = mx.array([[0, 255]], mx.uint8).reshape(2, 1, 1, 1)
+    assert plots.tile(pixels, columns=2, gap=1).tolist() == [[255, 255, 0]]
+
+
+def test_curves_show_each_figure_of_the_history():
+    history = History([1.0, 0.9], [1.1, 1.2], [0.6, 0.7], [0.4, 0.3], [1.0, 1.0])
+    plots.curves(history)
+    left, right = plt.gcf().axes
+    assert [line.get_ydata().tolist() for line in left.lines] == [history.loss_d, history.loss_g]
+    assert [line.get_color() for line in right.lines[:2]] == [plots.REAL, plots.FAKE]
+
+
+def test_digits_with_titles():
+    plots.digits(mx.zeros((5, 28, 28, 1)), columns=3, titles=["a", "b", "c"])
+    (axes,) = plt.gcf().axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert axes.images[0].get_array().shape == (58, 88)
+
+
+def test_an_animation_has_a_frame_for_each_set():
+    frames = [mx.full((4, 28, 28, 1), value) for value in (-1.0, 1.0)]
+    html = plots.animate(frames, ["start", "end"], 'White, then "black"', columns=2).data
+    assert html.count("data:image/png;base64") == 2
+    assert '<img alt="White, then &quot;black&quot;" id=' in html
