@@ -62,16 +62,23 @@ def _train(options: argparse.Namespace) -> None:
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
     options.out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     mx.random.seed(options.seed)
-    generator, discriminator = (factory() for factory in MODELS[options.model])
+    make_generator, make_discriminator = MODELS[options.model]
+    networks = {"last": make_generator(), "discriminator": make_discriminator(), "generator": make_generator()}
     digits = data.load("train")
     history = training.train(
-        generator, discriminator, digits, epochs=options.epochs, batch_size=options.batch_size, seed=options.seed
+        networks["last"],
+        networks["discriminator"],
+        digits,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        average=networks["generator"],
     )
     notes = {"data": digits.name, "epochs": str(options.epochs), "seed": str(options.seed)}
-    checkpoints.save(options.out / "generator.safetensors", generator, notes=notes)
-    checkpoints.save(options.out / "discriminator.safetensors", discriminator, notes=notes)
+    for name, network in networks.items():
+        checkpoints.save(options.out / f"{name}.safetensors", network, notes=notes)
     (options.out / "history.json").write_text(json.dumps(asdict(history)))
-    print(f"wrote generator.safetensors, discriminator.safetensors and history.json to {options.out}")
+    print(f"wrote generator (averaged), last and discriminator .safetensors and history.json to {options.out}")
 
 
 def _sample(options: argparse.Namespace) -> None:

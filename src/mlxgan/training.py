@@ -12,6 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
+from mlx.utils import tree_map
 from tqdm import tqdm
 
 
@@ -69,12 +70,10 @@ def make_step(
         d_real, d_fake = mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
         return loss_d(logits_real, logits_fake), d_real, d_fake
 
-    def loss_of_generator(z):
-        return loss_g(discriminator(generator(z)))
-
     grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
-    grad_g = nn.value_and_grad(generator, loss_of_generator)
-    state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state, mx.random.state]
+    grad_g = nn.value_and_grad(generator, lambda z: loss_g(discriminator(generator(z))))
+    state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
+    state += [mx.random.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def step(real):
@@ -89,6 +88,22 @@ def make_step(
     return step, state
 
 
+def make_average(average: nn.Module, generator: nn.Module, keep: float = 0.999) -> Callable[[], None]:
+    """A compiled function that moves the weights of ``average`` towards those of ``generator``.
+
+    Called once a step, it makes them an exponential moving average that keeps the share ``keep`` of itself
+    (Yazici et al., 2019). ``average`` has the generator's form, and starts with its weights.
+    """
+    average.update(generator.parameters())
+    state = [average.state, generator.state]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def follow():
+        average.update(tree_map(lambda a, w: keep * a + (1 - keep) * w, average.parameters(), generator.parameters()))
+
+    return follow
+
+
 def train(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -101,14 +116,17 @@ def train(
     optimizer_d: optim.Optimizer | None = None,
     loss_g: Callable = losses.generator_loss,
     loss_d: Callable = losses.discriminator_loss,
+    average: nn.Module | None = None,
     on_epoch: Callable[[int, History], None] | None = None,
 ) -> History:
     """Train both networks in place, print a line an epoch, and return the history.
 
     ``seed`` decides the order of the images; the noise comes from ``mx.random``, to be seeded before
-    the networks are made. Both optimizers are :func:`adam` unless given. ``on_epoch(epoch, history)``
-    is called at the end of each epoch, counted from 1. Raises DivergedError at the end of an epoch in
-    which a loss became NaN or infinite, and ValueError where ``epochs`` or ``batch_size`` make no sense.
+    the networks are made. Both optimizers are :func:`adam` unless given. ``average``, a generator of the
+    same form, ends as the moving average of the generator's weights (:func:`make_average`).
+    ``on_epoch(epoch, history)`` is called at the end of each epoch, counted from 1. Raises
+    DivergedError at the end of an epoch in which a loss became NaN or infinite, and ValueError where
+    ``epochs`` or ``batch_size`` make no sense.
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
@@ -118,6 +136,9 @@ def train(
         optimizer.init(model.trainable_parameters())
         cpu.column_major(model, optimizer)
     step, state = make_step(generator, discriminator, optimizer_g, optimizer_d, loss_g, loss_d)
+    if average is not None:
+        follow = make_average(average, generator)
+        state.append(average.eval().state)
     history = History()
     steps = len(data) // batch_size
     with tqdm(total=epochs * steps, unit=" steps", mininterval=1) as progress:
@@ -126,6 +147,8 @@ def train(
             measured = []
             for real, _ in batches(data, batch_size, seed=seed, epoch=epoch):
                 measured.append(step(real))
+                if average is not None:
+                    follow()
                 mx.eval(measured[-1], state)
                 progress.update()
             _record(history, np.array(mx.stack(measured)), time.perf_counter() - start)
