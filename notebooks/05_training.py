@@ -430,7 +430,22 @@ print(
 )
 
 # %% [markdown]
-# CURVES TEXT
+# The curves have two parts. In the first few epochs the discriminator runs away: it learns to tell the
+# generator's first attempts from real digits, its loss falls and the generator's rises. Then the generator
+# catches up, and both losses settle nearer to the values of the equilibrium. They do not reach them: to
+# the end the discriminator tells most fakes from real digits.
+#
+# Compare this with the film. While the generator's loss rises, in the first few epochs, noise turns into
+# strokes. In the long part that follows the losses hardly move, and the digits get better all the time. Each
+# loss is measured against an opponent that gets better too. So a rising loss of the generator is no
+# bad sign, a flat one is no sign of rest, and neither replaces a look at the samples.
+#
+# ```{admonition} If it goes wrong
+# :class: warning
+# *Symptom*: the discriminator's loss goes to 0 and D(G(z)) with it, and the samples stay noise. *Cause*: the
+# discriminator wins outright; its learning rate is too high, or the generator's loss is the saturating one of
+# {doc}`04_losses`. *Cure*: the same learning rate for both, and the non-saturating loss.
+# ```
 
 # %% [markdown]
 # ## The last generator and the average
@@ -598,9 +613,10 @@ for size in (64, 32, 32):
     print(f"{size} images: {1000 * (time.perf_counter() - start):.0f} ms")
 
 # %% [markdown]
-# The first batch of a new shape is traced and compiled anew; the second of that shape is not. One short batch an
-# epoch is compiled once in a run, so the price is small. The book drops it nevertheless: a batch of 32
-# would weigh as much as one of 64.
+# The first batch of a new shape is traced anew, the second is not. The difference is small here. It is largest the
+# first time on a Linux machine, when `g++` has to build the kernels, which MLX then keeps. One short batch an epoch is
+# traced once in a run, so it is not the time that speaks against it: in the update it would weigh as much as a
+# whole one.
 
 # %% [markdown]
 # ```{solution-end}

@@ -56,11 +56,10 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
         parser = Images()
         parser.feed(page.read_text())
         for image in parser.found:
-            if image.get("src", "").startswith("data:") or "_static/logo" in image.get("src", ""):
-                continue
             count += 1
             assert len(image.get("alt", "")) > 20, f"{page.name}: {image}"
-            assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
+            if "src" in image:  # a film's frames come from its script
+                assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
     assert count >= 15
 
 
@@ -68,7 +67,7 @@ def test_pages_are_small_enough(site):
     for page in pages(site):
         parser = Images()
         parser.feed(page.read_text())
-        images = {page.parent / image["src"] for image in parser.found if not image["src"].startswith("data:")}
+        images = {page.parent / image["src"] for image in parser.found if "src" in image}
         assert page.stat().st_size + sum(image.stat().st_size for image in images) < 5e6, page.name
 
 

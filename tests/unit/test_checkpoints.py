@@ -127,5 +127,6 @@ def test_the_shipped_generator():
     generator = checkpoints.load_pretrained("mlp")
     images = training.sample(generator, mx.random.normal((64, 100), key=mx.random.key(0)))
     ink = (images > 0).astype(mx.float32).mean(axis=(1, 2, 3))
-    assert 0.05 < ink.min().item() and ink.max().item() < 0.35  # as much ink as digits have, on each
+    assert 0.019 < ink.min().item() and ink.max().item() < 0.4  # the least and the most of MNIST's training images
+    assert 0.10 < ink.mean().item() < 0.16  # theirs is 0.13
     assert (images[:, :2] > 0).astype(mx.float32).mean().item() < 0.001  # and none at the upper edge

@@ -19,12 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+zipped = partial(gzip.compress, mtime=0)  # the same bytes in each of xdist's workers
 NAME = "train-labels-idx1-ubyte.gz"
 
 
 def idx(array: np.ndarray) -> bytes:
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return gzip.compress(header + array.astype(np.uint8).tobytes())
+    return zipped(header + array.astype(np.uint8).tobytes())
 
 
 GOOD = idx(np.arange(200))
@@ -52,9 +53,9 @@ def test_idx_round_trip(tmp_path_factory, shape, random):
 
 
 @given(st.binary(max_size=64), st.booleans(), st.sampled_from([1, 3]))
-def test_idx_gives_an_array_or_an_error_with_the_name(tmp_path_factory, content, zipped, ndim):
+def test_idx_gives_an_array_or_an_error_with_the_name(tmp_path_factory, content, gz, ndim):
     path = tmp_path_factory.mktemp("idx") / "odd.gz"
-    path.write_bytes(gzip.compress(content) if zipped else content)
+    path.write_bytes(zipped(content) if gz else content)
     try:
         assert data.read_idx(path, ndim).ndim == ndim
     except ValueError as error:
@@ -68,11 +69,11 @@ def test_idx_gives_an_array_or_an_error_with_the_name(tmp_path_factory, content,
         (b"plain text", "not a whole gzip file"),
         (GOOD[:-20], "not a whole gzip file"),
         (GOOD + b"more", "not a whole gzip file"),
-        (gzip.compress(bytes([0, 0, 9, 1, 0, 0, 0, 0])), "magic number is 0x00000901, expected 0x00000801"),
-        (gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 0])), "magic number is 0x00000803, expected 0x00000801"),
-        (gzip.compress(bytes([0, 0, 8, 1, 0, 0])), "cut off in the header, after 6 of 8 bytes"),
-        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + b"four"), "holds 4 values, but its header says 9"),
-        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"four"), "holds 4 values, but its header says 3"),
+        (zipped(bytes([0, 0, 9, 1, 0, 0, 0, 0])), "magic number is 0x00000901, expected 0x00000801"),
+        (zipped(bytes([0, 0, 8, 3, 0, 0, 0, 0])), "magic number is 0x00000803, expected 0x00000801"),
+        (zipped(bytes([0, 0, 8, 1, 0, 0])), "cut off in the header, after 6 of 8 bytes"),
+        (zipped(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + b"four"), "holds 4 values, but its header says 9"),
+        (zipped(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"four"), "holds 4 values, but its header says 3"),
     ],
 )
 def test_idx_says_what_is_wrong(file, content, message):
