@@ -224,9 +224,10 @@ circle = generator.latent_dim**0.5 * (mx.cos(angle) * u + mx.sin(angle) * v)
 assert mx.allclose(circle[0], circle[24], atol=1e-4)
 plots.digits(training.sample(generator, circle[:24]), columns=12)
 
-# %% mystnb={"figure": {"caption": "A plane between the first four digits of the sheet, one in each corner. Neighbours are alike everywhere: the generator is continuous, also where a digit turns into another.", "name": "fig-06-plane"}, "image": {"alt": "A grid of eight by eight digits that change gradually along the rows and the columns, from corner to corner."}}
+# %% mystnb={"figure": {"caption": "A plane between four digits of the sheet, chosen because they differ, one in each corner. Neighbours are alike everywhere: the generator is continuous, also where a digit turns into another.", "name": "fig-06-plane"}, "image": {"alt": "A grid of eight by eight digits that change gradually along the rows and the columns, from corner to corner."}}
 t = mx.linspace(0, 1, 8)[:, None]
-left, right = slerp(z[0], z[1], t), slerp(z[2], z[3], t)
+top_left, top_right, low_left, low_right = z[1], z[5], z[6], z[11]
+left, right = slerp(top_left, low_left, t), slerp(top_right, low_right, t)
 plane = mx.concatenate([slerp(p, q, t) for p, q in zip(left, right, strict=True)])
 plots.digits(training.sample(generator, plane), columns=8)
 

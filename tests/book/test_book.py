@@ -14,12 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site, built from a copy of the tracked and new files alone."""
+    """The site, built from a copy of its sources, beside things that are no part of it."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for name in ("book", "notebooks"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints"))
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "README.md"):
         shutil.copy(ROOT / name, source)
+    (source / ".venv" / "package").mkdir(parents=True)
+    (source / ".venv" / "package" / "README.md").write_text("# No page of the book")
     command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--all", "--path-output", out, source]
     run = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-5000:]
