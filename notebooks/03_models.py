@@ -108,7 +108,7 @@ axes.set_axis_off()
 # image that the generator makes of it. Since the generator is a continuous function, points close
 # together become images that look alike.
 #
-# Predict: the density is highest at the origin. How far from the origin is a typical $z$?
+# **Predict**: the density is highest at the origin. How far from the origin is a typical $z$?
 
 # %%
 z = mx.random.normal((10_000, 100))
@@ -219,7 +219,7 @@ print(discriminator(real).shape, discriminator(fake).shape)
 # since the generator's gradient passes through the discriminator. A leaky ReLU multiplies
 # negative inputs by a small slope instead.
 #
-# Predict: which slope does `nn.LeakyReLU()` have if you do not name one?
+# **Predict**: which slope does `nn.LeakyReLU()` have if you do not name one?
 
 # %% tags=["nbval-check-output"]
 x = mx.array([-1.0, 1.0])
@@ -255,7 +255,7 @@ for slope in (0.0, 0.2):
 # **logit**. The discriminator stops at $x$ and leaves the sigmoid to the loss. The loss needs
 # $\log \sigma(x)$, and in float32 it matters how this is computed.
 #
-# Predict: what is $\log\sigma(-200)$, and what does the computer say when it takes the sigmoid
+# **Predict**: what is $\log\sigma(-200)$, and what does the computer say when it takes the sigmoid
 # first?
 
 # %% tags=["nbval-check-output"]
@@ -274,7 +274,7 @@ for x in (-5.0, -50.0, -200.0):
 # ## Counting the weights
 #
 # A linear layer from $n$ to $m$ numbers has $m$ units, each with $n$ weights and a bias:
-# $(n + 1)\,m$ parameters in all. Predict: which layer of the generator holds the most?
+# $(n + 1)\,m$ parameters in all. **Predict**: which layer of the generator holds the most?
 
 
 # %% tags=["nbval-check-output"]
@@ -345,7 +345,7 @@ plt.show()
 #
 # ## What they know before training
 #
-# Predict: what does an image of the untrained generator look like?
+# **Predict**: what does an image of the untrained generator look like?
 
 # %% mystnb={"figure": {"caption": "Real digits, images of the untrained generator, and the same images with the contrast stretched. The generator starts with mid-grey and a faint texture.", "name": "fig-03-untrained"}, "image": {"alt": "Three rows of eight images. The first row shows handwritten digits. The second is almost uniformly grey. The third shows strong pixel noise with no shapes in it, much the same in all eight images."}}
 stretched = fake[:8] / mx.abs(fake[:8]).max()
@@ -451,7 +451,7 @@ plt.show()
 # `parameters()` returns nested dictionaries and lists of arrays. `tree_flatten` makes a list of
 # names and arrays of it. A gradient is a tree of the same form.
 #
-# Predict: the loss below uses both networks. For which of them does `nn.value_and_grad` return
+# **Predict**: the loss below uses both networks. For which of them does `nn.value_and_grad` return
 # gradients?
 
 
@@ -522,7 +522,7 @@ for name, model in {"discriminator": discriminator, "both": Both()}.items():
 # ## A warm-up: the discriminator alone
 #
 # To finish, train the discriminator by itself. The generator is not updated, so it keeps making
-# grey noise. Predict: how many steps does the discriminator need?
+# grey noise. **Predict**: how many steps does the discriminator need?
 
 # %%
 steps = 20 if mlxgan.SMOKE else 300

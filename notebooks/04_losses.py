@@ -64,7 +64,7 @@ mx.random.seed(4)
 #
 # $$D^*(x) = \frac{p_\text{data}(x)}{p_\text{data}(x) + p_g(x)}.$$
 #
-# Predict: real images are three times as frequent as generated ones at some $x$. What is $D^*$
+# **Predict**: real images are three times as frequent as generated ones at some $x$. What is $D^*$
 # there?
 
 # %% tags=["nbval-check-output"]
@@ -169,7 +169,7 @@ print(f"minus learned loss:  {-loss_learned:.4f} (over the last steps, on sample
 
 # %% [markdown]
 # So a best discriminator measures a distance between the two distributions, and the generator, by
-# making it fail, reduces that distance. Predict: what becomes of the loss if the two Gaussians
+# making it fail, reduces that distance. **Predict**: what becomes of the loss if the two Gaussians
 # move further and further apart?
 
 # %% mystnb={"figure": {"caption": "The loss of the best discriminator goes from 2 log 2, where the distributions are equal, to 0, where they no longer overlap. There the curve is flat, and further distance is not felt.", "name": "fig-04-jsd"}, "image": {"alt": "A curve over the distance of the means from 0 to 8. It starts at the dotted line for 2 log 2, about 1.39, falls steeply between 1 and 3 and is flat, close to 0, from about 6 on."}}
@@ -262,7 +262,7 @@ print(
 # original paper proposes to minimise $-\log D$ in its stead {cite}`goodfellow2014`. The
 # derivative of that is $-(1 - D)$. Both push the logit up. They differ in *when* they push.
 #
-# Predict: early in training the discriminator is sure that the images are generated, $x = -5$,
+# **Predict**: early in training the discriminator is sure that the images are generated, $x = -5$,
 # say. Which loss pushes harder, and by what factor?
 
 # %% tags=["nbval-check-output"]
@@ -389,7 +389,7 @@ for x in (-20.0, 20.0, -200.0):
 # ```
 #
 # **A sigmoid twice.** The network ends in a sigmoid, and the loss, which expects logits, applies
-# another. It happens when a network is ported and keeps its last layer. Predict: how small can
+# another. It happens when a network is ported and keeps its last layer. **Predict**: how small can
 # the loss become?
 
 # %% tags=["nbval-check-output"]
@@ -405,7 +405,7 @@ print(
 # generator that loses badly is gone again.
 #
 # **A softmax over one logit.** `nn.losses.cross_entropy` is for several classes, with a logit for
-# each. Predict: what does it return for a discriminator with one output?
+# each. **Predict**: what does it return for a discriminator with one output?
 
 # %% tags=["nbval-check-output"]
 logits = mx.array([[3.0], [-2.0], [0.5]])
@@ -459,7 +459,7 @@ def adam_by_mlx(w, gradients, optimizer):
 
 
 # %% [markdown]
-# Predict: which of the two does `optim.Adam(0.01)` do, with the correction or without?
+# **Predict**: which of the two does `optim.Adam(0.01)` do, with the correction or without?
 
 # %% tags=["nbval-check-output"]
 gradients = [0.5, -0.2, 1.0]
@@ -502,7 +502,7 @@ plt.show()
 #
 # $m$ remembers about $1/(1 - \beta_1)$ steps: ten at the customary 0.9, two at 0.5. In a game old
 # gradients are old news, since they speak of an opponent that has moved on. {cite}`radford2016`
-# found that 0.9 made the training of GANs oscillate, and that 0.5 helped. Predict: a gradient has
+# found that 0.9 made the training of GANs oscillate, and that 0.5 helped. **Predict**: a gradient has
 # been $+1$ for a long time and turns to $-1$. How many steps still go the wrong way?
 
 # %% mystnb={"figure": {"caption": "When the gradient turns, the update with beta 1 of 0.9 goes the old way for several steps more; with 0.5 it follows at once.", "name": "fig-04-beta"}, "image": {"alt": "Adam's update over 40 steps for a gradient that turns from plus 1 to minus 1 at step 40, shown as a dotted grey step. The line for beta 1 of 0.5 drops from 1 to -1 within about four steps. The line for 0.9 falls slowly, crosses zero six or seven steps after the turn and is not yet at -1 at the end."}}
@@ -525,7 +525,7 @@ plt.show()
 #
 # The quotient $\hat m / \sqrt{\hat v}$ does not depend on the scale of the gradient, until the
 # gradient is as small as $\epsilon$. So Adam makes up for part of a saturated loss, and no more.
-# Predict: how long is the first step for gradients from 1,000 down to one part in a billion?
+# **Predict**: how long is the first step for gradients from 1,000 down to one part in a billion?
 
 # %% tags=["nbval-check-output"]
 for g in (1000.0, 1.0, 1e-3, 1e-6, 1e-8, 1e-9):

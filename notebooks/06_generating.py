@@ -67,7 +67,7 @@ plots.digits(sheet, columns=12)
 # %% [markdown]
 # ### Same noise, same digit
 #
-# Predict: is the digit of `z[3]` the same when it is made alone and when it is made among 48?
+# **Predict**: is the digit of `z[3]` the same when it is made alone and when it is made among 48?
 # And what becomes of the noise if NumPy is reseeded in between?
 
 # %% tags=["nbval-check-output"]
@@ -109,7 +109,7 @@ print("same key, same noise: ", mx.array_equal(one, other).item())
 # $z$ by a number $s$. With $s < 1$ the noise stays near the origin; published samples often come
 # from such *truncated* noise, because it gives more typical images {cite}`brock2019`.
 #
-# Predict: what is lost with $s = 0.3$? What happens with $s = 2$, where training never went?
+# **Predict**: what is lost with $s = 0.3$? What happens with $s = 2$, where training never went?
 
 
 # %% mystnb={"figure": {"caption": "One noise vector to a column, scaled by 0.3, 1 and 2. Shrinking it pulls the digits towards each other; stretching it adds contrast more than it adds shapes.", "name": "fig-06-scale"}, "image": {"alt": "Three rows of twelve digits labelled 0.3, 1 and 2. In the top row several digits are greyer and alike; the two lower rows show mostly the same digits as each other, with firm strokes."}}
@@ -147,7 +147,7 @@ for scale in scales:
 #
 # ## Between two digits
 #
-# A straight line between two noise vectors, $(1-t)\,a + t\,b$, looks harmless. Predict: in 100
+# A straight line between two noise vectors, $(1-t)\,a + t\,b$, looks harmless. **Predict**: in 100
 # dimensions, how long is the vector half-way between two draws, compared with the draws?
 
 # %% tags=["nbval-check-output"]
@@ -234,7 +234,7 @@ plots.digits(training.sample(generator, plane), columns=8)
 # %% [markdown]
 # ## Directions that matter
 #
-# The noise has 100 numbers. Predict: how many directions does the generator use near one $z$?
+# The noise has 100 numbers. **Predict**: how many directions does the generator use near one $z$?
 #
 # The Jacobian answers. Here its row $i$ says how the image changes with $z_i$; `mx.jvp` gives the
 # change in one direction, and `mx.vmap` takes all the unit directions at once. Each singular value
@@ -287,7 +287,7 @@ label_rows(["top", "", "", "random", "", ""])
 # `checkpoints.save` adds the name of the class and the arguments of its constructor.
 #
 # Weights need not be stored in full. `dtype=mx.float16` halves the file, as does `mx.bfloat16`,
-# which keeps fewer digits; `load` converts back to float32. Predict: by how many grey levels, of
+# which keeps fewer digits; `load` converts back to float32. **Predict**: by how many grey levels, of
 # 255, does a pixel of the digits move? Weights that came from such a file lose nothing a second
 # time, so the second cell first gives them random digits beyond those of float16.
 
