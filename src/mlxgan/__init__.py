@@ -3,15 +3,12 @@
 Import this package before ``mlx.core``: on Linux it gives MLX a fast BLAS (see :mod:`mlxgan.cpu`).
 """
 
-from mlxgan.cpu import use_openblas
-
 import os
-
-use_openblas()
 
 #: Smoke mode (``MLXGAN_SMOKE=1``): the small data set and a few steps, for tests.
 SMOKE = os.environ.get("MLXGAN_SMOKE", "0") not in ("", "0")
 
-from mlxgan.checkpoints import load_pretrained  # noqa: E402  (loads mlx.core)
+from mlxgan import cpu  # noqa: E402  (the BLAS, before anything that imports mlx.core)
+from mlxgan.checkpoints import load_pretrained  # noqa: E402
 
-__all__ = ["SMOKE", "load_pretrained"]
+__all__ = ["SMOKE", "cpu", "load_pretrained"]

@@ -1,10 +1,25 @@
-"""OpenBLAS in the place of the reference BLAS. Each case needs a Python of its own."""
+"""OpenBLAS in the place of the reference BLAS, the layout of the weights, and the convolutions."""
+
+from mlxgan import checkpoints, cpu, models, training
 
 import os
 import subprocess
 import sys
 
+import mlx.core as mx
+import mlx.nn as nn
 import pytest
+from mlx.utils import tree_flatten
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu():
+    """What is tested here is for the CPU, also where there is a GPU."""
+    before = mx.default_device()
+    mx.set_default_device(mx.cpu)
+    yield
+    mx.set_default_device(before)
+
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's wheel has the slow BLAS")
 
@@ -86,32 +101,136 @@ def test_the_copy_is_made_once(tmp_path):
     assert libraries[0] == libraries[1]
 
 
-LAYOUT = """
-import mlxgan
-import mlx.core as mx
-from mlx.utils import tree_flatten
-from mlxgan import cpu, models, training
-mx.random.seed(0)
-networks = models.MLPGenerator(), models.MLPDiscriminator()
-optimizers = training.adam(), training.adam()
-for network, optimizer in zip(networks, optimizers):
-    optimizer.init(network.trainable_parameters())
-    cpu.column_major(network, optimizer)
-step, state = training.make_step(*networks, *optimizers)
-real = mx.random.uniform(-1, 1, (32, 28, 28, 1), key=mx.random.key(1))
-for _ in range(10):
-    mx.eval(step(real), state)
-mx.savez({path!r}, **dict(tree_flatten(networks[0].parameters())))
-"""
-
-
-def test_the_layout_changes_no_value(tmp_path):
-    import mlx.core as mx
-
+def test_fifty_steps_with_and_without_the_layout_give_the_same_weights():
     results = []
-    for stock in "01":
-        path = str(tmp_path / f"{stock}.npz")
-        python(LAYOUT.format(path=path), MLXGAN_STOCK_CPU=stock)
-        results.append(mx.load(path))
-    ours, theirs = results
-    assert all(mx.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+    for layout in (False, True):
+        mx.random.seed(0)
+        networks = models.MLPGenerator(), models.MLPDiscriminator()
+        optimizers = training.adam(), training.adam()
+        for network, optimizer in zip(networks, optimizers, strict=True):
+            optimizer.init(network.trainable_parameters())
+            if layout:
+                cpu.column_major(network, optimizer)
+        step, state = training.make_step(*networks, *optimizers)
+        real = mx.random.uniform(-1, 1, (32, 28, 28, 1), key=mx.random.key(1))
+        for _ in range(50):
+            mx.eval(step(real), state)
+        results.append([value for network in networks for _, value in tree_flatten(network.parameters())])
+    for mine, theirs in zip(*results, strict=True):
+        assert mx.abs(mine - theirs).max().item() < 1e-4
+
+
+# Convolutions
+
+PAIRS = [(cpu.Conv2d, nn.Conv2d), (cpu.ConvTranspose2d, nn.ConvTranspose2d)]
+pairs = pytest.mark.parametrize(("ours", "stock"), PAIRS, ids=["conv", "transposed"])
+FAST = ("_convolve", "_convolve_transposed")
+
+
+def twins(ours, stock, *arguments, **keywords):
+    """A layer of each kind with the same weights; neither knows of the other's code."""
+    mx.random.seed(0)
+    a, b = ours(*arguments, **keywords), stock(*arguments, **keywords)
+    a.update(b.parameters())
+    return a, b
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts the calls of the fast convolutions."""
+    counted = []
+    for name in FAST:
+        fast = getattr(cpu, name)
+        monkeypatch.setattr(cpu, name, lambda *arguments, f=fast: counted.append(1) or f(*arguments))
+    return counted
+
+
+@pairs
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("into", "out"), [(1, 8), (3, 5), (16, 1), (8, 2), (4, 4)])
+def test_outputs_and_all_gradients_equal_the_stock_layers(ours, stock, into, out, bias, calls):
+    layers = twins(ours, stock, into, out, 4, stride=2, padding=1, bias=bias)
+    x = mx.random.normal((3, 6, 8, into), key=mx.random.key(1))
+    results = []
+    for layer in layers:
+
+        def loss(x, layer=layer):
+            return (mx.sin(layer(x)) ** 2).sum()
+
+        _, by_weights = nn.value_and_grad(layer, loss)(x)
+        results.append([layer(x), mx.grad(loss)(x), *(gradient for _, gradient in tree_flatten(by_weights))])
+    assert len(calls) > 0
+    assert len(results[0]) == 4 if bias else 3
+    for mine, theirs in zip(*results, strict=True):
+        assert mine.shape == theirs.shape
+        assert mx.abs(mine - theirs).max().item() < 1e-4
+
+
+@pairs
+@pytest.mark.parametrize(("into", "out"), [(3, 5), (16, 1)])
+def test_second_derivatives_equal_the_stock_layers(ours, stock, into, out):
+    """A gradient penalty differentiates the gradient by the input once more, by the weights."""
+    layers = twins(ours, stock, into, out, 4, stride=2, padding=1)
+    x = mx.random.normal((2, 4, 4, into), key=mx.random.key(1))
+    results = []
+    for layer in layers:
+
+        def penalty(weight, layer=layer):
+            layer.weight = weight
+            return (mx.grad(lambda x: mx.tanh(layer(x)).sum())(x) ** 2).sum()
+
+        results.append(mx.grad(penalty)(layer.weight))
+    assert mx.abs(results[0] - results[1]).max().item() < 1e-4 * mx.abs(results[1]).max().item()
+
+
+@pairs
+@pytest.mark.parametrize(
+    ("kernel", "keywords"),
+    [(3, {"stride": 2, "padding": 1}), (4, {"stride": 1, "padding": 1}), (4, {"stride": 2, "padding": 0})],
+)
+def test_other_settings_get_the_stock_layer(ours, stock, kernel, keywords, calls):
+    mine, theirs = twins(ours, stock, 2, 3, kernel, **keywords)
+    x = mx.random.normal((2, 8, 8, 2), key=mx.random.key(1))
+    assert mx.allclose(mine(x), theirs(x), atol=1e-5)
+    assert not calls
+
+
+def test_odd_images_get_the_stock_layer(calls):
+    mine, theirs = twins(*PAIRS[0], 2, 3, 4, stride=2, padding=1)
+    x = mx.random.normal((2, 7, 9, 2), key=mx.random.key(1))
+    assert mx.allclose(mine(x), theirs(x), atol=1e-5)
+    assert not calls
+
+
+@pytest.mark.parametrize("obstacle", ["another device", "switched off"])
+def test_off_the_cpu_the_stock_layer_runs(monkeypatch, calls, obstacle):
+    mine, theirs = twins(*PAIRS[0], 2, 3, 4, stride=2, padding=1)
+    if obstacle == "another device":
+        monkeypatch.setattr(cpu.mx, "default_device", lambda: mx.Device(mx.gpu))
+    else:
+        monkeypatch.setenv("MLXGAN_STOCK_CPU", "1")
+    x = mx.ones((1, 4, 4, 2))
+    assert mx.allclose(mine(x), theirs(x), atol=1e-5)
+    assert not calls
+
+
+def test_one_checkpoint_serves_both(tmp_path, monkeypatch):
+    """Parameters have the same names, shapes and meaning with the stock layers and with ours."""
+
+    def stock_model():
+        with monkeypatch.context() as patch:
+            patch.setattr(models, "Conv2d", nn.Conv2d)
+            patch.setattr(models, "ConvTranspose2d", nn.ConvTranspose2d)
+            return models.DCGANGenerator(10, 4), models.DCGANDiscriminator(4)
+
+    z = mx.random.normal((4, 10), key=mx.random.key(0))
+    ours, theirs = (models.DCGANGenerator(10, 4), models.DCGANDiscriminator(4)), stock_model()
+    assert type(theirs[0].up1) is nn.ConvTranspose2d and type(ours[0].up1) is cpu.ConvTranspose2d
+    for source, target in ((ours, theirs), (theirs, ours)):
+        for index, (a, b) in enumerate(zip(source, target, strict=True)):
+            checkpoints.save(tmp_path / f"{index}.safetensors", a)
+            checkpoints.load(tmp_path / f"{index}.safetensors", b)
+        images = [generator.eval()(z) for generator in (source[0], target[0])]
+        assert mx.abs(images[0] - images[1]).max().item() < 1e-4
+        logits = [discriminator(images[0]) for discriminator in (source[1], target[1])]
+        assert mx.abs(logits[0] - logits[1]).max().item() < 1e-4

@@ -16,17 +16,21 @@ def linear(*widths: int) -> int:
 
 
 @pytest.mark.parametrize("latent_dim", [100, 7])
-def test_generator(latent_dim):
-    generator = models.MLPGenerator(latent_dim)
-    assert count(generator) == linear(latent_dim, 256, 512, 1024, 784)
+@pytest.mark.parametrize("factory", [models.MLPGenerator, models.DCGANGenerator])
+def test_generator(factory, latent_dim):
+    generator = factory(latent_dim)
+    if factory is models.MLPGenerator:
+        assert count(generator) == linear(latent_dim, 256, 512, 1024, 784)
     images = generator(10 * mx.random.normal((3, latent_dim), key=mx.random.key(0)))
     assert images.shape == (3, 28, 28, 1) and images.dtype == mx.float32
     assert mx.abs(images).max().item() <= 1
 
 
-def test_discriminator():
-    discriminator = models.MLPDiscriminator()
-    assert count(discriminator) == linear(784, 1024, 512, 256, 1)
+@pytest.mark.parametrize("factory", [models.MLPDiscriminator, models.DCGANDiscriminator])
+def test_discriminator(factory):
+    discriminator = factory()
+    if factory is models.MLPDiscriminator:
+        assert count(discriminator) == linear(784, 1024, 512, 256, 1)
     logits = discriminator(mx.random.uniform(-1, 1, (3, 28, 28, 1), key=mx.random.key(0)))
     assert logits.shape == (3,)
 
