@@ -62,6 +62,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):
+    path = tmp_path / "a.safetensors"
+    checkpoints.save(path, models.MLPGenerator(latent_dim=3))
+    old = path.read_bytes()
+    with open(path, "rb") as reader:
+        checkpoints.save(path, models.MLPGenerator(latent_dim=3))
+        assert reader.read() == old != path.read_bytes()  # renamed into place, not written over
+
+
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must end in '.safetensors'"):
         checkpoints.save(tmp_path / "generator.npz", models.MLPGenerator())
