@@ -78,7 +78,8 @@ def _train(options: argparse.Namespace) -> None:
     for name, network in networks.items():
         checkpoints.save(options.out / f"{name}.safetensors", network, notes=notes)
     (options.out / "history.json").write_text(json.dumps(asdict(history)))
-    print(f"wrote generator (averaged), last and discriminator .safetensors and history.json to {options.out}")
+    names = "generator.safetensors (the average), last.safetensors, discriminator.safetensors and history.json"
+    print(f"wrote {names} to {options.out}")
 
 
 def _sample(options: argparse.Namespace) -> None:

@@ -122,7 +122,7 @@ class Conv2d(nn.Conv2d):
     """
 
     def __call__(self, x: mx.array) -> mx.array:
-        if not (fast() and self.weight.shape[1:3] == (4, 4) and _halves(self, x)):
+        if not _is_product(self) or x.shape[1] % 2 or x.shape[2] % 2:
             return super().__call__(x)
         y: mx.array = _convolve(x, self.weight)  # type: ignore[assignment]
         return y + self.bias if "bias" in self else y
@@ -136,18 +136,18 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     """
 
     def __call__(self, x: mx.array) -> mx.array:
-        if not (fast() and self.weight.shape[1:3] == (4, 4) and _halves(self)):
+        if not _is_product(self):
             return super().__call__(x)
         y: mx.array = _convolve_transposed(x, self.weight)  # type: ignore[assignment]
         return y + self.bias if "bias" in self else y
 
 
-def _halves(layer: nn.Module, x: mx.array | None = None) -> bool:
-    """Whether a layer with kernel 4 halves (or doubles) the height and width of x."""
-    even = x is None or (x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0)
+def _is_product(layer: nn.Module) -> bool:
+    """Whether this convolution has kernel 4, stride 2, padding 1 and nothing else, on a CPU."""
     plain = getattr(layer, "groups", 1) == 1 and layer.dilation in (1, (1, 1))
     whole = getattr(layer, "output_padding", 0) in (0, (0, 0))
-    return even and plain and whole and layer.stride in (2, (2, 2)) and layer.padding in (1, (1, 1))
+    halves = layer.weight.shape[1:3] == (4, 4) and layer.stride in (2, (2, 2)) and layer.padding in (1, (1, 1))
+    return fast() and plain and whole and halves
 
 
 def _pad(x: mx.array) -> mx.array:
