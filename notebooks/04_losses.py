@@ -49,8 +49,10 @@ mx.random.seed(4)
 # Let $D(x)$ be the probability that the discriminator gives to "$x$ is real". The game of
 # {cite}`goodfellow2014` is
 #
-# $$\min_G \max_D V(D, G), \qquad
-# V(D, G) = \mathbb{E}_{x}\,[\log D(x)] + \mathbb{E}_{z}\,[\log(1 - D(G(z)))].$$
+# $$\begin{gathered}
+# \min_G \max_D V(D, G), \\
+# V(D, G) = \mathbb{E}_{x}\,[\log D(x)] + \mathbb{E}_{z}\,[\log(1 - D(G(z)))].
+# \end{gathered}$$
 #
 # The first mean runs over real images, the second over noise. The discriminator wants both
 # logarithms near 0, their largest value. The generator wants the second one far below.
