@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first that needs it sets up .venv; later ones find it there.
 .DEFAULT_GOAL := help
-.PHONY: help book lab test lint notebooks bench clean
+.PHONY: help book lab test lint notebooks ablation bench clean
 
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
@@ -34,6 +34,9 @@ test: lint ## run all that is checked, as CI does
 
 notebooks: $(SETUP) ## execute all notebooks in full on MNIST and store their outputs
 	$(BIN)/python tools/notebooks.py execute
+
+ablation: $(SETUP) ## train the DCGAN in ten ways with three seeds each, for the table of chapter 9
+	$(BIN)/python tools/ablation.py
 
 bench: $(SETUP) ## time a training step: MLX as installed, with mlxgan.cpu, and PyTorch where it is installed
 	$(BIN)/python tools/benchmark.py

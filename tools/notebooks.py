@@ -3,7 +3,7 @@
 ``python tools/notebooks.py update`` copies the cells of notebooks/NN_topic.py to notebooks/NN_topic.ipynb
 and keeps the stored outputs. ``python tools/notebooks.py execute [NN ...]`` does that too, then executes
 the notebooks on MNIST with nothing left out and stores their outputs, with where they come from in the
-metadata, and ships the generators that they train. Both take every notebook where none is named.
+metadata, and ships the models that they train. Both take every notebook where none is named.
 """
 
 import argparse
@@ -23,7 +23,13 @@ import nbformat
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 VERSIONS = ("mlx", "numpy", "matplotlib")
-SHIPPED = {"05_training": "mlp"}  # chapters whose generator ships with the package, and under which name
+SHIPPED = {  # chapters whose model ships with the package: under which name, and from which file in runs/
+    "05_training": ("mlp", "mlp/generator.safetensors"),
+    "07_evaluation": ("classifier", "classifier/classifier.safetensors"),
+    "08_dcgan": ("dcgan", "dcgan/generator.safetensors"),
+    "10_conditional": ("conditional", "conditional/generator.safetensors"),
+}
+PICTURE = "mlp"  # the model whose digits are on the landing page
 
 
 def code_digest(notebook: nbformat.NotebookNode) -> str:
@@ -60,19 +66,21 @@ def execute(path: Path) -> None:
     part.replace(path)
 
 
-def ship(name: str) -> None:
-    """Put the generator in runs/NAME into the package, in half precision, and its digits on the landing page."""
+def ship(name: str, file: str) -> None:
+    """Put the model in runs/FILE into the package, in half precision; for PICTURE, its digits on the landing page."""
     from mlxgan import checkpoints, plots, training
 
     import mlx.core as mx
     from PIL import Image
 
-    path = FOLDER.parent / "runs" / name / "generator.safetensors"
+    path = FOLDER.parent / "runs" / file
     _, about = mx.load(str(path), return_metadata=True)
     notes = {key: value for key, value in about.items() if key not in ("model", "arguments")}
     checkpoints.save(
         checkpoints.PRETRAINED / f"{name}.safetensors", checkpoints.load(path), dtype=mx.float16, notes=notes
     )
+    if name != PICTURE:
+        return
     z = mx.random.normal((64, 100), key=mx.random.key(0))
     picture = Image.fromarray(plots.tile(training.sample(checkpoints.load_pretrained(name), z), columns=16))
     picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS)
@@ -109,8 +117,8 @@ def main() -> None:
             print(f"{path.name} ...", flush=True)
             start = time.perf_counter()
             execute(path)
-            if name := SHIPPED.get(source.stem):
-                ship(name)
+            if source.stem in SHIPPED:
+                ship(*SHIPPED[source.stem])
             print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -1,12 +1,14 @@
-"""The command line: ``python -m mlxgan train`` and ``python -m mlxgan sample``."""
+"""The command line: ``python -m mlxgan train``, ``sample`` and ``evaluate``."""
 
-from mlxgan import checkpoints, data, models, training
+from mlxgan import checkpoints, data, metrics, models, training
 
 import argparse
 import json
 import math
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +16,17 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-MODELS = {"mlp": (models.MLPGenerator, models.MLPDiscriminator)}
+#: Generator, discriminator, their step, and an optimizer for a number of steps (chapters 5, 8 and 10).
+MODELS = {
+    "mlp": (models.MLPGenerator, models.MLPDiscriminator, training.make_step, lambda steps: training.adam()),
+    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, training.make_step, training.decaying_adam),
+    "conditional": (
+        models.ConditionalGenerator,
+        models.ConditionalDiscriminator,
+        training.make_conditional_step,
+        training.decaying_adam,
+    ),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,8 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", default="mlp", help="a shipped generator's name, or a .safetensors file")
     command.add_argument("--n", type=_whole(1, 10**6), default=64, help="how many images")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
+    command.add_argument("--digit", type=_whole(0, 9), help="draw this digit alone; for a conditional generator")
     command.add_argument("--out", type=Path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
     command.set_defaults(run=_sample)
+    command = commands.add_parser("evaluate", help="measure images against MNIST's test images")
+    command.add_argument("samples", type=Path, help=".npz with uint8 'images' (n, 28, 28), as sample writes it")
+    command.set_defaults(run=_evaluate)
     return parser
 
 
@@ -62,9 +78,10 @@ def _train(options: argparse.Namespace) -> None:
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
     options.out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
     mx.random.seed(options.seed)
-    make_generator, make_discriminator = MODELS[options.model]
+    make_generator, make_discriminator, make_step, make_optimizer = MODELS[options.model]
     networks = {"last": make_generator(), "discriminator": make_discriminator(), "generator": make_generator()}
     digits = data.load("train")
+    steps = options.epochs * (len(digits) // options.batch_size)
     history = training.train(
         networks["last"],
         networks["discriminator"],
@@ -72,6 +89,9 @@ def _train(options: argparse.Namespace) -> None:
         epochs=options.epochs,
         batch_size=options.batch_size,
         seed=options.seed,
+        optimizer_g=make_optimizer(steps),
+        optimizer_d=make_optimizer(steps),
+        make_step=make_step,
         average=networks["generator"],
     )
     notes = {"data": digits.name, "epochs": str(options.epochs), "seed": str(options.seed)}
@@ -91,19 +111,60 @@ def _sample(options: argparse.Namespace) -> None:
     generator = checkpoints.load_pretrained(options.model) if is_name else checkpoints.load(options.model)
     if not hasattr(generator, "latent_dim"):
         raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator")
+    labels = None
+    if hasattr(generator, "classes"):
+        every = mx.arange(options.n) % generator.classes
+        labels = every if options.digit is None else mx.full(every.shape, options.digit)
+    elif options.digit is not None:
+        raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
     mx.random.seed(options.seed)
-    images = training.sample(generator, mx.random.normal((options.n, generator.latent_dim)))
+    images = training.sample(generator, mx.random.normal((options.n, generator.latent_dim)), labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.out.parent) as folder:
         part = Path(folder, options.out.name)
-        _write(part, images)
+        _write(part, images, labels)
         part.replace(options.out)
     print(f"wrote {options.n:,} images to {options.out}")
 
 
-def _write(path: Path, images: mx.array) -> None:
+def _evaluate(options: argparse.Namespace) -> None:
+    arrays = _read(options.samples)
+    images = mx.array(arrays["images"][..., None])
+    reference = metrics.reference()
+    scores = metrics.evaluate(images, reference)
+    print(metrics.table({"floor": reference.floor, "samples": scores}))
+    if len(images) != len(reference.real):
+        print(f"{len(images):,} samples: compare these figures only with those of as many.")
+    if "labels" in arrays:
+        shares = metrics.agreement(metrics.features(reference.classifier, images)[1], arrays["labels"])
+        print("is the digit asked for: " + ", ".join(f"{digit} {share:.3f}" for digit, share in enumerate(shares)))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays ``images`` and, if it is there, ``labels`` of an .npz file.
+
+    Raises ValueError, naming the file and the array, where they are not what ``sample`` writes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("images", "labels") if name in file or name == "images"}
+    except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise ValueError(f"{path}: not an .npz file with an array 'images' ({error})") from error
+    images, labels = arrays["images"], arrays.get("labels")
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) < 200:
+        found = f"{images.dtype} {images.shape}"
+        raise ValueError(f"{path}: 'images' are {found}, but must be uint8 (n, 28, 28), n at least 200")
+    if labels is not None and (labels.shape != images.shape[:1] or labels.dtype.kind not in "iu"):
+        raise ValueError(f"{path}: 'labels' are {labels.dtype} {labels.shape}, but must be whole numbers, one an image")
+    return arrays
+
+
+def _write(path: Path, images: mx.array, labels: mx.array | None) -> None:
     if path.suffix == ".npz":
-        np.savez_compressed(path, images=np.array(data.to_uint8(images))[..., 0])
+        arrays = {"images": np.array(data.to_uint8(images))[..., 0]}
+        if labels is not None:
+            arrays["labels"] = np.array(labels)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
         return
     from mlxgan import plots
 

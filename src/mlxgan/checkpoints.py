@@ -62,12 +62,15 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 
 def pretrained_names() -> list[str]:
-    """Names of the trained generators that ship with the book."""
+    """Names of the trained models that ship with the book."""
     return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
 
 
 def load_pretrained(name: str) -> nn.Module:
-    """The trained generator that ships with the book under this name: ``"mlp"`` (chapter 5).
+    """The trained model that ships with the book under this name.
+
+    Generators: ``"mlp"`` (chapter 5), ``"dcgan"`` (8), ``"conditional"`` (10). And the ``"classifier"`` that
+    measures them (7).
 
     Raises ValueError, listing the names there are, for any other.
     """

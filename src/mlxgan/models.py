@@ -51,41 +51,154 @@ class MLPDiscriminator(nn.Module):
 
 
 class DCGANGenerator(nn.Module):
-    """Convolutional generator (Radford et al., 2016) at 28x28: 7x7, 14x14, 28x28, batch normalisation between.
+    """Convolutional generator (Radford et al., 2016) at 28x28 with a hidden layer before them (chapter 8).
 
-    Maps noise of shape (N, latent_dim) to images of shape (N, 28, 28, 1) in [-1, 1]. In training mode a
-    sample depends on its batch: call ``eval()`` before sampling.
+    Maps noise of shape (N, latent_dim) to images of shape (N, 28, 28, image_channels) in [-1, 1], by way of
+    7x7 and 14x14. In training mode a sample depends on its batch: call ``eval()`` before sampling.
     """
 
-    def __init__(self, latent_dim: int = 100, channels: int = 64):
+    def __init__(self, latent_dim: int = 100, channels: int = 32, hidden: int = 512, image_channels: int = 1):
         super().__init__()
-        self.latent_dim, self.channels = latent_dim, channels
-        self.project = nn.Linear(latent_dim, 7 * 7 * 2 * channels)
-        self.norm1 = nn.BatchNorm(2 * channels)
+        self.latent_dim, self.channels, self.hidden = latent_dim, channels, hidden
+        self.image_channels = image_channels
+        self.project = nn.Linear(latent_dim, hidden)
+        self.norm1 = nn.BatchNorm(hidden)
+        self.expand = nn.Linear(hidden, 7 * 7 * 2 * channels)
+        self.norm2 = nn.BatchNorm(2 * channels)
         self.up1 = ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1)
-        self.norm2 = nn.BatchNorm(channels)
-        self.up2 = ConvTranspose2d(channels, 1, 4, stride=2, padding=1)
+        self.norm3 = nn.BatchNorm(channels)
+        self.up2 = ConvTranspose2d(channels, image_channels, 4, stride=2, padding=1)
+        initialise(self)
 
     def __call__(self, z: mx.array) -> mx.array:
-        x = self.project(z).reshape(-1, 7, 7, 2 * self.channels)
-        x = self.up1(nn.relu(self.norm1(x)))
-        return mx.tanh(self.up2(nn.relu(self.norm2(x))))
+        return self.draw(self.project(z))
+
+    def draw(self, x: mx.array) -> mx.array:
+        """Images from the hidden layer before its normalisation, (N, hidden)."""
+        x = nn.relu(self.norm1(x))
+        x = self.expand(x).reshape(-1, 7, 7, 2 * self.channels)
+        x = self.up1(nn.relu(self.norm2(x)))
+        return mx.tanh(self.up2(nn.relu(self.norm3(x))))
 
 
 class DCGANDiscriminator(nn.Module):
-    """Convolutional discriminator (Radford et al., 2016) at 28x28: 14x14, 7x7, one logit.
+    """Convolutional discriminator (Radford et al., 2016) at 28x28 with a hidden layer after them (chapter 8).
 
-    Maps images of shape (N, 28, 28, 1) in [-1, 1] to logits of shape (N,).
+    Maps images of shape (N, 28, 28, image_channels) in [-1, 1] to logits of shape (N,). With ``norm`` it normalises
+    over the batch, so real images and fakes must come in batches of their own.
     """
 
-    def __init__(self, channels: int = 64):
+    def __init__(self, channels: int = 32, hidden: int = 512, norm: bool = True, image_channels: int = 1):
         super().__init__()
-        self.channels = channels
-        self.down1 = Conv2d(1, channels, 4, stride=2, padding=1)
+        self.channels, self.hidden, self.norm = channels, hidden, norm
+        self.image_channels = image_channels
+        self.down1 = Conv2d(image_channels, channels, 4, stride=2, padding=1)
         self.down2 = Conv2d(channels, 2 * channels, 4, stride=2, padding=1)
-        self.out = nn.Linear(7 * 7 * 2 * channels, 1)
+        self.norm1 = nn.BatchNorm(2 * channels) if norm else nn.Identity()
+        self.shrink = nn.Linear(7 * 7 * 2 * channels, hidden)
+        self.norm2 = nn.BatchNorm(hidden) if norm else nn.Identity()
+        self.out = nn.Linear(hidden, 1)
+        initialise(self)
+
+    def features(self, images: mx.array) -> mx.array:
+        """The last hidden layer, (N, hidden)."""
+        x = nn.leaky_relu(self.down1(images), 0.2)
+        x = nn.leaky_relu(self.norm1(self.down2(x)), 0.2)
+        x = self.shrink(x.reshape(len(x), -1))
+        return nn.leaky_relu(self.norm2(x), 0.2)
 
     def __call__(self, images: mx.array) -> mx.array:
-        x = nn.leaky_relu(self.down1(images), 0.2)
-        x = nn.leaky_relu(self.down2(x), 0.2)
-        return self.out(x.reshape(len(x), -1)).squeeze(-1)
+        return self.out(self.features(images)).squeeze(-1)
+
+
+def initialise(model: nn.Module) -> None:
+    """Draw all weight matrices and kernels from a normal distribution, deviation 0.02 (Radford et al., 2016)."""
+    draw = nn.init.normal(0, 0.02)
+    model.apply(lambda weight: draw(weight) if weight.ndim >= 2 else weight)
+
+
+class ConditionalGenerator(DCGANGenerator):
+    """The generator of chapter 8, told which class to draw (chapter 10).
+
+    Maps noise of shape (N, latent_dim) and labels, int32 of shape (N,), to images of shape (N, 28, 28, 1) in
+    [-1, 1]. Each class has a learnt vector that is added in the hidden layer.
+    """
+
+    def __init__(self, latent_dim: int = 100, classes: int = 10, channels: int = 32, hidden: int = 512):
+        super().__init__(latent_dim, channels, hidden)
+        self.classes = classes
+        self.embedding = nn.Embedding(classes, hidden)
+        initialise(self)
+
+    def __call__(self, z: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
+        return self.draw(self.project(z) + self.embedding(labels))
+
+
+class ConditionalDiscriminator(DCGANDiscriminator):
+    """The discriminator of chapter 8 with a projection on the class (Miyato and Koyama, 2018; chapter 10).
+
+    Maps images of shape (N, 28, 28, 1) in [-1, 1] and their labels, int32 of shape (N,), to logits of shape (N,).
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 32, hidden: int = 512):
+        super().__init__(channels, hidden)
+        self.classes = classes
+        self.embedding = nn.Embedding(classes, hidden)
+        initialise(self)
+
+    def __call__(self, images: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
+        features = self.features(images)
+        agreement = (features * self.embedding(labels)).sum(axis=-1)
+        return self.out(features).squeeze(-1) + agreement
+
+
+class SpectralNorm(nn.Module):
+    """A layer divided by its largest singular value, so that it stretches nothing (Miyato et al., 2018; chapter 9).
+
+    ``layer`` is an ``nn.Linear`` or a ``Conv2d``; its weight is taken as a matrix with a row an output channel.
+    Training mode improves the estimate by one power iteration a call.
+    """
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+        self.u = mx.random.normal((len(layer.weight),))
+        self.freeze(keys="u", recurse=False)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        matrix = self.layer.weight.reshape(len(self.layer.weight), -1)
+        still = mx.stop_gradient(matrix)
+        v = self.u @ still
+        v = v / mx.linalg.norm(v)
+        u = still @ v
+        u = u / mx.linalg.norm(u)
+        if self.training:
+            self.u = u
+        bias = self.layer.bias
+        return (self.layer(x) - bias) / (u @ matrix @ v) + bias
+
+
+class Classifier(nn.Module):
+    """Small convolutional classifier whose penultimate layer measures samples (chapter 7).
+
+    Maps images of shape (N, 28, 28, 1) in [-1, 1] to the logits of the ten digits, (N, 10).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = Conv2d(1, 32, 4, stride=2, padding=1)
+        self.norm1 = nn.BatchNorm(32)
+        self.conv2 = Conv2d(32, 64, 4, stride=2, padding=1)
+        self.norm2 = nn.BatchNorm(64)
+        self.hidden = nn.Linear(7 * 7 * 64, 128)
+        self.dropout = nn.Dropout(0.3)
+        self.output = nn.Linear(128, 10)
+
+    def features(self, images: mx.array) -> mx.array:
+        """The penultimate layer, (N, 128), none negative."""
+        x = nn.relu(self.norm1(self.conv1(images)))
+        x = nn.relu(self.norm2(self.conv2(x)))
+        return nn.relu(self.hidden(x.reshape(len(x), -1)))
+
+    def __call__(self, images: mx.array) -> mx.array:
+        return self.output(self.dropout(self.features(images)))

@@ -8,12 +8,15 @@ from mlxgan.data import to_uint8
 from mlxgan.training import History
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
-from IPython.display import HTML
 from matplotlib.animation import FuncAnimation
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 
@@ -78,11 +81,13 @@ def curves(history: History) -> None:
         axes.legend()
 
 
-def animate(frames: list[mx.array], titles: list[str], alt: str, columns: int = 4) -> HTML:
+def animate(frames: list[mx.array], titles: list[str], alt: str, columns: int = 4) -> "HTML":
     """A film with a slider, for the notebook and the book: sets of images (N, 28, 28, 1) in [-1, 1], each titled.
 
     ``alt`` is the alternative text, for those who cannot see it.
     """
+    from IPython.display import HTML  # slow to import, and of no use in a terminal
+
     figure, axes = plt.subplots(figsize=(3.2, 3.5), dpi=80)
     picture = axes.imshow(tile(frames[0], columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

@@ -1,6 +1,6 @@
 """The command line."""
 
-from mlxgan import checkpoints, models
+from mlxgan import checkpoints, metrics, models
 from mlxgan.__main__ import main
 
 import json
@@ -56,7 +56,7 @@ def test_a_grid(tmp_path, trained, n, size):
         ("sample --n many", "--n: 'many'"),
         ("sample --seed -1", "--seed: '-1'"),
         ("sample --out samples.txt", "--out is 'samples.txt', but must end in .npz or .png"),
-        ("sample --model nothing --out {tmp}/a.png", "nothing: no such file (pretrained models: mlp"),
+        ("sample --model nothing --out {tmp}/a.png", "nothing: no such file (pretrained models: classifier"),
         ("sample --model {tmp} --out {tmp}/a.png", "no such file"),
         ("sample --model {tmp}/text --out {tmp}/a.png", "text: not a whole safetensors file"),
         ("sample --model {tmp}/discriminator.safetensors --out {tmp}/a.png", "MLPDiscriminator, not a generator"),
@@ -67,6 +67,22 @@ def test_a_grid(tmp_path, trained, n, size):
         ("train --batch-size 2000 --out {tmp}/run", "batch_size is 2000"),
         ("train --out {tmp}/text", "which is not a folder"),
         ("train", "--out"),
+        ("sample --digit 12 --out {tmp}/a.png", "--digit: '12' is not a whole number from 0 to 9"),
+        ("sample --model mlp --digit 3 --out {tmp}/a.png", "--digit is 3, but mlp is not a conditional generator"),
+        ("sample --model classifier --out {tmp}/a.png", "a Classifier, not a generator"),
+        ("evaluate {tmp}/nothing.npz", "nothing.npz"),
+        ("evaluate {tmp}/text", "text: not an .npz file with an array 'images'"),
+        ("evaluate {tmp}/folder.png", "folder.png"),
+        (
+            "evaluate {tmp}/few.npz",
+            "few.npz: 'images' are uint8 (5, 28, 28), but must be uint8 (n, 28, 28), n at least 200",
+        ),
+        ("evaluate {tmp}/floats.npz", "'images' are float64 (300, 28, 28)"),
+        ("evaluate {tmp}/other.npz", "not an .npz file with an array 'images'"),
+        ("evaluate {tmp}/objects.npz", "not an .npz file with an array 'images'"),
+        ("evaluate {tmp}/labels.npz", "'labels' are int64 (2,)"),
+        ("evaluate {tmp}/plain.npy", "not an .npz file"),
+        ("evaluate", "samples"),
         ("", "command"),
     ],
 )
@@ -74,6 +90,13 @@ def test_a_bad_argument_is_one_line_and_status_2(tmp_path, capsys, arguments, na
     (tmp_path / "text").write_text("no checkpoint")
     (tmp_path / "folder.png").mkdir()
     checkpoints.save(tmp_path / "discriminator.safetensors", models.MLPDiscriminator())
+    images = np.zeros((300, 28, 28), np.uint8)
+    np.savez(tmp_path / "few.npz", images=images[:5])
+    np.savez(tmp_path / "floats.npz", images=images / 2)
+    np.savez(tmp_path / "other.npz", digits=images)
+    np.savez(tmp_path / "objects.npz", images=np.array([{}], object))
+    np.savez(tmp_path / "labels.npz", images=images, labels=np.array([1, 2]))
+    np.save(tmp_path / "plain.npy", images)
     before = sorted(tmp_path.rglob("*"))
     try:
         status = main(arguments.format(tmp=tmp_path).split())
@@ -99,3 +122,33 @@ def test_noise_does_not_depend_on_earlier_draws(tmp_path, trained):
         mx.random.normal((3,))
         main(["sample", "--model", trained, "--n", "2", "--out", str(path)])
     assert np.array_equal(*(np.load(path)["images"] for path in paths))
+
+
+@pytest.mark.parametrize("model", ["dcgan", "conditional"])
+def test_the_other_models_train_too(tmp_path, model):
+    assert main(["train", "--model", model, "--epochs", "1", "--batch-size", "64", "--out", str(tmp_path)]) == 0
+    assert hasattr(checkpoints.load(tmp_path / "generator.safetensors"), "classes") == (model == "conditional")
+
+
+def test_a_digit_is_drawn_to_order(tmp_path):
+    paths = {name: tmp_path / f"{name}.npz" for name in ("sevens", "all")}
+    arguments = ["sample", "--model", "conditional", "--n", "20", "--out"]
+    assert main([*arguments, str(paths["sevens"]), "--digit", "7"]) == 0
+    assert main([*arguments, str(paths["all"])]) == 0
+    sevens, every = (np.load(path) for path in paths.values())
+    assert sevens["labels"].tolist() == [7] * 20 and every["labels"].tolist() == [*range(10)] * 2
+    seen = metrics.features(checkpoints.load_pretrained("classifier"), mx.array(sevens["images"][..., None]))[1]
+    assert (seen.argmax(axis=1) == 7).mean() >= 0.9
+    assert np.array_equal(sevens["images"][7], every["images"][7])  # the same noise, the same class
+
+
+def test_evaluate_prints_the_table_and_the_agreement(tmp_path, capsys):
+    path = tmp_path / "samples.npz"
+    assert main(["sample", "--model", "conditional", "--n", "400", "--out", str(path)]) == 0
+    assert main(["evaluate", str(path)]) == 0
+    printed = capsys.readouterr().out
+    rows = {line.split("  ")[0]: line for line in printed.splitlines()}
+    assert "floor" in printed and "samples" in printed
+    assert {"FID", "KID x 1000", "precision", "recall", "share of 9s"} <= set(rows)
+    assert "400 samples: compare these figures only with those of as many" in printed
+    assert "is the digit asked for: 0 " in printed

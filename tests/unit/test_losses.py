@@ -1,8 +1,9 @@
 """The losses against their formulas, in value and in gradient."""
 
-from mlxgan import losses
+from mlxgan import losses, models
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import pytest
 
@@ -21,11 +22,31 @@ def generator_formula(fake):
     return -np.log(sigmoid(fake)).mean()
 
 
+def smoothed_formula(real, fake):
+    d_real = sigmoid(real)
+    return -(0.9 * np.log(d_real) + 0.1 * np.log(1 - d_real)).mean() - np.log(1 - sigmoid(fake)).mean()
+
+
+def squares_formula(real, fake):
+    return (np.mean((np.array(real) - 1) ** 2) + np.mean(np.array(fake) ** 2)) / 2
+
+
+def hinge_formula(real, fake):
+    return np.maximum(0, 1 - np.array(real)).mean() + np.maximum(0, 1 + np.array(fake)).mean()
+
+
 @pytest.mark.parametrize(
     ("loss", "formula", "arguments"),
     [
         (losses.discriminator_loss, discriminator_formula, (REAL, FAKE)),
         (losses.generator_loss, generator_formula, (FAKE,)),
+        (losses.saturating_generator_loss, lambda fake: np.log(1 - sigmoid(fake)).mean(), (FAKE,)),
+        (losses.smoothed_discriminator_loss, smoothed_formula, (REAL, FAKE)),
+        (losses.least_squares_discriminator_loss, squares_formula, (REAL, FAKE)),
+        (losses.least_squares_generator_loss, lambda fake: np.mean((np.array(fake) - 1) ** 2) / 2, (FAKE,)),
+        (losses.hinge_discriminator_loss, hinge_formula, (REAL, FAKE)),
+        (losses.wasserstein_critic_loss, lambda real, fake: np.mean(fake) - np.mean(real), (REAL, FAKE)),
+        (losses.wasserstein_generator_loss, lambda fake: -np.mean(fake), (FAKE,)),
     ],
 )
 def test_value_and_gradient(loss, formula, arguments):
@@ -51,3 +72,71 @@ def test_finite_for_huge_logits():
     huge = mx.array([1e4, -1e4])
     assert losses.discriminator_loss(huge, huge).item() == pytest.approx(1e4)
     assert losses.generator_loss(huge).item() == pytest.approx(5e3)
+
+
+def penalty_formula(weights, real, fake, mix):
+    """Penalty of the critic sum(a tanh(b x)), whose gradient by x is a b / cosh^2(b x)."""
+    a, b = weights
+    between = mix * real + (1 - mix) * fake
+    gradients = a * b / np.cosh(b * between) ** 2
+    return np.mean((np.sqrt((gradients**2).sum(axis=(1, 2, 3))) - 1) ** 2)
+
+
+def test_the_gradient_penalty_in_value_and_by_the_weights():
+    """Its gradient by the critic's weights is a second derivative of the critic."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(2, 5, 4, 4, 1))
+    weights = rng.normal(size=(2, 4, 4, 1))
+    arrays = [mx.array(array.astype(np.float32)) for array in (weights, real, fake)]
+
+    def penalty(weights):
+        mx.random.seed(3)
+        critic = lambda x: (weights[0] * mx.tanh(weights[1] * x)).sum(axis=(1, 2, 3))  # noqa: E731
+        return losses.gradient_penalty(critic, *arrays[1:])
+
+    mx.random.seed(3)
+    mix = np.array(mx.random.uniform(shape=(5, 1, 1, 1)))
+    assert penalty(arrays[0]).item() == pytest.approx(penalty_formula(weights, real, fake, mix), rel=1e-4)
+    gradient = np.array(mx.grad(penalty)(arrays[0]))
+    for index in [(0, 0, 0, 0), (0, 2, 1, 0), (1, 3, 3, 0), (1, 0, 2, 0)]:
+        step = np.zeros_like(weights)
+        step[index] = 1e-5
+        above, below = (penalty_formula(weights + sign * step, real, fake, mix) for sign in (1, -1))
+        assert gradient[index] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-5)
+
+
+def test_the_penalty_of_the_convolutional_critic_by_finite_differences():
+    mx.random.seed(0)
+    critic = models.DCGANDiscriminator(channels=4, hidden=8, norm=False)
+    critic.apply(lambda weight: 20 * weight)
+    real, fake = mx.random.uniform(-1, 1, (2, 4, 28, 28, 1))
+
+    def penalty(critic=critic):
+        mx.random.seed(1)
+        return losses.gradient_penalty(critic, real, fake)
+
+    _, gradients = nn.value_and_grad(critic, penalty)()
+    kernel, slope = critic.shrink.weight, gradients["shrink"]["weight"]
+    direction = slope / mx.linalg.norm(slope)
+    values = []
+    for sign in (1, -1):
+        critic.shrink.weight = kernel + sign * 1e-2 * direction
+        values.append(penalty().item())
+    assert (values[0] - values[1]) / 2e-2 == pytest.approx(mx.linalg.norm(slope).item(), rel=2e-2)
+
+
+def test_the_penalty_mixes_uniformly_and_survives_a_flat_critic():
+    seen = []
+
+    def flat(images):
+        seen.append(images)
+        return 0 * images.sum(axis=(1, 2, 3))
+
+    mx.random.seed(0)
+    real, fake = mx.ones((4000, 2, 2, 1)), mx.zeros((4000, 2, 2, 1))
+    assert losses.gradient_penalty(flat, real, fake).item() == pytest.approx(1, abs=1e-5)
+    gradient = mx.grad(lambda w: losses.gradient_penalty(lambda x: w * flat(x), real, fake))(mx.array(1.0))
+    assert np.isfinite(gradient.item())
+    mixes = np.array(seen[0])[:, 0, 0, 0]
+    assert 0 <= mixes.min() < 0.01 and 0.99 < mixes.max() <= 1
+    assert np.abs(np.sort(mixes) - np.linspace(0, 1, 4000)).max() < 0.05

@@ -1,8 +1,11 @@
 """Shapes, ranges and sizes of the networks."""
 
 from mlxgan import models
+from mlxgan.cpu import Conv2d
 
 import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
@@ -24,6 +27,81 @@ def test_generator(factory, latent_dim):
     images = generator(10 * mx.random.normal((3, latent_dim), key=mx.random.key(0)))
     assert images.shape == (3, 28, 28, 1) and images.dtype == mx.float32
     assert mx.abs(images).max().item() <= 1
+
+
+def test_sizes_of_the_dcgan():
+    norm = 4  # weight, bias, and two running statistics a channel
+    generator = linear(100, 512, 7 * 7 * 64) + norm * (512 + 64 + 32) + (16 * 64 * 32 + 32) + (16 * 32 + 1)
+    assert count(models.DCGANGenerator()) == generator
+    discriminator = (16 * 32 + 32) + (16 * 32 * 64 + 64) + linear(7 * 7 * 64, 512, 1) + norm * (64 + 512)
+    assert count(models.DCGANDiscriminator()) == discriminator
+    assert count(models.DCGANDiscriminator(norm=False)) == discriminator - norm * (64 + 512)
+    assert models.DCGANGenerator(image_channels=3)(mx.zeros((2, 100))).shape == (2, 28, 28, 3)
+    assert models.DCGANDiscriminator(image_channels=3)(mx.zeros((2, 28, 28, 3))).shape == (2,)
+
+
+def test_initial_weights_have_the_deviation_of_dcgan_and_biases_keep_theirs():
+    mx.random.seed(0)
+    generator = models.DCGANGenerator()
+    for weight in (generator.project.weight, generator.expand.weight, generator.up1.weight):
+        assert mx.std(weight).item() == pytest.approx(0.02, rel=0.02)
+    assert mx.array_equal(generator.norm1.weight, mx.ones(512))
+
+
+def test_in_evaluation_mode_a_sample_does_not_depend_on_its_batch():
+    mx.random.seed(0)
+    generator = models.DCGANGenerator(channels=4, hidden=8)
+    z = mx.random.normal((6, 100))
+    in_training = [generator(part)[0] for part in (z, z[:3])]
+    assert not mx.allclose(*in_training, atol=1e-4)
+    generator.eval()
+    assert mx.allclose(generator(z)[0], generator(z[:3])[0], atol=1e-5)
+
+
+def test_the_class_decides_what_is_drawn_and_what_is_believed():
+    mx.random.seed(0)
+    generator = models.ConditionalGenerator(channels=4, hidden=8).eval()
+    discriminator = models.ConditionalDiscriminator(channels=4, hidden=8).eval()
+    z = mx.repeat(mx.random.normal((1, 100)), 10, axis=0)
+    images = generator(z, mx.arange(10))
+    assert images.shape == (10, 28, 28, 1)
+    assert not mx.allclose(1e4 * images[0], 1e4 * images[1], atol=1e-2)  # untrained, they are nearly black
+    image = mx.repeat(images[:1], 10, axis=0)
+    logits = discriminator(image, mx.arange(10))
+    assert logits.shape == (10,) and len(set(logits.tolist())) == 10
+    plain = discriminator.out(discriminator.features(image)).squeeze(-1)
+    projected = discriminator.features(image) @ discriminator.embedding.weight.T
+    assert mx.allclose(logits, plain + mx.diag(projected), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(12, 5), Conv2d(3, 8, 4, stride=2, padding=1)])
+def test_spectral_normalisation_makes_the_largest_singular_value_one(layer):
+    mx.random.seed(1)
+    layer.weight = 7 * mx.random.normal(layer.weight.shape)
+    normal = models.SpectralNorm(layer)
+    x = mx.random.normal((4, 12) if isinstance(layer, nn.Linear) else (4, 8, 8, 3))
+    for _ in range(100):
+        y = normal(x)
+    sigma = np.linalg.svd(np.array(layer.weight).reshape(len(layer.weight), -1), compute_uv=False)[0]
+    assert mx.allclose(y - layer.bias, (layer(x) - layer.bias) / sigma, rtol=1e-3, atol=1e-4)
+    estimate = mx.array(normal.u)
+    normal.eval()
+    normal(x)
+    assert mx.array_equal(normal.u, estimate)
+    assert [name for name, _ in tree_flatten(normal.trainable_parameters())] == ["layer.weight", "layer.bias"]
+    _, gradients = nn.value_and_grad(normal, lambda: (normal(x) ** 2).mean())()
+    # scaling the weight changes nothing, so the gradient is perpendicular to it
+    slope = gradients["layer"]["weight"]
+    cosine = (slope * layer.weight).sum() / (mx.linalg.norm(slope) * mx.linalg.norm(layer.weight))
+    assert abs(cosine.item()) < 1e-3
+
+
+def test_classifier():
+    classifier = models.Classifier().eval()
+    images = mx.random.uniform(-1, 1, (3, 28, 28, 1))
+    features = classifier.features(images)
+    assert features.shape == (3, 128) and features.min().item() >= 0
+    assert mx.allclose(classifier(images), classifier.output(features))
 
 
 @pytest.mark.parametrize("factory", [models.MLPDiscriminator, models.DCGANDiscriminator])

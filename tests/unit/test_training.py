@@ -1,6 +1,6 @@
 """The one training loop."""
 
-from mlxgan import data, models, training
+from mlxgan import data, losses, models, training
 
 import mlx.core as mx
 import numpy as np
@@ -119,3 +119,94 @@ def test_sampling_in_parts_gives_the_same_images():
     assert whole.shape == parts.shape == (10, 28, 28, 1)
     assert mx.allclose(whole, parts, atol=1e-5)
     assert not generator.training
+
+
+def small_dcgan(conditional=False, norm=True):
+    mx.random.seed(0)
+    if conditional:
+        return models.ConditionalGenerator(channels=4, hidden=8), models.ConditionalDiscriminator(channels=4, hidden=8)
+    return models.DCGANGenerator(channels=4, hidden=8), models.DCGANDiscriminator(channels=4, hidden=8, norm=norm)
+
+
+def test_the_moving_average_by_its_definition():
+    generator, average = training.nn.Linear(1, 1), training.nn.Linear(1, 1)
+    generator.weight = mx.zeros((1, 1))
+    follow = training.make_moving_average(average, generator, keep=0.9)
+    expected = 0.0
+    for step in range(1, 201):
+        generator.weight = mx.full((1, 1), float(step))
+        follow()
+        keep = min(0.9, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * step
+        assert average.weight.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_running_statistics_are_averaged_too(few):
+    generator, discriminator = small_dcgan()
+    average = models.DCGANGenerator(channels=4, hidden=8)
+    training.train(generator, discriminator, few, epochs=1, batch_size=8, average=average)
+    assert not mx.allclose(average.norm1.running_mean, mx.zeros(8), atol=1e-6)
+    assert not average.training and not generator.training
+
+
+def test_a_conditional_run_uses_the_labels(few):
+    """A discriminator that sees the label alone learns which class is real: here 3, and the fakes get it too."""
+    seen = []
+
+    class Generator(models.ConditionalGenerator):
+        def __call__(self, z, labels):
+            seen.append(labels)
+            return super().__call__(z, labels)
+
+    _, discriminator = small_dcgan(conditional=True)
+    generator = Generator(channels=4, hidden=8)
+    threes = data.Digits(few.images, mx.full(40, 3, mx.int32), "threes")
+    before = mx.array(generator.embedding.weight)
+    step = training.make_conditional_step
+    training.train(generator, discriminator, threes, epochs=1, batch_size=8, make_step=step)
+    assert seen
+    changed = mx.abs(generator.embedding.weight - before).sum(axis=1) > 0
+    assert changed.tolist() == [digit == 3 for digit in range(10)]
+
+
+def test_the_penalty_holds_the_critics_slope(few):
+    def length_after(make_step):
+        generator, critic = small_dcgan(norm=False)
+        arguments = {"loss_g": losses.wasserstein_generator_loss, "loss_d": losses.wasserstein_critic_loss}
+        optimizers = {"optimizer_g": training.adam(), "optimizer_d": training.adam(2e-3)}
+        training.train(generator, critic, few, epochs=20, batch_size=8, make_step=make_step, **arguments, **optimizers)
+        between = 0.5 * data.normalise(few.images) + 0.5 * training.sample(generator, mx.random.normal((40, 100)))
+        gradients = mx.grad(lambda images: critic(images).sum())(between)
+        return mx.sqrt(mx.square(gradients).sum(axis=(1, 2, 3))).mean().item()
+
+    assert length_after(training.make_penalised_step) == pytest.approx(1, abs=0.4)
+    assert length_after(training.make_step) > 3
+
+
+def test_a_compiled_step_with_spectral_normalisation_keeps_its_vector(few):
+    generator, discriminator = small_dcgan(norm=False)
+    discriminator.down2 = models.SpectralNorm(discriminator.down2)
+    before = mx.array(discriminator.down2.u)
+    training.train(generator, discriminator, few, epochs=1, batch_size=8)
+    after = discriminator.down2.u
+    assert not mx.allclose(before, after) and mx.linalg.norm(after).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_decaying_rate_ends_at_zero():
+    optimizer = training.decaying_adam(10, 1e-2)
+    weights = {"w": mx.zeros(2)}
+    optimizer.init(weights)
+    rates = []
+    for _ in range(12):
+        weights = optimizer.apply_gradients({"w": mx.ones(2)}, weights)
+        rates.append(optimizer.learning_rate.item())
+    assert rates[0] == pytest.approx(1e-2, rel=0.03) and rates[5] == pytest.approx(5e-3, rel=0.2)
+    assert rates == sorted(rates, reverse=True) and rates[-1] == pytest.approx(0, abs=1e-8)
+    assert list(optimizer.betas) == [0.5, 0.999] and optimizer.bias_correction
+
+
+def test_sampling_a_class():
+    generator, _ = small_dcgan(conditional=True)
+    z, labels = mx.random.normal((10, 100), key=mx.random.key(0)), mx.arange(10)
+    whole, parts = training.sample(generator, z, labels), training.sample(generator, z, labels, batch_size=3)
+    assert whole.shape == (10, 28, 28, 1) and mx.allclose(whole, parts, atol=1e-5)

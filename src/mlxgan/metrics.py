@@ -1,0 +1,250 @@
+"""Measures of quality, on the features of a small classifier (chapter 7).
+
+All compare samples with the test images of MNIST, by the penultimate features of the classifier that ships
+with the book. Such figures compare only with others from the same network and the same number of images. Sums
+run in float64, on NumPy.
+"""
+
+from mlxgan import checkpoints, data
+from mlxgan.models import Classifier
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import mlx.core as mx
+import numpy as np
+
+BLOCK = 1000  # images, or rows of a distance matrix, at a time
+
+
+def features(classifier: Classifier, images: mx.array) -> tuple[np.ndarray, np.ndarray]:
+    """Penultimate features, float32 (N, 128), and class probabilities, float32 (N, 10), of images.
+
+    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to grey levels first, as
+    a file would hold them. The classifier is used in evaluation mode.
+    """
+    classifier.eval()
+    found, probabilities = [], []
+    for start in range(0, len(images), BLOCK):
+        part = images[start : start + BLOCK]
+        part = data.normalise(part if part.dtype == mx.uint8 else data.to_uint8(part))
+        hidden = classifier.features(part)
+        found.append(np.array(hidden))
+        probabilities.append(np.array(mx.softmax(classifier.output(hidden), axis=-1)))
+    return np.concatenate(found), np.concatenate(probabilities)
+
+
+def fid(real: np.ndarray, fake: np.ndarray) -> float:
+    """Fréchet distance between the normal distributions fitted to two sets of features (Heusel et al., 2017).
+
+    Both are (N, F) with N of at least 2. The root of the product of covariances comes from two symmetric
+    eigendecompositions in float64, so the result is real and not negative but for rounding.
+    """
+    real, fake = _at_least(2, real=real, fake=fake)
+    covariance_real, covariance_fake = np.cov(real.T), np.cov(fake.T)
+    values, vectors = np.linalg.eigh(covariance_real)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    overlap = np.sqrt(np.linalg.eigvalsh(root @ covariance_fake @ root).clip(0)).sum()
+    distance = np.square(real.mean(axis=0) - fake.mean(axis=0)).sum()
+    return float(distance + np.trace(covariance_real) + np.trace(covariance_fake) - 2 * overlap)
+
+
+def kid(real: np.ndarray, fake: np.ndarray, size: int = 1000) -> tuple[float, float]:
+    """Kernel distance with a cubic kernel, and its standard error (Bińkowski et al., 2018).
+
+    The unbiased estimate of the squared maximum mean discrepancy with k(x, y) = (x·y / F + 1)^3, averaged over
+    disjoint blocks of ``size`` rows of both sets; the standard error comes from the spread over the
+    blocks. It may be slightly negative. Raises ValueError where there are not two whole blocks.
+    """
+    real, fake = _at_least(2 * size, real=real, fake=fake)
+    estimates = []
+    for start in range(0, min(len(real), len(fake)) // size * size, size):
+        x, y = real[start : start + size], fake[start : start + size]
+        xx, yy, xy = (np.power(a @ b.T / x.shape[1] + 1, 3) for a, b in ((x, x), (y, y), (x, y)))
+        within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (size * (size - 1))
+        estimates.append(within - 2 * xy.mean())
+    return float(np.mean(estimates)), float(np.std(estimates, ddof=1) / np.sqrt(len(estimates)))
+
+
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+    """Share of fakes among the real images, and of real images among the fakes (Kynkäänniemi et al., 2019).
+
+    A point is among a set if it lies no further from one of its members than that member's ``k``-th neighbour
+    in the set does. Features are (N, F), with N above ``k``.
+    """
+    real, fake = _at_least(k + 1, real=real, fake=fake)
+    return _covered(fake, real, k), _covered(real, fake, k)
+
+
+def _covered(points: np.ndarray, members: np.ndarray, k: int) -> float:
+    """Share of the points in one of the balls around the members, each of which reaches to its k-th neighbour."""
+    radii = np.concatenate([np.partition(rows, k, axis=1)[:, k] for rows in _distances(members, members)])
+    return float(np.concatenate([(rows <= radii).any(axis=1) for rows in _distances(points, members)]).mean())
+
+
+def nearer_to_training(fake: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float:
+    """Share of fakes whose nearest neighbour is a training image and not a held-out one; near 0.5 without copying.
+
+    The training images are taken in blocks of as many as are held out, since of more images one lies nearer;
+    the share is the mean over the blocks. All are features (N, F). Raises ValueError where there are fewer
+    training images than held-out ones.
+    """
+    size = len(held_out)
+    fake, training, held_out = _at_least(1, fake=fake, training=training, held_out=held_out)
+    if len(training) < size:
+        raise ValueError(f"training has {len(training)} rows, but must have at least the {size} of held_out")
+    to_held_out = _nearest(fake, held_out)
+    blocks = [training[start : start + size] for start in range(0, len(training) - size + 1, size)]
+    return float(np.mean([_nearest(fake, block) < to_held_out for block in blocks]))
+
+
+def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows.min(axis=1) for rows in _distances(points, others)])
+
+
+def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
+    """Squared distances of the points to the others, float32, some rows at a time."""
+    centre = others.mean(axis=0)  # smaller numbers, smaller rounding
+    points, others = ((rows - centre).astype(np.float32) for rows in (points, others))
+    squares, opposite = np.square(others).sum(axis=1), -2 * others.T
+    for start in range(0, len(points), BLOCK):
+        part = points[start : start + BLOCK]
+        rows = part @ opposite  # in place from here: the time goes into memory
+        rows += squares
+        rows += np.square(part).sum(axis=1, keepdims=True)
+        yield np.maximum(rows, 0, out=rows)
+
+
+def _at_least(rows: int, **sets: np.ndarray) -> list[np.ndarray]:
+    """The sets of features in float64. Raises ValueError, naming the first that has fewer rows or another width."""
+    widths = {array.shape[1:] for array in sets.values()}
+    for name, array in sets.items():
+        if array.ndim != 2 or len(widths) > 1 or len(array) < rows:
+            shapes = ", ".join(f"{other} is {value.shape}" for other, value in sets.items())
+            raise ValueError(f"{name} must be (N, F), N at least {rows}, and F the same in all sets, but {shapes}")
+    return [array.astype(np.float64) for array in sets.values()]
+
+
+def classifier_score(probabilities: np.ndarray) -> float:
+    """Exponential of the mean KL divergence of p(class | image) from its mean: 1 to 10 (Salimans et al., 2016).
+
+    The inception score, with this book's classifier in the place of Inception. ``probabilities`` are (N, 10).
+    """
+    p = probabilities.astype(np.float64).clip(1e-12)
+    return float(np.exp((p * (np.log(p) - np.log(p.mean(axis=0)))).sum(axis=1).mean()))
+
+
+def class_histogram(probabilities: np.ndarray) -> np.ndarray:
+    """Share of the images that the classifier assigns to each of the classes, (10,)."""
+    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+
+
+def kl_from_uniform(histogram: np.ndarray) -> float:
+    """KL divergence, in nats, of a histogram from the uniform one: 0 to the log of the number of classes."""
+    present = histogram[histogram > 0]
+    return float((present * np.log(present * len(histogram))).sum())
+
+
+def agreement(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of the images of each label that the classifier assigns to it, (10,); NaN for a label without images.
+
+    ``probabilities`` are (N, 10), ``labels`` whole numbers from 0 to 9, (N,).
+    """
+    right = probabilities.argmax(axis=1) == labels
+    return np.array([right[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10)])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What :func:`evaluate` measures of a set of images."""
+
+    fid: float
+    kid: float
+    kid_error: float  #: standard error of kid
+    precision: float
+    recall: float
+    classifier_score: float
+    confident: float  #: share of images with a class of probability above 0.9
+    kl_from_uniform: float
+    nearer_to_training: float
+    histogram: tuple[float, ...]  #: share of each class
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What images are compared with: features of the test images, and of training images."""
+
+    name: str
+    classifier: Classifier
+    real: np.ndarray  #: features of the test images
+    training: np.ndarray  #: features of the training images without those of the floor
+    floor: Scores  #: the scores of as many real training images as there are test images
+
+
+def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
+    """The reference for :func:`evaluate`, on MNIST or what takes its place (:func:`mlxgan.data.load`).
+
+    The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the
+    floor; the others stay for :func:`nearer_to_training`.
+    """
+    classifier = classifier or cast(Classifier, checkpoints.load_pretrained("classifier"))
+    test, train = data.load("test"), data.load("train")
+    order = mx.array(np.random.default_rng(seed).permutation(len(train)).astype(np.uint32))
+    real, _ = features(classifier, test.images)
+    training, _ = features(classifier, train.images[order[len(test) :]])
+    floor = _scores(classifier, train.images[order[: len(test)]], real, training)
+    return Reference(test.name, classifier, real, training, floor)
+
+
+def evaluate(images: mx.array, against: Reference) -> Scores:
+    """Measure images (N, 28, 28, 1), uint8 or float in [-1, 1], against the test images.
+
+    As many images as there are test images, 10,000, make the figures comparable with the book's. Raises
+    ValueError for another shape, or for fewer images than two blocks of :func:`kid`.
+    """
+    if images.ndim != 4 or images.shape[1:] != (28, 28, 1):
+        raise ValueError(f"images are {images.shape}, but must be (N, 28, 28, 1)")
+    return _scores(against.classifier, images, against.real, against.training)
+
+
+def _scores(classifier: Classifier, images: mx.array, real: np.ndarray, training: np.ndarray) -> Scores:
+    found, probabilities = features(classifier, images)
+    histogram = class_histogram(probabilities)
+    kernel, error = kid(real, found, size=min(1000, len(real) // 2, len(found) // 2))
+    precision, recall = precision_recall(real, found)
+    return Scores(
+        fid=fid(real, found),
+        kid=kernel,
+        kid_error=error,
+        precision=precision,
+        recall=recall,
+        classifier_score=classifier_score(probabilities),
+        confident=float((probabilities.max(axis=1) > 0.9).mean()),
+        kl_from_uniform=kl_from_uniform(histogram),
+        nearer_to_training=nearer_to_training(found, training, real),
+        histogram=tuple(histogram.tolist()),
+    )
+
+
+def table(rows: dict[str, Scores]) -> str:
+    """The scores of several sets of images as text, a line a measure, a column a set."""
+    width = max(12, *(len(name) + 2 for name in rows))
+    lines = [f"{'':22}" + "".join(f"{name:>{width}}" for name in rows)]
+    for label, text in (
+        ("FID", "{0.fid:.2f}"),
+        ("KID x 1000", "{1:.2f}"),
+        ("  standard error", "{2:.2f}"),
+        ("precision", "{0.precision:.3f}"),
+        ("recall", "{0.recall:.3f}"),
+        ("classifier score", "{0.classifier_score:.2f}"),
+        ("more than 90 % sure", "{0.confident:.3f}"),
+        ("KL of the classes", "{0.kl_from_uniform:.4f}"),
+        ("nearer to training", "{0.nearer_to_training:.3f}"),
+    ):
+        cells = (text.format(s, 1000 * s.kid, 1000 * s.kid_error) for s in rows.values())
+        lines.append(f"{label:22}" + "".join(f"{cell:>{width}}" for cell in cells))
+    for digit in range(10):
+        cells = (f"{s.histogram[digit]:.3f}" for s in rows.values())
+        lines.append(f"share of {digit}s" + " " * 11 + "".join(f"{cell:>{width}}" for cell in cells))
+    return "\n".join(lines)

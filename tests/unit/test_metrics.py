@@ -1,0 +1,161 @@
+"""The measures of quality, on cases with a known answer."""
+
+from mlxgan import checkpoints, data, metrics
+
+import os
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+RNG = np.random.default_rng(0)
+CLOUD = RNG.normal(size=(3000, 4))
+
+
+def test_fid_of_two_gaussians():
+    """Commuting covariances: the squared distance of the means plus that of the standard deviations."""
+    means, scales = np.array([1.0, -2.0, 0.0, 0.5]), np.array([2.0, 1.0, 0.5, 3.0])
+    turn = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    x = _white(CLOUD) @ turn
+    y = (_white(RNG.normal(size=(2000, 4))) * scales + means) @ turn
+    assert metrics.fid(x, y) == pytest.approx(np.square(means).sum() + np.square(scales - 1).sum(), rel=1e-6)
+
+
+def test_fid_of_covariances_that_do_not_commute():
+    """In two dimensions tr sqrt(M) = sqrt(tr M + 2 sqrt(det M)), here with M = A B."""
+    a, b = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, -0.7], [-0.7, 3.0]])
+    x, y = (_white(RNG.normal(size=(1000, 2))) @ np.linalg.cholesky(c).T for c in (a, b))
+    cross = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
+    assert metrics.fid(x, y) == pytest.approx(np.trace(a) + np.trace(b) - 2 * cross, rel=1e-6)
+
+
+def _white(points: np.ndarray) -> np.ndarray:
+    """The points with mean 0 and covariance 1 exactly."""
+    centred = points - points.mean(axis=0)
+    return np.linalg.solve(np.linalg.cholesky(np.cov(centred.T)), centred.T).T
+
+
+def test_identical_sets():
+    assert metrics.fid(CLOUD, CLOUD) == pytest.approx(0, abs=1e-9)
+    assert metrics.precision_recall(CLOUD, CLOUD) == (1, 1)
+    assert metrics.nearer_to_training(CLOUD[:100], CLOUD, RNG.normal(size=(100, 4))) > 0.03  # each is its own copy
+
+
+def test_fid_is_symmetric_and_finite_where_covariances_are_singular():
+    flat = CLOUD * np.array([1, 1, 0, 0])
+    assert metrics.fid(flat, CLOUD) == pytest.approx(metrics.fid(CLOUD, flat), rel=1e-6)
+    assert np.isfinite(metrics.fid(flat, flat[:50] * 2))
+
+
+def test_disjoint_sets():
+    far = CLOUD + 100
+    assert metrics.precision_recall(CLOUD, far) == (0, 0)
+    assert metrics.fid(CLOUD, far) == pytest.approx(4 * 100**2, rel=1e-6)
+    kernel, error = metrics.kid(CLOUD, far, size=500)
+    assert kernel > 100 * error > 0
+
+
+def test_a_collapsed_set_is_precise_and_recalls_nothing():
+    one = CLOUD[0] + 1e-3 * RNG.normal(size=(3000, 4))
+    precision, recall = metrics.precision_recall(CLOUD, one)
+    assert precision == 1 and recall < 0.01
+
+
+def test_precision_and_recall_by_hand():
+    """On a line, with k = 1: the balls around 0, 1, 3 reach 1, 1 and 2 far."""
+    real, fake = np.array([[0.0], [1.0], [3.0]]), np.array([[2.0], [2.5], [5.1], [9.0]])
+    assert metrics.precision_recall(real, fake, k=1) == (0.5, pytest.approx(1 / 3))
+
+
+def test_kid_is_unbiased_and_its_error_is_that_of_repetition():
+    draws = RNG.normal(size=(40, 2, 400, 3))
+    estimates, errors = np.array([metrics.kid(x, y, size=100) for x, y in draws]).T
+    assert abs(estimates.mean()) < 3 * estimates.std() / np.sqrt(40)
+    assert np.sqrt(np.square(errors).mean()) == pytest.approx(estimates.std(ddof=1), rel=0.4)
+
+
+def test_kid_by_its_definition():
+    x, y = RNG.normal(size=(2, 6, 2))
+
+    def k(a, b):
+        return (a @ b / 2 + 1) ** 3
+
+    expected = []
+    for block in (slice(0, 3), slice(3, 6)):
+        p, q = x[block], y[block]
+        pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+        within = sum(k(p[i], p[j]) + k(q[i], q[j]) for i, j in pairs) / 6
+        expected.append(within - 2 * sum(k(a, b) for a in p for b in q) / 9)
+    kernel, error = metrics.kid(x, y, size=3)
+    assert kernel == pytest.approx(np.mean(expected))
+    assert error == pytest.approx(abs(expected[0] - expected[1]) / 2)
+
+
+def test_copies_are_found():
+    training, held_out = RNG.normal(size=(400, 8)), RNG.normal(size=(100, 8))
+    fresh = RNG.normal(size=(500, 8))
+    assert metrics.nearer_to_training(fresh, training, held_out) == pytest.approx(0.5, abs=0.1)
+    assert metrics.nearer_to_training(training[:100], training[:100], held_out) == 1
+
+
+def test_what_the_classifier_says():
+    sure = np.eye(10)
+    assert metrics.classifier_score(sure) == pytest.approx(10)
+    assert metrics.classifier_score(sure[:1].repeat(5, axis=0)) == pytest.approx(1)
+    assert metrics.classifier_score(np.full((5, 10), 0.1)) == pytest.approx(1)
+    histogram = metrics.class_histogram(sure[[0, 0, 0, 7]])
+    assert histogram.tolist() == [0.75, 0, 0, 0, 0, 0, 0, 0.25, 0, 0]
+    assert metrics.kl_from_uniform(histogram) == pytest.approx(np.log(10) - np.log(4) + 0.75 * np.log(3))
+    assert metrics.kl_from_uniform(np.full(10, 0.1)) == pytest.approx(0)
+    shares = metrics.agreement(sure[[3, 3, 4, 5]], np.array([3, 4, 4, 5]))
+    assert shares[3:6].tolist() == [1, 0.5, 1] and np.isnan(shares[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: metrics.fid(CLOUD[:1], CLOUD), r"real must be \(N, F\), N at least 2.*real is \(1, 4\)"),
+        (lambda: metrics.fid(CLOUD, CLOUD[:, :3]), r"F the same in all sets.*fake is \(3000, 3\)"),
+        (lambda: metrics.kid(CLOUD, CLOUD[:1500]), "N at least 2000"),
+        (lambda: metrics.precision_recall(CLOUD, CLOUD[:3]), "fake must be .* N at least 4"),
+        (lambda: metrics.nearer_to_training(CLOUD, CLOUD[:10], CLOUD[:20]), "training has 10 rows"),
+        (lambda: metrics.evaluate(mx.zeros((300, 28, 28)), None), r"images are \(300, 28, 28\)"),
+    ],
+)
+def test_bad_arguments(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return metrics.reference()
+
+
+def test_evaluate_ranks_real_digits_before_damaged_ones(reference):
+    test = data.load("test")
+    again = metrics.evaluate(test.images, reference)
+    assert again.fid == pytest.approx(0, abs=1e-4)  # roots of eigenvalues that are 0 but for rounding
+    assert (again.precision, again.recall) == (1, 1)
+    noise = mx.random.randint(0, 256, test.images.shape, key=mx.random.key(0)).astype(mx.uint8)
+    noisy = metrics.evaluate(noise, reference)
+    assert noisy.fid > 3 * reference.floor.fid and noisy.precision < 0.1
+    assert sum(noisy.histogram) == pytest.approx(1)
+    floats = metrics.evaluate(data.normalise(test.images), reference)
+    assert floats == again
+    printed = metrics.table({"floor": reference.floor, "noise": noisy})
+    assert len(printed.splitlines()) == 20 and f"{noisy.fid:.2f}" in printed.splitlines()[1]
+
+
+def test_the_shipped_classifier_is_as_accurate_as_its_file_says():
+    path = checkpoints.PRETRAINED / "classifier.safetensors"
+    assert path.stat().st_size < 1e6
+    _, about = mx.load(str(path), return_metadata=True)
+    stated = float(about["accuracy"])
+    assert stated >= 0.992 and about["data"] == "MNIST, train split"
+    if "MNIST_DIR" not in os.environ:
+        pytest.skip("the accuracy itself needs the genuine test set: set MNIST_DIR")
+    images = data.read_idx(data.locate("t10k-images-idx3-ubyte.gz"), ndim=3)
+    labels = data.read_idx(data.locate("t10k-labels-idx1-ubyte.gz"), ndim=1)
+    _, probabilities = metrics.features(checkpoints.load_pretrained("classifier"), mx.array(images[..., None]))
+    assert (probabilities.argmax(axis=1) == labels).mean() == pytest.approx(stated, abs=0.0003)  # half precision
