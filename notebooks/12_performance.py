@@ -709,8 +709,8 @@ print(f"making the batches, alone: {epoch['batches'] / epoch['epoch']:.1%}")
 print(f"all but the steps: {1 - epoch['steps'] / epoch['epoch']:.1%}")
 
 # %% [markdown]
-# On the machine of the benchmark, MLX as installed takes some twenty times as long as with `mlxgan.cpu` for the
-# MLP GAN, and some forty times for the DCGAN. With it, the MLP GAN is about level with PyTorch, between its plain
+# On the machine of the benchmark, MLX as installed takes some twenty times as long as with `mlxgan.cpu`, for the
+# MLP GAN as for the DCGAN. With it, the MLP GAN is about level with PyTorch, between its plain
 # Adam and its fused one. The DCGAN stays behind: PyTorch takes about two thirds of its time. The chapter's
 # convolution is made of MLX's own operations, and copies each window before it multiplies.
 #

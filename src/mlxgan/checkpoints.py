@@ -69,8 +69,7 @@ def pretrained_names() -> list[str]:
 def load_pretrained(name: str) -> nn.Module:
     """The trained model that ships with the book under this name.
 
-    Generators: ``"mlp"`` (chapter 5), ``"dcgan"`` (8), ``"conditional"`` (10). And the ``"classifier"`` that
-    measures them (7).
+    ``"mlp"`` is the generator of chapter 5, ``"classifier"`` the network that measures samples (chapter 7).
 
     Raises ValueError, listing the names there are, for any other.
     """
