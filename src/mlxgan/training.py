@@ -116,22 +116,10 @@ def make_penalised_step(
         penalty = losses.gradient_penalty(discriminator, real, fake)
         return loss_d(logits_real, logits_fake) + weight * penalty, d_real, d_fake
 
-    grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
-    grad_g = nn.value_and_grad(generator, lambda z: loss_g(discriminator(generator(z))))
-    state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
-    state += [mx.random.state]
+    def loss_of_generator(z):
+        return loss_g(discriminator(generator(z)))
 
-    @partial(mx.compile, inputs=state, outputs=state)
-    def step(real):
-        shape = (real.shape[0], generator.latent_dim)
-        fake = mx.stop_gradient(generator(mx.random.normal(shape)))
-        (value_d, d_real, d_fake), gradients = grad_d(real, fake)
-        optimizer_d.update(discriminator, gradients)
-        value_g, gradients = grad_g(mx.random.normal(shape))
-        optimizer_g.update(generator, gradients)
-        return mx.stack([value_d, value_g, d_real, d_fake])
-
-    return step, state
+    return _compile_step(generator, discriminator, optimizer_g, optimizer_d, loss_of_generator, loss_of_discriminator)
 
 
 def make_conditional_step(
@@ -154,18 +142,33 @@ def make_conditional_step(
         d_real, d_fake = mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
         return loss_d(logits_real, logits_fake), d_real, d_fake
 
+    def loss_of_generator(z, labels):
+        return loss_g(discriminator(generator(z, labels), labels))
+
+    return _compile_step(generator, discriminator, optimizer_g, optimizer_d, loss_of_generator, loss_of_discriminator)
+
+
+def _compile_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    optimizer_g: optim.Optimizer,
+    optimizer_d: optim.Optimizer,
+    loss_of_generator: Callable,
+    loss_of_discriminator: Callable,
+) -> tuple[Callable[..., mx.array], list]:
+    """What the two steps above share: both moves, compiled, with all of their state; ``labels`` go to both losses."""
     grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
-    grad_g = nn.value_and_grad(generator, lambda z, labels: loss_g(discriminator(generator(z, labels), labels)))
+    grad_g = nn.value_and_grad(generator, loss_of_generator)
     state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
     state += [mx.random.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
-    def step(real, labels):
+    def step(real, *labels):
         shape = (real.shape[0], generator.latent_dim)
-        fake = mx.stop_gradient(generator(mx.random.normal(shape), labels))
-        (value_d, d_real, d_fake), gradients = grad_d(real, fake, labels)
+        fake = mx.stop_gradient(generator(mx.random.normal(shape), *labels))
+        (value_d, d_real, d_fake), gradients = grad_d(real, fake, *labels)
         optimizer_d.update(discriminator, gradients)
-        value_g, gradients = grad_g(mx.random.normal(shape), labels)
+        value_g, gradients = grad_g(mx.random.normal(shape), *labels)
         optimizer_g.update(generator, gradients)
         return mx.stack([value_d, value_g, d_real, d_fake])
 
