@@ -197,8 +197,12 @@ plt.show()
 # Fit a normal distribution to each cloud, and ask how far apart the two are. For normal distributions the Fréchet
 # distance (also called Wasserstein-2) has a closed form. With means $m$ and covariances $C$,
 #
-# $$\mathrm{FID} = \lVert m_r - m_g\rVert^2 + \mathrm{tr}\,C_r + \mathrm{tr}\,C_g
-# - 2\,\mathrm{tr}\big(C_r^{1/2}\, C_g\, C_r^{1/2}\big)^{1/2}.$$
+# $$
+# \begin{aligned}
+# \mathrm{FID} = {}& \lVert m_r - m_g\rVert^2 + \mathrm{tr}\,C_r + \mathrm{tr}\,C_g \\
+# & - 2\,\mathrm{tr}\big(C_r^{1/2}\, C_g\, C_r^{1/2}\big)^{1/2}.
+# \end{aligned}
+# $$
 #
 # In one dimension this is $(m_r - m_g)^2 + (s_r - s_g)^2$, with $s$ the standard deviations: the distance of two
 # points. The last term needs the root of a matrix. The product $C_r C_g$ is not symmetric, and the iteration that
