@@ -28,6 +28,24 @@
 # minutes on two CPU cores.
 # ```
 
+# %% tags=["remove-cell"]
+# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+if importlib.util.find_spec("mlxgan") is None:
+    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
+    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
+    subprocess.run(clone, check=True)
+    os.chdir("book/notebooks")
+    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
+    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
+    subprocess.run(install, check=True)
+    sys.path.insert(0, "../src")
+
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
 from mlxgan import checkpoints, cpu, data, metrics, models, plots, training
@@ -519,8 +537,8 @@ for name in ("fid", "precision", "recall", "confident"):
 
 # %% [markdown]
 # The spread is small: 10,000 samples pin a generator down. This is the error of *sampling*. Training again with another seed
-# gives another generator, and that spread is larger. No conclusion about a
-# training method can be drawn without knowing it.
+# gives another generator, and that spread is larger. {doc}`09_stability` measures it, and no conclusion about a
+# training method can be drawn without it.
 #
 # ```{admonition} If it goes wrong
 # :class: warning

@@ -149,7 +149,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
     def __call__(self, images: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
         features = self.features(images)
         agreement = (features * self.embedding(labels)).sum(axis=-1)
-        return self.out(features).squeeze(-1) + agreement
+        return self.out(features).squeeze(-1) + agreement / self.hidden**0.5
 
 
 class SpectralNorm(nn.Module):

@@ -22,7 +22,6 @@ def test_every_setting_trains_and_is_scored(monkeypatch, setting):
         assert result[which]["fid"] > 0 and len(result[which]["histogram"]) == 10
 
 
-@pytest.mark.skipif(not ablation.OUT.exists(), reason="not run yet: make ablation")
 def test_the_stored_results_are_whole():
     result = json.loads(ablation.OUT.read_text())
     assert list(result["runs"]) == list(ablation.SETTINGS) and len(result["runs"]) >= 8

@@ -70,7 +70,7 @@ def test_the_class_decides_what_is_drawn_and_what_is_believed():
     logits = discriminator(image, mx.arange(10))
     assert logits.shape == (10,) and len(set(logits.tolist())) == 10
     plain = discriminator.out(discriminator.features(image)).squeeze(-1)
-    projected = discriminator.features(image) @ discriminator.embedding.weight.T
+    projected = discriminator.features(image) @ discriminator.embedding.weight.T / 8**0.5
     assert mx.allclose(logits, plain + mx.diag(projected), atol=1e-5)
 
 
