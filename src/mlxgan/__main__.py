@@ -3,41 +3,49 @@
 from mlxgan import checkpoints, data, metrics, models, training
 
 import argparse
+import io
 import json
 import math
 import sys
-import tempfile
+import warnings
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import mlx.core as mx
+import mlx.optimizers as optim
 import numpy as np
 
-#: Generator, discriminator, their step, and an optimizer for a number of steps (chapters 5, 8 and 10).
+MOST = 10**5  # images in a file: they are held in memory
+LARGEST = 28 * 28 * MOST + 4096  # bytes of an array in a file
+
+#: Generator, discriminator, and the first and last learning rate of each (chapters 5, 8 and 10).
 MODELS = {
-    "mlp": (models.MLPGenerator, models.MLPDiscriminator, training.make_step, lambda steps: training.adam()),
-    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, training.make_step, training.decaying_adam),
-    "conditional": (
-        models.ConditionalGenerator,
-        models.ConditionalDiscriminator,
-        training.make_conditional_step,
-        training.decaying_adam,
-    ),
+    "mlp": (models.MLPGenerator, models.MLPDiscriminator, (2e-4, 2e-4), (2e-4, 2e-4)),
+    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 3e-4), (3e-4, 1e-4)),
+    "conditional": (models.ConditionalGenerator, models.ConditionalDiscriminator, (3e-4, 3e-5), (1e-3, 1e-4)),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when it did what was asked, 2 after one line that says why not."""
+    """Run the command line; 0 when it did what was asked, 2 after one line that says why not, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-    except (ValueError, OSError, training.DivergedError) as error:
-        print(f"mlxgan {options.command}: {error}", file=sys.stderr)
-        return 2
+
+    def say(message: object, *_: object) -> None:
+        print(f"mlxgan {options.command}: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say  # type: ignore[assignment]
+        try:
+            options.run(options)
+        except (ValueError, OSError, training.DivergedError) as error:
+            say(error)
+            return 2
+        except KeyboardInterrupt as error:
+            say(f"interrupted{error}")
+            return 130
     return 0
 
 
@@ -50,10 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--out", type=Path, required=True, help="folder for the results")
+    command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
+    command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     command.set_defaults(run=_train)
     command = commands.add_parser("sample", help="write images that a trained generator makes")
     command.add_argument("--model", default="mlp", help="a shipped generator's name, or a .safetensors file")
-    command.add_argument("--n", type=_whole(1, 10**6), default=64, help="how many images")
+    command.add_argument("--n", type=_whole(1, MOST), default=64, help="how many images")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--digit", type=_whole(0, 9), help="draw this digit alone; for a conditional generator")
     command.add_argument("--out", type=Path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
@@ -66,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return int(text)
 
@@ -76,12 +86,11 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
-    options.out.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
-    mx.random.seed(options.seed)
-    make_generator, make_discriminator, make_step, make_optimizer = MODELS[options.model]
+    training.seed_everything(options.seed)
+    make_generator, make_discriminator, rates_g, rates_d = MODELS[options.model]
     networks = {"last": make_generator(), "discriminator": make_discriminator(), "generator": make_generator()}
     digits = data.load("train")
-    steps = options.epochs * (len(digits) // options.batch_size)
+    steps = options.epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
     history = training.train(
         networks["last"],
         networks["discriminator"],
@@ -89,17 +98,27 @@ def _train(options: argparse.Namespace) -> None:
         epochs=options.epochs,
         batch_size=options.batch_size,
         seed=options.seed,
-        optimizer_g=make_optimizer(steps),
-        optimizer_d=make_optimizer(steps),
-        make_step=make_step,
+        optimizer_g=_adam(*rates_g, steps),
+        optimizer_d=_adam(*rates_d, steps),
         average=networks["generator"],
+        checkpoint_folder=options.out / "checkpoints",
+        checkpoint_every=options.checkpoint_every,
+        resume=options.resume,
     )
+    if history.stopped:
+        raise KeyboardInterrupt("; --resume goes on from the last checkpoint")
     notes = {"data": digits.name, "epochs": str(options.epochs), "seed": str(options.seed)}
     for name, network in networks.items():
         checkpoints.save(options.out / f"{name}.safetensors", network, notes=notes)
-    (options.out / "history.json").write_text(json.dumps(asdict(history)))
+    with checkpoints.part_of(options.out / "history.json") as part:
+        part.write_text(json.dumps(asdict(history)))
     names = "generator.safetensors (the average), last.safetensors, discriminator.safetensors and history.json"
     print(f"wrote {names} to {options.out}")
+
+
+def _adam(first: float, last: float, steps: int) -> optim.Adam:
+    """Constant where it can be: such a run may be resumed for more epochs."""
+    return training.adam(first) if first == last else training.decaying_adam(first, last, steps)
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -120,10 +139,8 @@ def _sample(options: argparse.Namespace) -> None:
     mx.random.seed(options.seed)
     images = training.sample(generator, mx.random.normal((options.n, generator.latent_dim)), labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out.parent) as folder:
-        part = Path(folder, options.out.name)
+    with checkpoints.part_of(options.out) as part:
         _write(part, images, labels)
-        part.replace(options.out)
     print(f"wrote {options.n:,} images to {options.out}")
 
 
@@ -145,11 +162,16 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
     Raises ValueError, naming the file and the array, where they are not what ``sample`` writes.
     """
+    arrays = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("images", "labels") if name in file or name == "images"}
-    except (KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
-        raise ValueError(f"{path}: not an .npz file with an array 'images' ({error})") from error
+        with zipfile.ZipFile(path) as archive:
+            for name in {"images"} | {"labels"} & {member.removesuffix(".npy") for member in archive.namelist()}:
+                if (size := archive.getinfo(f"{name}.npy").file_size) > LARGEST:
+                    raise ValueError(f"{name!r} has {size:,} bytes, but {LARGEST:,} is the most")
+                content = io.BytesIO(archive.read(f"{name}.npy"))
+                arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
+    except Exception as error:  # zipfile and NumPy raise almost anything for a damaged file
+        raise ValueError(f"{path}: not an .npz file with an array 'images' ({error!r})") from error
     images, labels = arrays["images"], arrays.get("labels")
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) < 200:
         found = f"{images.dtype} {images.shape}"

@@ -1,12 +1,15 @@
-"""Models in safetensors files: atomic to write, strict to read (chapter 6)."""
+"""Models and interrupted runs in safetensors files: atomic to write, strict to read (chapter 6)."""
 
 from mlxgan import models
 
+import hashlib
 import inspect
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +18,8 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 PRETRAINED = Path(__file__).parent / "pretrained"
+KEPT = 3  # checkpoints of a run
+RUN = re.compile(r"(\d{6,})-([0-9a-f]{16})\.safetensors")  # epoch and the start of the file's SHA-256
 
 
 def save(
@@ -33,12 +38,8 @@ def save(
     about = {"model": type(model).__name__, "arguments": json.dumps(arguments), **notes}
     arrays = {name: value.astype(dtype) for name, value in _parameters(model).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder, path.name)
-        mx.save_safetensors(str(part), arrays, about)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+    with part_of(path) as part:
+        _write(part, arrays, about)
 
 
 def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
@@ -59,6 +60,66 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
             raise ValueError(f"{path}: parameter {name} is {there} in the file, {here} in {type(model).__name__}")
     model.load_weights([(name, value.astype(mx.float32)) for name, value in arrays.items()])
     return model.eval()
+
+
+def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> Path:
+    """Write the state of a run after ``epoch`` to a file of its own in ``folder``; the last three are kept.
+
+    The file's name ends in the start of its SHA-256, so that any damage shows. It appears only when it is whole
+    and on the disk. The order of each array's axes in memory is kept too: products may round otherwise in another.
+    Raises OSError where it cannot be written; the files before it stay as they are.
+    """
+    folder = Path(folder)
+    orders = {name: _order(array) for name, array in arrays.items()}
+    about = {**about, "orders": json.dumps({name: order for name, order in orders.items() if order != sorted(order)})}
+    with part_of(folder / "run.safetensors") as part:
+        _write(part, {name: array.transpose(orders[name]) for name, array in arrays.items()}, about)
+        path = folder / f"{epoch:06d}-{_digest(part)}.safetensors"
+        part.replace(path)
+        _sync(folder)
+    for old in [other for other in runs(folder) if other != path][: 1 - KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, str]]:
+    """The newest whole file that :func:`save_run` wrote to ``folder``: its path, arrays and metadata.
+
+    Warns of each damaged one, by name. Raises ValueError where none is whole.
+    """
+    found = runs(folder)
+    for path in reversed(found):
+        try:
+            if not path.stem.endswith(_digest(path)):
+                raise ValueError(f"{path}: damaged (its SHA-256 does not start as its name says)")
+            arrays, about = _read(path)
+            for name, order in json.loads(about.pop("orders")).items():
+                arrays[name] = arrays[name].transpose([order.index(axis) for axis in range(len(order))])
+        except Exception as error:  # metadata that make no sense raise almost anything
+            warnings.warn(f"checkpoint refused: {error}", stacklevel=2)
+            continue
+        return path, arrays, about
+    raise ValueError(f"{folder}: none of its {len(found)} checkpoints is whole")
+
+
+def runs(folder: str | Path) -> list[Path]:
+    """The files that :func:`save_run` wrote to ``folder``, oldest epoch first; [] where there is no such folder."""
+    folder = Path(folder)
+    found = [(match, path) for path in folder.glob("*.safetensors") if (match := RUN.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][1]), pair[1].stat().st_mtime_ns))]
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write to; the file takes the name ``path`` at the end, or is removed on an error."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        yield part
+        if part.exists():
+            part.replace(path)
+            _sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def pretrained_names() -> list[str]:
@@ -82,6 +143,34 @@ def _parameters(model: nn.Module) -> dict[str, mx.array]:
     return dict(tree_flatten(model.parameters()))  # type: ignore[arg-type]
 
 
+def _write(path: Path, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> None:
+    try:
+        mx.save_safetensors(str(path), dict(arrays), dict(about))
+    except RuntimeError as error:
+        raise OSError(f"{path.parent}: could not be written ({error})") from error
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _order(array: mx.array) -> list[int]:
+    """The axes of an array from the slowest to the fastest in memory."""
+    strides = memoryview(array).strides or ()  # type: ignore[arg-type]
+    return sorted(range(array.ndim), key=lambda axis: -strides[axis])
+
+
 def _read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file (pretrained models: {', '.join(pretrained_names())})")
@@ -99,7 +188,7 @@ def _build(path: str | Path, about: dict[str, str]) -> nn.Module:
         if not (inspect.isclass(factory) and issubclass(factory, nn.Module)):
             raise TypeError("no such model")
         return factory(**json.loads(about["arguments"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a constructor raises almost anything for arguments that make no sense
         raise ValueError(
             f"{path}: its metadata do not name a model of mlxgan.models with its arguments: {about}"
         ) from error

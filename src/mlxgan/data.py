@@ -125,9 +125,11 @@ def batches(
 def locate(name: str) -> Path:
     """Path of the file ``name`` of MNIST, whose SHA-256 has been checked; downloaded if need be.
 
-    Raises ValueError where the file in ``$MNIST_DIR`` is not the genuine one, and ConnectionError where
-    the file is neither there nor in the cache, and no mirror gives it.
+    Raises ValueError for another name, or where the file in ``$MNIST_DIR`` is not the genuine one, and
+    ConnectionError where the file is neither there nor in the cache, and no mirror gives it.
     """
+    if name not in SHA256:
+        raise ValueError(f"name is {name!r}, but must be one of {', '.join(SHA256)}")
     folder = os.environ.get("MNIST_DIR")
     if folder and (path := Path(folder, name)).exists():
         if (digest := _sha256(path)) != SHA256[name]:

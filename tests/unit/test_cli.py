@@ -1,6 +1,6 @@
 """The command line."""
 
-from mlxgan import checkpoints, models
+from mlxgan import checkpoints, metrics, models
 from mlxgan.__main__ import main
 
 import json
@@ -130,12 +130,25 @@ def test_the_other_models_train_too(tmp_path, model):
     assert hasattr(checkpoints.load(tmp_path / "generator.safetensors"), "classes") == (model == "conditional")
 
 
+def test_a_digit_is_drawn_to_order(tmp_path):
+    paths = {name: tmp_path / f"{name}.npz" for name in ("sevens", "all")}
+    arguments = ["sample", "--model", "conditional", "--n", "20", "--out"]
+    assert main([*arguments, str(paths["sevens"]), "--digit", "7"]) == 0
+    assert main([*arguments, str(paths["all"])]) == 0
+    sevens, every = (np.load(path) for path in paths.values())
+    assert sevens["labels"].tolist() == [7] * 20 and every["labels"].tolist() == [*range(10)] * 2
+    seen = metrics.features(checkpoints.load_pretrained("classifier"), mx.array(sevens["images"][..., None]))[1]
+    assert (seen.argmax(axis=1) == 7).mean() >= 0.9
+    assert np.array_equal(sevens["images"][7], every["images"][7])  # the same noise, the same class
+
+
 def test_evaluate_prints_the_table_and_the_agreement(tmp_path, capsys):
     path = tmp_path / "samples.npz"
-    assert main(["sample", "--model", "mlp", "--n", "400", "--out", str(path)]) == 0
+    assert main(["sample", "--model", "conditional", "--n", "400", "--out", str(path)]) == 0
     assert main(["evaluate", str(path)]) == 0
     printed = capsys.readouterr().out
     rows = {line.split("  ")[0]: line for line in printed.splitlines()}
     assert "floor" in printed and "samples" in printed
     assert {"FID", "KID", "precision", "recall", "share of 9s"} <= set(rows)
     assert "400 samples: compare these figures only with those of as many" in printed
+    assert "is the digit asked for: 0 " in printed

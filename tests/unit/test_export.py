@@ -1,0 +1,143 @@
+"""The generator's export: its parts, and that the committed files are those of the shipped model."""
+
+from mlxgan import models
+
+import base64
+import io
+import json
+import sys
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import export_generator as tool  # noqa: E402
+
+
+def data_of(script: bytes) -> bytes:
+    head, tail = b"globalThis.mlxganWeights = ", b";\n"
+    assert script.startswith(head) and script.endswith(tail)
+    return base64.b64decode(json.loads(script[len(head) : -len(tail)])["data"])
+
+
+def committed(name: str) -> bytes:
+    return (tool.OUT / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def fresh() -> dict[str, bytes]:
+    if not tool.MODEL.exists():
+        pytest.skip("THE EXPORT IS NOT TESTED: no pretrained conditional generator")
+    sprite = np.array(Image.open(io.BytesIO(committed("epochs.png"))).getchannel("A"))
+    return tool.export(tool.MODEL, sprite.reshape(-1, 28, 10, 28).swapaxes(1, 2))
+
+
+def test_the_committed_files_are_those_of_the_shipped_model(fresh):
+    assert sorted(fresh) == sorted(path.name for path in tool.OUT.iterdir())
+    new, old = json.loads(fresh["manifest.json"]), json.loads(committed("manifest.json"))
+    hint = "run tools/export_generator.py"
+    for key in ("model", "bytes", "parameters", "samples", "epochs", "arrays"):
+        assert new[key] == old[key], f"{key} differs: {hint}"
+    assert [d["name"] for d in new["directions"]] == [d["name"] for d in old["directions"]], hint
+    for key, value in new["error"].items():
+        assert old["error"][key] == pytest.approx(value, rel=0.1), hint
+    new_data, old_data = data_of(fresh["weights.js"]), data_of(committed("weights.js"))
+    for name, layout in new["arrays"].items():  # another processor rounds a few weights the other way
+        ours, theirs = tool.unpack(new_data, *layout), tool.unpack(old_data, *layout)
+        assert np.isclose(ours, theirs, atol=np.abs(theirs).max() / 1000).mean() > 0.99, f"{name} differs: {hint}"
+    assert committed("measured.md").decode() == tool.measured(old), hint
+    script = json.loads(committed("weights.js").decode()[len("globalThis.mlxganWeights = ") : -2])
+    script.pop("data")
+    assert script == old, hint
+    for name in ("samples.png", "epochs.png"):
+        pictures = [np.array(Image.open(io.BytesIO(file)), int) for file in (fresh[name], committed(name))]
+        assert np.abs(pictures[0] - pictures[1]).max() <= 1, f"{name} differs: {hint}"
+
+
+def test_what_is_shipped_is_small_and_close():
+    manifest = json.loads(committed("manifest.json"))
+    assert manifest["bytes"] == len(data_of(committed("weights.js"))) <= 2_000_000
+    assert manifest["samples"] == 1000 and manifest["error"]["max"] < 2
+    assert manifest["epochs"] >= 1 and len(manifest["directions"]) == tool.DIRECTIONS
+    assert sum(path.stat().st_size for path in tool.OUT.iterdir()) < 3e6
+
+
+@pytest.mark.parametrize("bits", [8, 9, 12, 16])
+def test_a_packed_matrix_comes_back(bits):
+    matrix = np.random.default_rng(bits).normal(size=(5, 7))
+    codes, scale = tool.rounded(matrix, bits)
+    assert np.abs(codes).max() == 2 ** (bits - 1) - 1
+    packed = b"1234" + tool.pack(codes, scale, bits)
+    found = tool.unpack(packed, 5, 7, bits, 4)
+    np.testing.assert_allclose(found, codes * scale, rtol=1e-6)
+    assert (np.abs(found - matrix) <= scale * 0.501).all()
+    assert len(packed) == 4 + 20 + 35 + (bits - 8) * 5
+
+
+def test_compensation_lowers_the_error_of_the_output():
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(2000, 8)) @ rng.normal(size=(8, 40)) + 0.1 * rng.normal(size=(2000, 40))
+    weight = rng.normal(size=(30, 40))
+    plain, better = (
+        np.square(inputs @ (codes * scale - weight).T).mean()
+        for codes, scale in (tool.rounded(weight, 6), tool.compensated(weight, np.cov(inputs.T), 6))
+    )
+    assert better < plain / 2
+
+
+class ClassNorm(models.ConditionalGenerator):
+    """Another way for the class to come in: a scale and a shift after every normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.gains = [mx.random.normal((10, n)) for n in (512, 64, 32)]
+
+    def __call__(self, z, labels):
+        def at(k, x):
+            gain = self.gains[k][labels].reshape(len(z), *[1] * (x.ndim - 2), -1)
+            return nn.relu(x * gain + gain)
+
+        x = at(0, self.norm1(self.project(z)))
+        x = self.expand(x).reshape(-1, 7, 7, 64)
+        x = self.up1(at(1, self.norm2(x)))
+        return mx.tanh(self.up2(at(2, self.norm3(x))))
+
+
+@pytest.mark.parametrize("kind", [models.ConditionalGenerator, ClassNorm])
+def test_scale_and_shift_are_read_off_wherever_the_class_comes_in(kind):
+    mx.random.seed(0)
+    model = kind()
+    for name in ("norm1", "norm2", "norm3"):
+        norm = model[name]
+        norm.running_mean, norm.bias = (mx.random.normal(norm.bias.shape) for _ in range(2))
+    model.eval()
+    z, labels = tool.noise(8, 40)
+    project = model.project
+    for (before, after), (scale, shift) in zip(tool.responses(model, z, labels), tool.tables(model), strict=True):
+        shape = (len(z), *[1] * (before.ndim - 2), -1)
+        found = before * scale[labels].reshape(shape) + shift[labels].reshape(shape)
+        np.testing.assert_allclose(found, after, atol=1e-3 * np.abs(after).max())
+    assert model.project is project, "the model is left as it was"
+
+
+def test_traits_measure_what_their_names_say():
+    y, x = np.mgrid[0:28, 0:28]
+
+    def stroke(lean: float = 0, thick: float = 2, tall: int = 9) -> np.ndarray:
+        line = np.abs(x - 13.5 - lean * (13.5 - y)) < thick
+        return 255.0 * (line & (np.abs(y - 13.5) < tall))
+
+    slant, thickness, width, height = range(4)
+    plain, right, left, thick, tall = tool.traits(
+        np.stack([stroke(), stroke(0.4), stroke(-0.4), stroke(thick=4), stroke(tall=12)])
+    )
+    assert left[slant] < plain[slant] < right[slant] and plain[slant] == pytest.approx(0, abs=1e-9)
+    assert right[slant] == pytest.approx(0.4, abs=0.05)
+    assert thick[thickness] > 1.3 * plain[thickness] and thick[width] > 1.3 * plain[width]
+    assert tall[height] > 1.2 * plain[height] and tall[width] == pytest.approx(plain[width])
+    assert right[width] == pytest.approx(plain[width], rel=0.1), "slant is no width"

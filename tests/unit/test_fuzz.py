@@ -1,0 +1,437 @@
+"""Whatever is in a file or an argument, there is a result or one error that names it, and no half-written file.
+
+Each target gets 10,000 cases: Hypothesis draws 1,000 files, and each is tried as it is and with nine random changes.
+The failures that were found are kept as explicit examples.
+"""
+
+from mlxgan import checkpoints, data, metrics, models, training
+from mlxgan.__main__ import _read, main
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+thorough = settings(
+    max_examples=1_000,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def variants(content: bytes, seed: int) -> Iterator[bytes]:
+    """The content, and nine times the content with bytes changed, put in, taken out, or cut off at the end."""
+    yield content
+    random = Random(seed)
+    for _ in range(9):
+        changed = content
+        for _ in range(random.randint(1, 3)):
+            start = random.randrange(len(changed) + 1)
+            gone = random.choice([0, 1, 1, 8, len(changed)])
+            changed = changed[:start] + random.randbytes(random.choice([0, 1, 1, 8])) + changed[start + gone :]
+        yield changed
+
+
+seeds = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+# IDX
+
+
+def idx(magic: bytes, shape: list[int], values: bytes) -> bytes:
+    return magic + b"".join(struct.pack(">I", n) for n in shape) + values
+
+
+numbers = st.one_of(st.integers(0, 5), st.integers(0, 2**32 - 1))
+headers = st.builds(
+    idx, st.sampled_from([bytes([0, 0, 8, n]) for n in range(5)]), st.lists(numbers, max_size=4), st.binary(max_size=40)
+)
+
+
+@pytest.mark.slow
+@thorough
+@given(st.one_of(st.binary(max_size=64), headers), seeds, st.booleans(), st.sampled_from([1, 3]))
+def test_idx(folder, content, seed, zip_first, ndim):
+    path = folder / "odd.gz"
+    for changed in variants(gzip.compress(content, 1, mtime=0) if zip_first else content, seed):
+        path.write_bytes(changed if zip_first else gzip.compress(changed, 1, mtime=0))
+        try:
+            array = data.read_idx(path, ndim)
+            assert array.ndim == ndim and array.dtype == np.uint8
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: ")
+
+
+# Safetensors
+
+
+def safetensors(header, body: bytes) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+SMALL = models.ConditionalGenerator(latent_dim=1, classes=1, channels=1, hidden=1)
+about_model = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(
+            [*(name for name in vars(models) if name[0].isupper()), "nn", "mx", "initialise", "__doc__"]
+        ),
+        "arguments": st.one_of(
+            st.text(max_size=8),
+            st.dictionaries(
+                st.sampled_from(
+                    "latent_dim channels hidden classes image_channels norm in_channels kernel_size layer".split()
+                ),
+                st.one_of(
+                    st.integers(-3, 3),
+                    st.sampled_from([2**31 - 1, 2**31, 2**32, 2**40, 2**64, 1e300]),
+                    st.floats(),
+                    st.none(),
+                    st.booleans(),
+                    st.text(max_size=2),
+                    st.just([1]),
+                ),
+                max_size=4,
+            ).map(json.dumps),
+        ),
+    },
+)
+sizes = st.one_of(
+    st.integers(-1, 4), st.sampled_from([2**16, 2**31 - 1, 2**31, 2**32, 2**62, 2**64 - 1, 2**64, 1.5, "1"])
+)
+tensor = st.fixed_dictionaries(
+    {},
+    optional={
+        "dtype": st.sampled_from(["F32", "F16", "BF16", "I64", "U8", "BOOL", "C64", "F64", "Q", 1]),
+        "shape": st.one_of(st.lists(sizes, max_size=4), st.none()),
+        "data_offsets": st.one_of(st.lists(sizes, max_size=3), st.just([0, 16])),
+    },
+)
+crafted = st.builds(
+    lambda about, tensors, body: safetensors({"__metadata__": about} | tensors, body),
+    about_model,
+    st.dictionaries(st.sampled_from(["x", "norm1.bias", "up2.weight", "__metadata__"]), tensor, max_size=2),
+    st.binary(max_size=24),
+)
+
+
+@pytest.fixture(scope="module")
+def small(folder) -> bytes:
+    checkpoints.save(folder / "small.safetensors", SMALL)
+    return (folder / "small.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+@thorough
+@given(st.one_of(st.none(), crafted), seeds)
+@example(safetensors({"__metadata__": {"model": "DCGANDiscriminator", "arguments": '{"channels": 0}'}}, b""), 0)
+def test_model_files(folder, small, content, seed):
+    path = folder / "odd.safetensors"
+    for changed in variants(content or small, seed):
+        path.write_bytes(changed)
+        try:
+            assert isinstance(checkpoints.load(path), models.nn.Module)
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: ")
+
+
+notes = st.dictionaries(
+    st.sampled_from(["settings", "versions", "history", "orders"]),
+    st.one_of(
+        st.text(max_size=4), st.sampled_from(["{}", "[]", "1", "null", '{"loss_d": 3}', '{"x": [1, 0]}', '{"x": 1}'])
+    ),
+)
+run_files = st.builds(
+    lambda about, tensors, body: safetensors({"__metadata__": about} | tensors, body),
+    notes,
+    st.dictionaries(st.sampled_from(["x", "random", "generator.norm1.bias"]), tensor, max_size=2),
+    st.binary(max_size=24),
+)
+
+
+@pytest.mark.slow
+@thorough
+@given(st.one_of(st.none(), run_files), seeds, st.booleans())
+def test_checkpoints_of_runs(folder, small, content, seed, rightly_named):
+    """A damaged one never passes for whole; one that was made on purpose is refused where it makes no sense."""
+    runs = folder / "runs"
+    runs.mkdir(exist_ok=True)
+    before = content or small
+    for changed in variants(before, seed):
+        digest = hashlib.sha256(changed if rightly_named else before).hexdigest()[:16]
+        path = runs / f"000001-{digest}.safetensors"
+        path.write_bytes(changed)
+        with warnings.catch_warnings(record=True) as seen, pytest.raises(ValueError) as error:
+            warnings.simplefilter("always")
+            training._resume(runs, {}, {"generator": SMALL}, {}, {})
+        path.unlink()
+        assert str(runs) in str(error.value)
+        if changed != before and not rightly_named:
+            assert path.name in str(seen[0].message) and "damaged" in str(seen[0].message)
+
+
+# Sample files
+
+
+def npz(arrays: dict[str, bytes], compress: bool) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
+        for name, content in arrays.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
+
+
+def npy(header: str, body: bytes, version: int = 1) -> bytes:
+    size = struct.pack("<H" if version == 1 else "<I", len(header.encode()))
+    return b"\x93NUMPY" + bytes([version, 0]) + size + header.encode() + body
+
+
+shapes = st.one_of(
+    st.sampled_from([(200, 28, 28), (10**9, 28, 28), (2**62, 28, 28), (-1, 28, 28), (200,), (1, 2**63), ()]),
+    st.lists(st.integers(-1, 2**33), max_size=3).map(tuple),
+)
+described = st.builds(
+    lambda descr, order, shape: f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}\n",
+    st.sampled_from(["|u1", "<i8", "<f4", "|O", "<U1", "|V3", "|S0", [("a", "|O")], "x", 3]),
+    st.sampled_from([True, False, 0, None]),
+    shapes,
+)
+arrays = st.builds(
+    npy, st.one_of(described, st.text(max_size=30)), st.binary(max_size=30), st.sampled_from([1, 2, 3, 9])
+)
+names = st.sampled_from(["images.npy", "labels.npy", "images", "../images.npy", "/etc/passwd", "images.npy/"])
+IMAGES = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (200, 28, 28)}\n", bytes(200 * 784))
+LABELS = npy("{'descr': '<i8', 'fortran_order': False, 'shape': (200,)}\n", bytes(1600))
+GOOD = npz({"images.npy": IMAGES, "labels.npy": LABELS}, True)
+members = st.one_of(st.just({}), st.just({"images.npy": IMAGES})).flatmap(
+    lambda given: st.dictionaries(names, arrays, max_size=2).map(lambda more: more | given)
+)
+
+
+@pytest.mark.slow
+@thorough
+@given(st.one_of(st.none(), st.builds(npz, members, st.booleans()), arrays), seeds)
+def test_sample_files(folder, content, seed):
+    path = folder / "odd.npz"
+    for changed in variants(content or GOOD, seed):
+        path.write_bytes(changed)
+        sample_file(path)
+
+
+def sample_file(path):
+    try:
+        found = _read(path)
+        assert found["images"].dtype == np.uint8 and found["images"].shape[1:] == (28, 28)
+        assert set(found) <= {"images", "labels"}
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")
+
+
+def test_a_sample_file_that_zipfile_cannot_seek_in(folder):
+    path = folder / "odd.npz"
+    end = GOOD.rindex(b"PK\5\6")  # the size of the directory, too large by far, puts all members before the file
+    path.write_bytes(GOOD[: end + 16] + struct.pack("<I", 2**31) + GOOD[end + 20 :])
+    sample_file(path)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, (str(Path(os.environ["TRAP"])),)
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
+    """A pickle that makes a folder when it is loaded."""
+    monkeypatch.setenv("TRAP", str(tmp_path / "sprung"))
+    trap = np.empty(200, object)
+    trap[:] = [Trap()] * 200
+    np.savez(tmp_path / "a.npz", **({"images": np.zeros((200, 28, 28), np.uint8)} | {name: trap}))
+    (tmp_path / "a.npy").write_bytes(pickle.dumps(Trap()))
+    (tmp_path / "b.safetensors").write_bytes(pickle.dumps(Trap()))
+    for file in ("a.npz", "a.npy"):
+        with pytest.raises(ValueError, match=file):
+            _read(tmp_path / file)
+    with pytest.raises(ValueError, match="b.safetensors"):
+        checkpoints.load(tmp_path / "b.safetensors")
+    assert not (tmp_path / "sprung").exists()
+    with np.load(tmp_path / "a.npz", allow_pickle=True) as file:
+        file[name]
+    assert (tmp_path / "sprung").exists()  # so it was a trap
+
+
+def test_no_path_in_a_file_is_followed(tmp_path):
+    """Members of an archive are read by their names and never written; one that is a link is its own content."""
+    link = zipfile.ZipInfo("images.npy")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    np.save(tmp_path / "target.npy", np.zeros((200, 28, 28), np.uint8))
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "a.npz", "w") as archive:
+        archive.writestr(link, str(tmp_path / "target.npy"))
+        archive.writestr("../out.npy", IMAGES)
+    with pytest.raises(ValueError, match="a.npz: not an .npz file with an array 'images'"):
+        _read(tmp_path / "in" / "a.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "target.npy"]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("images.npy", "w") as file,
+    ):
+        for _ in range(80):
+            file.write(bytes(10**6))
+    with pytest.raises(ValueError, match="'images' has 80,000,000 bytes, but 78,404,096 is the most"):
+        _read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["train-images.gz", "../train-images-idx3-ubyte.gz", "/etc/passwd"])
+def test_only_the_four_files_are_downloaded(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    monkeypatch.setattr(data.urllib.request, "urlopen", None)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+    assert len(data.SHA256) == 4
+    with pytest.raises(ValueError, match="name is .*, but must be one of train-images"):
+        data.locate(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+# The command line
+
+OPTIONS = {
+    "train": ["--model", "--epochs", "--batch-size", "--seed", "--out", "--checkpoint-every", "--resume"],
+    "sample": ["--model", "--n", "--seed", "--digit", "--out"],
+    "evaluate": ["{}/good.npz"],
+}
+PATHS = [
+    "{}/a.npz",
+    "{}/new/a.png",
+    "{}/folder.png",
+    "{}/text",
+    "{}/text/a.npz",
+    "{}/run",
+    "{}",
+    "",
+    ".png",
+    "/dev/null",
+]
+PATHS += [
+    "/dev/null/a.npz",
+    "{}/" + "n" * 300 + ".png",
+    "{}/nul\0.png",
+    "{}/\udcff.npz",
+    "{}/good.npz",
+    "{}/g.safetensors",
+]
+values = st.one_of(
+    st.sampled_from(
+        ["0", "1", "7", "9", "10", "12", "64", "-1", "1e3", "nan", "inf", "1" * 30, "1" * 5000, "²", "٣", " 1", "1_0"]
+    ),
+    st.sampled_from([*PATHS, "mlp", "classifier", "dcgan", "conditional", "--", "-", "--help", "-h"]),
+    st.text(st.characters(exclude_characters="/"), max_size=5).filter(lambda text: text != ".."),
+)
+words = st.one_of(st.sampled_from([option for options in OPTIONS.values() for option in options]), values)
+lines = st.sampled_from(list(OPTIONS)).flatmap(
+    lambda command: st.lists(
+        st.one_of(st.tuples(st.sampled_from(OPTIONS[command]), values), st.tuples(words)), max_size=4
+    ).map(lambda pairs: [command, *(word for pair in pairs for word in pair)])
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a bit of everything, in which training, drawing and measuring take no time."""
+    place = tmp_path_factory.mktemp("place")
+    digits = data.load("train")
+    few = data.Digits(digits.images[:10], digits.labels[:10], "ten")
+    shipped = {name: checkpoints.load_pretrained(name) for name in checkpoints.pretrained_names()}
+    (place / "text").write_text("text")
+    (place / "folder.png").mkdir()
+    checkpoints.save(place / "g.safetensors", SMALL)
+    (place / "good.npz").write_bytes(GOOD)
+
+    def train(*networks, epochs, batch_size, seed, checkpoint_folder, resume, **_):
+        next(data.batches(few, batch_size, seed=seed))
+        training._prepare(checkpoint_folder, resume)
+        return training.History([0.0])
+
+    def write(path, arrays, about):
+        path.write_bytes(b"a checkpoint")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(data, "load", lambda _: few)
+        patch.setattr(training, "train", train)
+        patch.setattr(checkpoints, "load_pretrained", shipped.__getitem__)
+        patch.setattr(checkpoints, "_write", write)
+        patch.setattr(training, "sample", lambda _, z, labels=None: mx.zeros((len(z), 28, 28, 1)))
+        patch.setattr(metrics, "reference", lambda: Measured)
+        patch.setattr(metrics, "evaluate", lambda *_: None)
+        patch.setattr(metrics, "table", lambda _: "")
+        patch.setattr(metrics, "features", lambda *_: (None, None))
+        patch.setattr(metrics, "agreement", lambda *_: [])
+        yield place
+
+
+class Measured:
+    floor = classifier = None
+    real = ()
+
+
+@pytest.mark.slow
+@thorough
+@given(st.lists(lines, min_size=10, max_size=10))
+def test_the_command_line(place, cases):
+    for line in cases:
+        command_line(place, [word.replace("{}", str(place)) for word in line])
+
+
+def command_line(place, line):
+    before = {path for path in place.rglob("*")}
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(line)
+        except SystemExit as leave:  # argparse
+            status = leave.code
+    new = {path for path in place.rglob("*")} - before
+    if status == 0:
+        assert err.getvalue() == ""
+        assert (
+            out.getvalue().startswith(("wrote ", "usage:", "\n")) or line[0] == "evaluate" or "wrote " in out.getvalue()
+        )
+    else:
+        assert status == 2
+        assert "\nmlxgan" in "\n" + err.getvalue() and "Traceback" not in err.getvalue()
+        assert [path for path in new if path.is_file()] == []
+    for path in new:
+        assert not path.name.startswith(".part-")
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    assert (place / "g.safetensors").stat().st_size and (place / "good.npz").stat().st_size
