@@ -16,7 +16,8 @@ $(SETUP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-book: $(SETUP) ## build the book from the stored notebooks
+book: $(SETUP) ## build the site and its EPUB from the stored notebooks
+	$(BIN)/jupyter-book build --quiet --builder custom --custom-builder epub .
 	$(BIN)/jupyter-book build --quiet .
 	@echo "The book is at _build/html/index.html"
 
@@ -35,7 +36,7 @@ test: lint ## run all that is checked, as CI does
 notebooks: $(SETUP) ## execute all notebooks in full on MNIST and store their outputs
 	$(BIN)/python tools/notebooks.py execute
 
-ablation: $(SETUP) ## train the DCGAN in ten ways with three seeds each, for the table of chapter 9
+ablation: $(SETUP) ## train the DCGAN in eight ways with three seeds each, for the table of chapter 9
 	$(BIN)/python tools/ablation.py
 
 bench: $(SETUP) ## time a training step: MLX as installed, with mlxgan.cpu, and PyTorch where it is installed

@@ -7,3 +7,57 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["TQDM_DISABLE"] = "1"  # progress bars are no part of a cell's output
 
 import mlxgan  # noqa: F401  (before any test imports mlx.core)
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def _build(source: Path, out: Path, *options: str, **environment: str) -> None:
+    book = Path(sys.executable).parent / "jupyter-book"
+    command = [book, "build", "-W", "-n", *options, "--path-output", out, source]
+    known = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_REF_NAME", "SITE_URL")
+    clean = {key: value for key, value in os.environ.items() if key not in known}
+    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=clean | environment)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-5000:]
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Build the site, or with options another form of the book; a warning is an error."""
+    return _build
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory, worker_id, build) -> Path:
+    """A copy of the book's sources, beside things that are no part of it, with the site and its EPUB in _build.
+
+    xdist's workers share it: the first to come builds, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    source = (base if worker_id == "master" else base.parent) / "book"
+    with open(source.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (source / "built").exists():
+            for name in ("book", "notebooks"):
+                shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            for name in ("_config.yml", "_toc.yml", "README.md"):
+                shutil.copy(ROOT / name, source)
+            (source / ".venv" / "package").mkdir(parents=True)
+            (source / ".venv" / "package" / "README.md").write_text("# No page of the book")
+            build(source, source, "--builder", "custom", "--custom-builder", "epub")
+            build(source, source)
+            (source / "built").touch()
+    return source
+
+
+@pytest.fixture(scope="session")
+def site(sources) -> Path:
+    """The folder of the built site."""
+    return sources / "_build" / "html"

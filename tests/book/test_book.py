@@ -1,31 +1,19 @@
 """The book builds without a warning, from clean, and its pages are whole."""
 
+import json
 import re
 import shutil
-import subprocess
 import sys
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
-import pytest
+from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """The site, built from a copy of its sources, beside things that are no part of it."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    for name in ("book", "notebooks"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("_build", ".ipynb_checkpoints"))
-    for name in ("_config.yml", "_toc.yml", "README.md"):
-        shutil.copy(ROOT / name, source)
-    (source / ".venv" / "package").mkdir(parents=True)
-    (source / ".venv" / "package" / "README.md").write_text("# No page of the book")
-    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--all", "--path-output", out, source]
-    run = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-5000:]
-    return out / "_build" / "html"
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import book_site  # noqa: E402
 
 
 class Images(HTMLParser):
@@ -34,8 +22,9 @@ class Images(HTMLParser):
         self.found: list[dict] = []
 
     def handle_starttag(self, tag, attributes):
-        if tag == "img":
-            self.found.append(dict(attributes))
+        attributes = dict(attributes)
+        if tag == "img" and "logo__image" not in attributes.get("class", ""):  # the title beside the logo says it
+            self.found.append(attributes)
 
 
 def pages(site: Path) -> list[Path]:
@@ -60,7 +49,7 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
         for image in parser.found:
             count += 1
             assert len(image.get("alt", "")) > 20, f"{page.name}: {image}"
-            if "src" in image:  # a film's frames come from its script
+            if "src" in image:
                 assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
     assert count >= 15
 
@@ -78,3 +67,91 @@ def test_references_resolve_and_figures_are_numbered(site):
         text = page.read_text()
         assert "[?]" not in text and "{numref}" not in text and "{cite" not in text
     assert "Fig." in (site / "notebooks" / "05_training.html").read_text()
+
+
+def meta(page: Path) -> dict[str, str]:
+    return dict(re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)"', page.read_text()))
+
+
+def test_every_page_has_a_title_and_a_description(site):
+    for page in [*pages(site), site / "index.html", site / "404.html"]:
+        about = meta(page)
+        assert re.search(r"<title>[^<]{4,}</title>", page.read_text()), page.name
+        assert len(about["description"]) > 20, page.name
+    descriptions = [meta(page)["description"] for page in pages(site)]
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_landing_page_has_every_chapter_with_its_times(site):
+    text = (site / "book" / "index.html").read_text()
+    entries = re.findall(r'<p class="chapter">.*?</li>', text, re.DOTALL)
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [re.search(r'href="\.\./notebooks/(\w+)\.html', entry)[1] for entry in entries] == [
+        p.stem for p in notebooks
+    ]
+    for entry, notebook in zip(entries, notebooks, strict=True):
+        seconds = json.loads(notebook.read_text())["metadata"]["mlxgan"]["seconds"]
+        assert re.search(r"\d+ min to read", entry)
+        assert f"{book_site.duration(seconds)} to run" in entry
+
+
+def test_times_are_worked_out_from_length(site):
+    doctree = nodes.document("", "")
+    doctree += nodes.paragraph("", "word " * 2200)
+    cell = nodes.container("", nodes.literal_block("", "x = 1\n" * 60), classes=["cell_input"])
+    doctree += [cell, nodes.literal_block("", "no cell\n" * 100)]
+    assert book_site.minutes_to_read(doctree) == 12
+    assert [book_site.duration(seconds) for seconds in (4, 1541, 5400)] == ["4 s", "26 min", "1.5 h"]
+
+
+def test_execution_table_says_what_the_notebooks_say(site):
+    text = (site / "book" / "executions.html").read_text()
+    rows = re.findall(r"<tr.*?</tr>", text, re.DOTALL)[1:]
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for row, notebook in zip(rows, notebooks, strict=True):
+        about = json.loads(notebook.read_text())["metadata"]["mlxgan"]
+        for fact in (about["date"], about["machine"], *about["versions"].values()):
+            assert fact in row, notebook.name
+
+
+def test_epub_is_well_formed_and_offered(site):
+    with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
+        names = book.namelist()
+        parts = [name for name in names if name.endswith((".xhtml", ".opf"))]
+        assert len(parts) >= 15
+        for part in parts:
+            ElementTree.fromstring(book.read(part))  # readers of books refuse what is not well-formed
+        assert b"<math" in book.read("notebooks/04_losses.xhtml")
+        assert not [name for name in names if name.endswith(".js")]
+    assert 'href="../gan-in-mlx.epub"' in (site / "book" / "index.html").read_text()
+
+
+def test_films_come_without_another_hosts_icons(site):
+    for page in pages(site):
+        assert "maxcdn" not in page.read_text(), page.name
+    assert 'class="film"' in (site / "notebooks" / "05_training.html").read_text()
+
+
+def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tmp_path):
+    plain = (site / "notebooks" / "05_training.html").read_text()
+    assert not re.search(r"colab|mybinder|github\.com/[^\"]*(edit|issues)|og:image", plain)
+    assert not (site / "sitemap.xml").exists()
+    shutil.copytree(sources / "_build" / ".doctrees", tmp_path / "_build" / ".doctrees")  # spares reading again
+    build(
+        sources, tmp_path, GITHUB_REPOSITORY="owner/name", GITHUB_REF_NAME="main", SITE_URL="https://book.example/name"
+    )
+    known = tmp_path / "_build" / "html"
+    text = (known / "notebooks" / "05_training.html").read_text()
+    for address in (
+        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/05_training.ipynb",
+        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/05_training.ipynb",
+        "https://github.com/owner/name/edit/main/notebooks/05_training.py",
+        "https://github.com/owner/name/issues/new",
+    ):
+        assert address in text, address
+    for page in ("index.html", "notebooks/05_training.html"):
+        card = meta(known / page)["og:image"]
+        assert card.startswith("https://book.example/name/")
+        assert (known / card.removeprefix("https://book.example/name/")).is_file()
+    assert 'href="/name/_static/' in (known / "404.html").read_text()
+    assert "<loc>https://book.example/name/notebooks/05_training.html</loc>" in (known / "sitemap.xml").read_text()
