@@ -29,7 +29,6 @@ SHIPPED = {  # chapters whose model ships with the package: under which name, an
     "08_dcgan": ("dcgan", "dcgan/generator.safetensors"),
     "10_conditional": ("conditional", "conditional/generator.safetensors"),
 }
-PICTURE = "mlp"  # the model whose digits are on the landing page
 
 
 def code_digest(notebook: nbformat.NotebookNode) -> str:
@@ -67,11 +66,10 @@ def execute(path: Path) -> None:
 
 
 def ship(name: str, file: str) -> None:
-    """Put the model in runs/FILE into the package, in half precision; for PICTURE, its digits on the landing page."""
-    from mlxgan import checkpoints, plots, training
+    """Put the model in runs/FILE into the package, in half precision."""
+    from mlxgan import checkpoints
 
     import mlx.core as mx
-    from PIL import Image
 
     path = FOLDER.parent / "runs" / file
     _, about = mx.load(str(path), return_metadata=True)
@@ -79,12 +77,6 @@ def ship(name: str, file: str) -> None:
     checkpoints.save(
         checkpoints.PRETRAINED / f"{name}.safetensors", checkpoints.load(path), dtype=mx.float16, notes=notes
     )
-    if name != PICTURE:
-        return
-    z = mx.random.normal((64, 100), key=mx.random.key(0))
-    picture = Image.fromarray(plots.tile(training.sample(checkpoints.load_pretrained(name), z), columns=16))
-    picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS)
-    picture.save(FOLDER.parent / "book" / "images" / "generated.png", optimize=True)
 
 
 def _machine() -> str:

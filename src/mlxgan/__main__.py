@@ -1,6 +1,6 @@
 """The command line: ``python -m mlxgan train``, ``sample`` and ``evaluate``."""
 
-from mlxgan import checkpoints, data, metrics, models, training
+from mlxgan import checkpoints, data, metrics, training
 
 import argparse
 import io
@@ -14,18 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mlx.core as mx
-import mlx.optimizers as optim
 import numpy as np
 
 MOST = 10**5  # images in a file: they are held in memory
 LARGEST = 28 * 28 * MOST + 4096  # bytes of an array in a file
-
-#: Generator, discriminator, and the first and last learning rate of each (chapters 5, 8 and 10).
-MODELS = {
-    "mlp": (models.MLPGenerator, models.MLPDiscriminator, (2e-4, 2e-4), (2e-4, 2e-4)),
-    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 3e-4), (3e-4, 1e-4)),
-    "conditional": (models.ConditionalGenerator, models.ConditionalDiscriminator, (3e-4, 3e-5), (1e-3, 1e-4)),
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mlxgan", description="GANs on MNIST in MLX")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="train a GAN; write its generator and the curves to a folder")
-    command.add_argument("--model", choices=MODELS, default="mlp")
+    command.add_argument("--model", choices=training.GANS, default="mlp")
     command.add_argument("--epochs", type=_whole(1, 10**6), default=50)
     command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
@@ -87,7 +79,7 @@ def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
     training.seed_everything(options.seed)
-    make_generator, make_discriminator, rates_g, rates_d = MODELS[options.model]
+    make_generator, make_discriminator, rates_g, rates_d = training.GANS[options.model]
     networks = {"last": make_generator(), "discriminator": make_discriminator(), "generator": make_generator()}
     digits = data.load("train")
     steps = options.epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
@@ -98,8 +90,8 @@ def _train(options: argparse.Namespace) -> None:
         epochs=options.epochs,
         batch_size=options.batch_size,
         seed=options.seed,
-        optimizer_g=_adam(*rates_g, steps),
-        optimizer_d=_adam(*rates_d, steps),
+        optimizer_g=training.decaying_adam(*rates_g, steps),
+        optimizer_d=training.decaying_adam(*rates_d, steps),
         average=networks["generator"],
         checkpoint_folder=options.out / "checkpoints",
         checkpoint_every=options.checkpoint_every,
@@ -114,11 +106,6 @@ def _train(options: argparse.Namespace) -> None:
         part.write_text(json.dumps(asdict(history)))
     names = "generator.safetensors (the average), last.safetensors, discriminator.safetensors and history.json"
     print(f"wrote {names} to {options.out}")
-
-
-def _adam(first: float, last: float, steps: int) -> optim.Adam:
-    """Constant where it can be: such a run may be resumed for more epochs."""
-    return training.adam(first) if first == last else training.decaying_adam(first, last, steps)
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -136,7 +123,7 @@ def _sample(options: argparse.Namespace) -> None:
         labels = every if options.digit is None else mx.full(every.shape, options.digit)
     elif options.digit is not None:
         raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
-    mx.random.seed(options.seed)
+    training.seed_everything(options.seed)
     images = training.sample(generator, mx.random.normal((options.n, generator.latent_dim)), labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with checkpoints.part_of(options.out) as part:

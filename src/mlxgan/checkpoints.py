@@ -39,7 +39,7 @@ def save(
     arrays = {name: value.astype(dtype) for name, value in _parameters(model).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with part_of(path) as part:
-        _write(part, arrays, about)
+        write(part, arrays, about)
 
 
 def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
@@ -49,7 +49,7 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     ValueError, naming the file, where it is no checkpoint of the book's, and the first parameter
     that differs where it belongs to another architecture.
     """
-    arrays, about = _read(Path(path))
+    arrays, about = read(Path(path))
     if model is None:
         model = _build(path, about)
     expected = _parameters(model)
@@ -73,7 +73,7 @@ def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], abo
     orders = {name: _order(array) for name, array in arrays.items()}
     about = {**about, "orders": json.dumps({name: order for name, order in orders.items() if order != sorted(order)})}
     with part_of(folder / "run.safetensors") as part:
-        _write(part, {name: array.transpose(orders[name]) for name, array in arrays.items()}, about)
+        write(part, {name: array.transpose(orders[name]) for name, array in arrays.items()}, about)
         path = folder / f"{epoch:06d}-{_digest(part)}.safetensors"
         part.replace(path)
         _sync(folder)
@@ -92,7 +92,7 @@ def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, s
         try:
             if not path.stem.endswith(_digest(path)):
                 raise ValueError(f"{path}: damaged (its SHA-256 does not start as its name says)")
-            arrays, about = _read(path)
+            arrays, about = read(path)
             for name, order in json.loads(about.pop("orders")).items():
                 arrays[name] = arrays[name].transpose([order.index(axis) for axis in range(len(order))])
         except Exception as error:  # metadata that make no sense raise almost anything
@@ -130,7 +130,8 @@ def pretrained_names() -> list[str]:
 def load_pretrained(name: str) -> nn.Module:
     """The trained model that ships with the book under this name.
 
-    ``"mlp"`` is the generator of chapter 5, ``"classifier"`` the network that measures samples (chapter 7).
+    ``"mlp"``, ``"dcgan"`` and ``"conditional"`` are the generators of chapters 5, 8 and 10, ``"classifier"`` the
+    network that measures samples (chapter 7).
 
     Raises ValueError, listing the names there are, for any other.
     """
@@ -143,7 +144,8 @@ def _parameters(model: nn.Module) -> dict[str, mx.array]:
     return dict(tree_flatten(model.parameters()))  # type: ignore[arg-type]
 
 
-def _write(path: Path, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> None:
+def write(path: Path, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> None:
+    """Write arrays and metadata to a .safetensors file, and wait until it is on the disk. Raises OSError."""
     try:
         mx.save_safetensors(str(path), dict(arrays), dict(about))
     except RuntimeError as error:
@@ -171,7 +173,8 @@ def _order(array: mx.array) -> list[int]:
     return sorted(range(array.ndim), key=lambda axis: -strides[axis])
 
 
-def _read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
+def read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
+    """The arrays and metadata of a .safetensors file. Raises ValueError, naming the file, where it is not whole."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file (pretrained models: {', '.join(pretrained_names())})")
     try:

@@ -4,7 +4,7 @@
 part of every batch, and the gradients are averaged, so the result is that of one rank, whatever their number.
 """
 
-from mlxgan import data, losses, models, training
+from mlxgan import checkpoints, data, losses, training
 
 import argparse
 import json
@@ -22,10 +22,7 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
-MODELS: dict[str, tuple[type, type]] = {
-    "mlp": (models.MLPGenerator, models.MLPDiscriminator),
-    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator),
-}
+MODELS = ("mlp", "dcgan")  # of training.GANS
 
 
 def part(x: mx.array) -> mx.array:
@@ -146,14 +143,13 @@ def watchdog(message: str, patience: int) -> Callable[[], None]:
 def save(path: Path, tree: dict) -> None:
     """Write a tree of arrays to ``path``, a .safetensors file that appears only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.safetensors")
-    mx.save_safetensors(str(unfinished), dict(tree_flatten(tree)))  # type: ignore[arg-type]
-    unfinished.replace(path)
+    with checkpoints.part_of(path) as unfinished:
+        checkpoints.write(unfinished, dict(tree_flatten(tree)), {})  # type: ignore[arg-type]
 
 
 def load(path: Path, like: dict) -> dict:
-    """The tree that :func:`save` wrote. Raises ValueError where it has not the form of ``like``."""
-    arrays: dict = mx.load(str(path))  # type: ignore[assignment]
+    """The tree that :func:`save` wrote. Raises ValueError where it is not whole, or has not the form of ``like``."""
+    arrays, _ = checkpoints.read(path)
     shapes = {name: array.shape for name, array in tree_flatten(like)}  # type: ignore[str-unpack, union-attr]
     if {name: array.shape for name, array in arrays.items()} != shapes:
         raise ValueError(f"{path}: the state of another model; choose another folder for --out, or remove it")
@@ -181,7 +177,7 @@ def train(
     rank, path = mx.distributed.init().rank(), out / "state.safetensors"
     digits = data.load("train")
     mx.random.seed(seed)
-    networks = [kind() for kind in MODELS[model]]
+    networks = [kind() for kind in training.GANS[model][:2]]
     optimizers = [training.adam(), training.adam()]
     for network, optimizer in zip(networks, optimizers, strict=True):
         if sync:

@@ -1,6 +1,6 @@
 """The one training loop of the book (chapter 5), and the steps that it can take."""
 
-from mlxgan import checkpoints, cpu, losses
+from mlxgan import checkpoints, cpu, losses, models
 from mlxgan.data import Digits, batches
 
 import hashlib
@@ -82,8 +82,19 @@ def adam(learning_rate: float | Callable[[mx.array], mx.array] = 2e-4) -> optim.
 
 
 def decaying_adam(first: float, last: float, steps: int) -> optim.Adam:
-    """:func:`adam` whose learning rate falls linearly from ``first`` to ``last`` over ``steps`` steps (chapter 8)."""
-    return adam(optim.linear_schedule(first, last, steps))
+    """:func:`adam` whose learning rate falls linearly from ``first`` to ``last`` over ``steps`` steps (chapter 8).
+
+    Where the two are equal it is a number, so that such a run may be resumed for more steps.
+    """
+    return adam(first if first == last else optim.linear_schedule(first, last, steps))
+
+
+#: The GANs of the book: generator, discriminator, and the first and last learning rate of each (chapters 5, 8 and 10).
+GANS: dict[str, tuple[type, type, tuple[float, float], tuple[float, float]]] = {
+    "mlp": (models.MLPGenerator, models.MLPDiscriminator, (2e-4, 2e-4), (2e-4, 2e-4)),
+    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 3e-4), (3e-4, 1e-4)),
+    "conditional": (models.ConditionalGenerator, models.ConditionalDiscriminator, (3e-4, 3e-5), (1e-3, 1e-4)),
+}
 
 
 def make_step(

@@ -58,6 +58,11 @@ def test_outputs_are_whole_and_from_a_full_run_of_this_code(source):
         assert not re.search(r"(/tmp|/home|/Users|/root|/work)/", text)
 
 
+def test_all_fetch_the_book_in_the_same_first_cell():
+    first = {code_cells(stored(source))[0].source for source in SOURCES}
+    assert len(first) == 1 and "git" in first.pop()
+
+
 @each
 def test_figures_have_a_caption_and_an_alternative_text(source):
     names = []

@@ -387,7 +387,7 @@ def place(tmp_path_factory):
         patch.setattr(data, "load", lambda _: few)
         patch.setattr(training, "train", train)
         patch.setattr(checkpoints, "load_pretrained", shipped.__getitem__)
-        patch.setattr(checkpoints, "_write", write)
+        patch.setattr(checkpoints, "write", write)
         patch.setattr(training, "sample", lambda _, z, labels=None: mx.zeros((len(z), 28, 28, 1)))
         patch.setattr(metrics, "reference", lambda: Measured)
         patch.setattr(metrics, "evaluate", lambda *_: None)
