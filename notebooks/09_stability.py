@@ -427,13 +427,13 @@ print(
 # %% [markdown]
 # What can be said after two epochs of a small network:
 #
-# - *The average of the weights* is by far the best bargain: 30 better on the same runs, fifteen standard errors of that difference.
+# - *The average of the weights* is by far the best bargain: 30 better on the same runs, more than thirteen standard errors of that difference.
 # - *Normalisation in the discriminator* decides whether there is a run at all. Without it, recall is 0: all six such runs, with spectral
 #   normalisation or with nothing in its place, collapsed at this learning rate.
 # - *One-sided smoothing* and the *hinge* are ahead of the baseline by a little more than two standard errors. With three seeds that is a hint.
 # - *Least squares* and the *slower discriminator* are ahead by less than two. Here they are not told from chance.
 # - *Wasserstein with a penalty*, at its low rate, has not begun to draw digits after two epochs. Its place in the table says that it is slow, not
-#   that it is bad: five critic steps for one of the generator, and many more steps, are what its authors use.
+#   that it is bad: five critic steps for one of the generator, and many more steps, are what its authors use {cite}`gulrajani2017`.
 #
 # The budget decides such a table as much as the settings do. Another one, ten times as long, may have another order.
 #

@@ -39,14 +39,13 @@ class EnoughError(Exception):
 def work(model: str, whole: bool, seed: int, path: str) -> None:
     """Train for the longest of STEPS, or a whole epoch; write weights and scores to ``path``."""
     from mlxgan import data, load_pretrained, metrics, training
-    from mlxgan.__main__ import MODELS
 
     import mlx.core as mx
     import numpy as np
     from mlx.utils import tree_flatten
 
     training.seed_everything(seed)
-    make_generator, make_discriminator, make_optimizer = MODELS[model]
+    make_generator, make_discriminator, rates_g, rates_d = training.GANS[model]
     generator, discriminator, average = make_generator(), make_discriminator(), make_generator()
     found: dict[str, np.ndarray] = {}
     taken = 0
@@ -68,7 +67,11 @@ def work(model: str, whole: bool, seed: int, path: str) -> None:
 
     digits = data.load("train")
     found["data"] = np.array(digits.name)
-    optimizers = {f"optimizer_{name}": make_optimizer(8 * 937) for name in "gd"}  # rates as in chapter 8
+    steps = 9 * (len(digits) // 64)  # the rates fall as in chapter 8
+    optimizers = {
+        "optimizer_g": training.decaying_adam(*rates_g, steps),
+        "optimizer_d": training.decaying_adam(*rates_d, steps),
+    }
     with suppress(EnoughError):
         history = training.train(
             generator, discriminator, digits, epochs=1, seed=seed, average=average, make_step=make_step, **optimizers

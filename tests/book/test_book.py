@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
@@ -155,3 +156,23 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tm
         assert (known / card.removeprefix("https://book.example/name/")).is_file()
     assert 'href="/name/_static/' in (known / "404.html").read_text()
     assert "<loc>https://book.example/name/notebooks/05_training.html</loc>" in (known / "sitemap.xml").read_text()
+
+
+def test_tables_of_reproducibility_say_what_was_measured():
+    result = json.loads((ROOT / "book" / "data" / "reproducibility.json").read_text())
+    weights = result["relative difference of the weights after steps"]
+    names = {
+        "OpenBLAS's kernels for an older processor": "kernels of an older processor",
+        "kernels for an older processor": "kernels of an older processor",
+        "MLX's CPU backend as installed": "MLX as installed",
+    }
+    seen = []
+    for line in (ROOT / "book" / "reproducibility.md").read_text().splitlines():
+        name, *cells = [cell.strip() for cell in line.split("|")[1:-1]] or [""]
+        way = names.get(name, name)
+        if len(cells) in (3, 6) and way in result["mlp after an epoch"] | weights["mlp"]:
+            steps = [*weights["mlp"][way].values(), *weights["dcgan"].get(way, {}).values()]
+            expected = steps if len(cells) == 6 else [*result["mlp after an epoch"][way].values()]
+            assert [float(cell) for cell in cells if cell] == pytest.approx(expected, rel=0.05), name
+            seen.append(len(cells))
+    assert seen.count(6) == 5 and seen.count(3) == 4
