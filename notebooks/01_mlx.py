@@ -23,8 +23,7 @@
 # - draw random numbers that come out the same next time
 # - build a small network, and fit it
 #
-# **Before**: Python, NumPy, and what a gradient is. **To read**: 14 minutes.
-# **To run**: under a minute on two CPU cores.
+# **Before**: Python, NumPy, and what a gradient is.
 # ```
 #
 # MLX is Apple's array library for machine learning {cite}`mlx2023`. It runs on the GPU of an

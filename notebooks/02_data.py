@@ -23,7 +23,7 @@
 # - tell what is typical of the digits: classes, grey levels, means
 # - serve batches in an order that a seed decides
 #
-# **Before**: {doc}`01_mlx`. **To read**: 14 minutes. **To run**: under a minute on two CPU cores.
+# **Before**: {doc}`01_mlx`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -24,8 +24,7 @@
 # - predict how the activations shrink through the layers of a fresh network;
 # - take the gradient of one network's weights while the other takes part.
 #
-# **Before**: {doc}`01_mlx` and {doc}`02_data`. **To read**: 17 minutes. **To run**: about a
-# minute on two CPU cores.
+# **Before**: {doc}`01_mlx` and {doc}`02_data`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -24,8 +24,7 @@
 # - recognise three ways in which a computed loss fails;
 # - write Adam by hand, and say what the bias correction and $\beta_1 = 0.5$ change.
 #
-# **Before**: {doc}`03_models`. **To read**: 18 minutes. **To run**: half a minute on two CPU
-# cores.
+# **Before**: {doc}`03_models`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -24,8 +24,7 @@
 # - train the GAN of the last two chapters in full, and read its curves
 # - recognise a run that has diverged
 #
-# **Before**: {doc}`03_models` and {doc}`04_losses`. **To read**: 15 minutes.
-# **To run**: half an hour on two CPU cores.
+# **Before**: {doc}`03_models` and {doc}`04_losses`.
 # ```
 
 # %% tags=["remove-cell"]

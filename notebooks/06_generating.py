@@ -25,8 +25,7 @@
 # - Save a model, read its file by hand, and load it into the right architecture only.
 # - Look for copies of training images, and say what such a search cannot show.
 #
-# **Before**: {doc}`05_training`. **To read**: 15 minutes. **To run**: half a minute on two CPU
-# cores.
+# **Before**: {doc}`05_training`.
 # ```
 #
 # ## A sheet of digits

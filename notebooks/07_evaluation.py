@@ -24,8 +24,7 @@
 # - put a floor under a measure, and an error bar on it
 # - read the report card of a generator
 #
-# **Before**: {doc}`05_training` and {doc}`06_generating`. **To read**: 20 minutes. **To run**: four
-# minutes on two CPU cores.
+# **Before**: {doc}`05_training` and {doc}`06_generating`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -25,8 +25,7 @@
 # - initialise, and choose a learning rate for each player, and let it fall
 # - train the DCGAN in full, and measure it while it learns
 #
-# **Before**: {doc}`05_training` and {doc}`07_evaluation`. **To read**: 18 minutes. **To run**: a
-# quarter of an hour on two CPU cores.
+# **Before**: {doc}`05_training` and {doc}`07_evaluation`.
 # ```
 
 # %% tags=["remove-cell"]

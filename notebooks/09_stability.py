@@ -23,9 +23,7 @@
 # - normalise a layer by its largest singular value
 # - read an ablation: which differences are larger than the spread between seeds
 #
-# **Before**: {doc}`04_losses`, {doc}`07_evaluation` and {doc}`08_dcgan`. **To read**: 18 minutes. **To
-# run**: under a minute on two CPU cores; the results of the runs behind the table
-# are stored.
+# **Before**: {doc}`04_losses`, {doc}`07_evaluation` and {doc}`08_dcgan`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -23,8 +23,7 @@
 # - measure whether the asked-for digit is drawn, class by class
 # - hold the style and change the digit, and walk from one digit to another
 #
-# **Before**: {doc}`08_dcgan`. **To read**: 15 minutes. **To run**: twenty minutes on two CPU
-# cores.
+# **Before**: {doc}`08_dcgan`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -24,8 +24,7 @@
 # - mend each failure by changing one thing
 # - count modes on stacked MNIST, and know what the count can be compared with
 #
-# **Before**: {doc}`05_training` and {doc}`07_evaluation`. **To read**: 20 minutes. **To run**: a quarter of an hour on
-# two CPU cores.
+# **Before**: {doc}`05_training` and {doc}`07_evaluation`.
 # ```
 #
 # | Symptom | Cause | Section |

@@ -24,8 +24,7 @@
 # - recognise a slow BLAS, a slow layout and a slow convolution on a CPU
 # - read a benchmark
 #
-# **Before**: {doc}`05_training`. **To read**: 26 minutes. **To run**: under two minutes on two
-# CPU cores.
+# **Before**: {doc}`05_training`.
 # ```
 
 # %% tags=["remove-cell"]

@@ -97,6 +97,14 @@ def minutes_to_read(doctree: nodes.document) -> int:
     return max(1, round(words / WORDS_PER_MINUTE + lines * SECONDS_PER_LINE / 60))
 
 
+def facts(app: Sphinx, docname: str, doctree: nodes.document) -> str:
+    """What a chapter takes to read, and took to run for its stored outputs."""
+    times = [f"{minutes_to_read(doctree)} min to read"]
+    if seconds := stored(app, docname).get("seconds"):
+        times.append(f"{duration(seconds)} to run")
+    return " · ".join(times)
+
+
 def summary(doctree: nodes.document) -> str:
     """The first paragraph."""
     return next(iter(doctree.findall(nodes.paragraph))).astext().replace("\n", " ")
@@ -133,9 +141,6 @@ def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
         pages = nodes.bullet_list(classes=["chapters"])
         for name in names:
             doctree = app.env.get_doctree(name)
-            facts = [f"{minutes_to_read(doctree)} min to read"]
-            if seconds := stored(app, name).get("seconds"):
-                facts.append(f"{duration(seconds)} to run")
             title = nodes.paragraph("", "", classes=["chapter"])
             if number(app, name):
                 title += nodes.inline("", number(app, name), classes=["number"])
@@ -145,7 +150,7 @@ def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
                 "",
                 title,
                 nodes.paragraph("", summary(doctree), classes=["summary"]),
-                nodes.paragraph("", " · ".join(facts), classes=["facts"]),
+                nodes.paragraph("", facts(app, name, doctree), classes=["facts"]),
             )
         yield pages
 
@@ -193,6 +198,9 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             raw.replace_self(stored_film(app, raw.astext()))
     for node in doctree.findall(film):
         place(app, node, docname)
+    if docname.startswith("notebooks/"):
+        before = next(strong for strong in doctree.findall(nodes.strong) if strong.astext() == "Before")
+        before.parent.parent += nodes.paragraph("", facts(app, docname, doctree), classes=["facts"])
     if app.builder.name == "epub":
         spread_tabs(doctree)
 

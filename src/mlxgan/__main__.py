@@ -117,14 +117,14 @@ def _sample(options: argparse.Namespace) -> None:
     generator = checkpoints.load_pretrained(options.model) if is_name else checkpoints.load(options.model)
     if not hasattr(generator, "latent_dim"):
         raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator")
-    labels = None
-    if hasattr(generator, "classes"):
-        every = mx.arange(options.n) % generator.classes
-        labels = every if options.digit is None else mx.full(every.shape, options.digit)
-    elif options.digit is not None:
+    conditional = hasattr(generator, "classes")
+    if options.digit is not None and not conditional:
         raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
     training.seed_everything(options.seed)
-    images = training.sample(generator, mx.random.normal((options.n, generator.latent_dim)), labels)
+    z, labels = mx.random.normal((options.n, generator.latent_dim)), None
+    if conditional:
+        labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
+    images = training.sample(generator, z, labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with checkpoints.part_of(options.out) as part:
         _write(part, images, labels)

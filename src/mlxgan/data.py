@@ -36,6 +36,8 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 PREFIX = {"train": "train", "test": "t10k"}
+#: How many of the training images show each digit.
+COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ def _digits(images: np.ndarray, labels: np.ndarray, name: str) -> Digits:
 def normalise(images: mx.array) -> mx.array:
     """Pixels from uint8 in [0, 255] to float32 in [-1, 1], any shape."""
     return images.astype(mx.float32) / 127.5 - 1
+
+
+def draw_labels(n: int) -> mx.array:
+    """Labels, int32 (n,), in a random order, with the share that each digit has in the training images (chapter 10)."""
+    shares = np.cumsum(COUNTS) / sum(COUNTS)
+    return mx.random.permutation(mx.array(np.searchsorted(shares, (np.arange(n) + 0.5) / n).astype(np.int32)))
 
 
 def to_uint8(images: mx.array) -> mx.array:

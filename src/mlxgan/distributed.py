@@ -87,7 +87,7 @@ def sum_over_ranks(x):
 
 
 @sum_over_ranks.vjp
-def _(x, cotangent, output):
+def gradient_over_ranks(x, cotangent, output):
     return mx.distributed.all_sum(cotangent)
 
 
@@ -102,12 +102,12 @@ class SyncBatchNorm(nn.BatchNorm):
             return super().__call__(x)
         axes = tuple(range(x.ndim - 1))
         count = mx.distributed.init().size() * x.size // x.shape[-1]
-        mean: mx.array = sum_over_ranks(x.sum(axes) / count)  # type: ignore[assignment]
-        variance: mx.array = sum_over_ranks(mx.square(x - mean).sum(axes) / count)  # type: ignore[assignment]
+        mean = sum_over_ranks(x.sum(axes)) / count  # type: ignore[operator]
+        variance = sum_over_ranks(mx.square(x - mean).sum(axes)) / count  # type: ignore[operator]
         keep, unbiased = 1 - self.momentum, variance * (count / (count - 1))
         self.running_mean = keep * self.running_mean + self.momentum * mean
         self.running_var = keep * self.running_var + self.momentum * unbiased
-        return self.weight * (x - mean) * mx.rsqrt(variance + self.eps) + self.bias
+        return self.weight * (x - mean) * mx.rsqrt(variance + self.eps) + self.bias  # type: ignore[arg-type]
 
 
 def synchronise(model: nn.Module) -> None:
@@ -219,9 +219,9 @@ def train(
     return seconds
 
 
-def time_all_reduce(sizes: list[int], repeats: int = 50) -> list[float]:
-    """Seconds that the fastest of ``repeats`` sums over all ranks takes, for arrays of these numbers of bytes."""
-    fastest = []
+def time_all_reduce(sizes: list[int], repeats: int) -> list[list[float]]:
+    """Seconds that each of ``repeats`` sums over all ranks takes, for arrays of each of these numbers of bytes."""
+    result = []
     for size in sizes:
         x, seconds = mx.zeros(size // 4), []
         mx.eval(x)
@@ -230,8 +230,8 @@ def time_all_reduce(sizes: list[int], repeats: int = 50) -> list[float]:
             begin = time.perf_counter()
             mx.eval(mx.distributed.all_sum(x))
             seconds.append(time.perf_counter() - begin)
-        fastest.append(min(seconds))
-    return fastest
+        result.append(seconds)
+    return result
 
 
 def main() -> None:
@@ -246,11 +246,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=50, help="steps between two saved states")
     parser.add_argument("--patience", type=int, default=20, help="seconds to wait for a silent rank")
     parser.add_argument("--local-norm", action="store_true", help="leave batch normalisation to each rank")
-    parser.add_argument("--bytes", type=int, nargs="*", default=[4, 10**4, 10**5, 10**6, 10**7])
+    parser.add_argument("--bytes", type=int, nargs="+", default=[4, 10**4, 10**5, 10**6, 10**7], help="to be summed")
+    parser.add_argument("--repeats", type=int, default=50, help="of each sum")
     options = parser.parse_args()
     try:
         if options.command == "measure":
-            result = time_all_reduce(options.bytes)
+            result: list = time_all_reduce(options.bytes, options.repeats)
         else:
             settings = {name: getattr(options, name) for name in ("model", "batch_size", "seed", "every", "patience")}
             result = train(options.steps, options.out, sync=not options.local_norm, **settings)

@@ -92,8 +92,9 @@ def test_landing_page_has_every_chapter_with_its_times(site):
     ]
     for entry, notebook in zip(entries, notebooks, strict=True):
         seconds = json.loads(notebook.read_text())["metadata"]["mlxgan"]["seconds"]
-        assert re.search(r"\d+ min to read", entry)
-        assert f"{book_site.duration(seconds)} to run" in entry
+        times = re.search(r"\d+ min to read · [^<]+", entry)[0]
+        assert f"{book_site.duration(seconds)} to run" in times
+        assert times in (site / "notebooks" / f"{notebook.stem}.html").read_text()
 
 
 def test_times_are_worked_out_from_length(site):

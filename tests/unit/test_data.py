@@ -222,6 +222,14 @@ def test_unknown_split():
         data.load("valid")
 
 
+@pytest.mark.parametrize("n", [1, 20, 9_999])
+def test_labels_have_the_shares_of_the_training_images(n):
+    labels = np.array(data.draw_labels(n))
+    assert labels.shape == (n,) and labels.dtype == np.int32
+    assert np.abs(np.bincount(labels, minlength=10) - n * np.array(data.COUNTS) / 60_000).max() < 1
+    assert n < 20 or (np.diff(labels) < 0).any()
+
+
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="MNIST_DIR is not set: the genuine files are not at hand")
 @pytest.mark.parametrize(("split", "count", "first"), [("train", 60000, [5, 0, 4]), ("test", 10000, [7, 2, 1])])
 def test_genuine_files(monkeypatch, split, count, first):
@@ -230,6 +238,7 @@ def test_genuine_files(monkeypatch, split, count, first):
     assert digits.name == f"MNIST, {split} split"
     assert digits.images.shape == (count, 28, 28, 1)
     assert digits.labels[:3].tolist() == first
+    assert split == "test" or np.bincount(np.array(digits.labels)).tolist() == list(data.COUNTS)
 
 
 # Pixels and batches
