@@ -67,11 +67,7 @@ def work(model: str, whole: bool, seed: int, path: str) -> None:
 
     digits = data.load("train")
     found["data"] = np.array(digits.name)
-    steps = 9 * (len(digits) // 64)  # the rates fall as in chapter 8
-    optimizers = {
-        "optimizer_g": training.decaying_adam(*rates_g, steps),
-        "optimizer_d": training.decaying_adam(*rates_d, steps),
-    }
+    optimizers = {"optimizer_g": training.adam(rates_g[0]), "optimizer_d": training.adam(rates_d[0])}
     with suppress(EnoughError):
         history = training.train(
             generator, discriminator, digits, epochs=1, seed=seed, average=average, make_step=make_step, **optimizers

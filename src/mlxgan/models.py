@@ -100,15 +100,15 @@ class DCGANDiscriminator(nn.Module):
         self.out = nn.Linear(hidden, 1)
         initialise(self)
 
-    def features(self, images: mx.array) -> mx.array:
-        """The last hidden layer, (N, hidden)."""
+    def compress(self, images: mx.array) -> mx.array:
+        """The hidden layer before its normalisation, (N, hidden)."""
         x = nn.leaky_relu(self.down1(images), 0.2)
         x = nn.leaky_relu(self.norm1(self.down2(x)), 0.2)
-        x = self.shrink(x.reshape(len(x), -1))
-        return nn.leaky_relu(self.norm2(x), 0.2)
+        return self.shrink(x.reshape(len(x), -1))
 
     def __call__(self, images: mx.array) -> mx.array:
-        return self.out(self.features(images)).squeeze(-1)
+        features = nn.leaky_relu(self.norm2(self.compress(images)), 0.2)
+        return self.out(features).squeeze(-1)
 
 
 def initialise(model: nn.Module) -> None:
@@ -134,22 +134,34 @@ class ConditionalGenerator(DCGANGenerator):
         return self.draw(self.project(z) + self.embedding(labels))
 
 
+def spread_within_classes(x: mx.array, labels: mx.array, classes: int) -> mx.array:
+    """Standard deviation of features (N, F) around the means of their classes, (F,); labels int32 (N,) (chapter 10)."""
+    member = (labels[:, None] == mx.arange(classes)).astype(x.dtype)
+    means = (member.T @ x) / mx.maximum(member.sum(axis=0), 1)[:, None]
+    return mx.sqrt(mx.square(x - member @ means).mean(axis=0) + 1e-6)
+
+
 class ConditionalDiscriminator(DCGANDiscriminator):
     """The discriminator of chapter 8 with a projection on the class (Miyato and Koyama, 2018; chapter 10).
 
     Maps images of shape (N, 28, 28, 1) in [-1, 1] and their labels, int32 of shape (N,), to logits of shape (N,).
+    All logits of a batch share a term for how much its images vary within their classes, after the standard deviation
+    over the batch of Karras et al. (2018).
     """
 
     def __init__(self, classes: int = 10, channels: int = 32, hidden: int = 512):
         super().__init__(channels, hidden)
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
+        self.variety = mx.zeros(1)
         initialise(self)
 
     def __call__(self, images: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
-        features = self.features(images)
-        agreement = (features * self.embedding(labels)).sum(axis=-1)
-        return self.out(features).squeeze(-1) + agreement / self.hidden**0.5
+        x = self.compress(images)
+        features = nn.leaky_relu(self.norm2(x), 0.2)
+        agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
+        spread = mx.log(spread_within_classes(x, labels, self.classes)).mean()
+        return self.out(features).squeeze(-1) + agreement + 3 * self.variety * spread
 
 
 class SpectralNorm(nn.Module):

@@ -82,7 +82,7 @@ def adam(learning_rate: float | Callable[[mx.array], mx.array] = 2e-4) -> optim.
 
 
 def decaying_adam(first: float, last: float, steps: int) -> optim.Adam:
-    """:func:`adam` whose learning rate falls linearly from ``first`` to ``last`` over ``steps`` steps (chapter 8).
+    """:func:`adam` whose learning rate falls linearly from ``first`` to ``last`` over ``steps`` steps (chapter 10).
 
     Where the two are equal it is a number, so that such a run may be resumed for more steps.
     """
@@ -92,7 +92,7 @@ def decaying_adam(first: float, last: float, steps: int) -> optim.Adam:
 #: The GANs of the book: generator, discriminator, and the first and last learning rate of each (chapters 5, 8 and 10).
 GANS: dict[str, tuple[type, type, tuple[float, float], tuple[float, float]]] = {
     "mlp": (models.MLPGenerator, models.MLPDiscriminator, (2e-4, 2e-4), (2e-4, 2e-4)),
-    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 3e-4), (3e-4, 1e-4)),
+    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 1e-3), (3e-4, 3e-4)),
     "conditional": (models.ConditionalGenerator, models.ConditionalDiscriminator, (3e-4, 3e-5), (1e-3, 1e-4)),
 }
 

@@ -1,6 +1,6 @@
 """Shapes, ranges and sizes of the networks."""
 
-from mlxgan import models
+from mlxgan import losses, models, training
 from mlxgan.cpu import Conv2d
 
 import mlx.core as mx
@@ -69,9 +69,32 @@ def test_the_class_decides_what_is_drawn_and_what_is_believed():
     image = mx.repeat(images[:1], 10, axis=0)
     logits = discriminator(image, mx.arange(10))
     assert logits.shape == (10,) and len(set(logits.tolist())) == 10
-    plain = discriminator.out(discriminator.features(image)).squeeze(-1)
-    projected = discriminator.features(image) @ discriminator.embedding.weight.T / 8**0.5
-    assert mx.allclose(logits, plain + mx.diag(projected), atol=1e-5)
+    features = nn.leaky_relu(discriminator.norm2(discriminator.compress(image)), 0.2)
+    projected = features @ discriminator.embedding.weight.T / 8**0.5
+    assert mx.allclose(logits, discriminator.out(features).squeeze(-1) + mx.diag(projected), atol=1e-5)
+
+
+def test_the_spread_is_that_around_the_means_of_the_classes():
+    x, labels = mx.random.normal((50, 3), key=mx.random.key(0)), mx.array([0, 1, 1, 3, 4] * 10)
+    groups = [np.array(x)[np.array(labels) == digit] for digit in (0, 1, 3, 4)]
+    expected = np.sqrt(sum(((group - group.mean(0)) ** 2).sum(0) for group in groups) / 50)
+    assert np.allclose(models.spread_within_classes(x, labels, 10), expected, atol=1e-4)
+
+
+def test_the_conditional_discriminator_learns_how_much_a_class_varies():
+    mx.random.seed(0)
+    discriminator = models.ConditionalDiscriminator(channels=4, hidden=8)
+    labels = mx.arange(40) % 4
+    varied = mx.random.uniform(-1, 1, (40, 28, 28, 1))
+    alike = 0.1 * varied
+    optimizer = training.adam(0.05)
+    loss = nn.value_and_grad(
+        discriminator,
+        lambda: losses.discriminator_loss(discriminator(varied, labels), discriminator(alike, labels)),
+    )
+    for _ in range(5):
+        optimizer.update(discriminator, loss()[1])
+    assert discriminator.variety.item() > 0.1
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(12, 5), Conv2d(3, 8, 4, stride=2, padding=1)])
