@@ -449,6 +449,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
+# Latency and bandwidth fix the two ends. In between the sums are up to 2.4 times as fast as the model, so it is a cautious one.
+#
 # ## What a step costs
 #
 # The other part is computing. One rank alone, with the batches that 1, 2 and 4 ranks would have:
