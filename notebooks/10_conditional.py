@@ -264,14 +264,15 @@ n = len(reference.real)
 test_z = mx.random.normal((n, 100), key=mx.random.key(1))
 test_labels = data.draw_labels(n)
 frames = [training.sample(generator, test_z[:10], mx.arange(10))]
-scores, shares = [], []
+scores, shares, seen = [], [], []
 
 
 def measure(epoch, history):
     images = training.sample(average, test_z, test_labels)
     frames.append(training.sample(average, test_z[:10], mx.arange(10)))
     scores.append(metrics.evaluate(images, reference))
-    _, probabilities = metrics.features(reference.classifier, images)
+    found, probabilities = metrics.features(reference.classifier, images)
+    seen.append(found)
     shares.append(metrics.agreement(probabilities, np.array(test_labels)))
 
 
@@ -359,29 +360,26 @@ print(
 # High agreement alone is no merit. A generator that draws one perfect seven, always the same, agrees fully.
 # Recall has to stand beside it, and within a class.
 #
-# **Predict**: which digit varies most between samples of the same class, and which least?
+# **Predict**: do the samples of a class vary as much as people's digits do?
 
 
 # %%
-def spread(features):
-    """Mean squared distance of features (N, F) from their mean."""
-    return float(np.square(features - features.mean(axis=0)).sum(axis=1).mean())
+def spread(features, labels):
+    """Mean squared distance of features (N, F) from the mean of their class, for each class."""
+    groups = [features[labels == digit] for digit in range(10)]
+    return np.array([np.square(g - g.mean(axis=0)).sum(axis=1).mean() for g in groups])
 
 
-images = training.sample(average, test_z, test_labels)
-found, _ = metrics.features(reference.classifier, images)
-true = np.array(data.load("test").labels)
-for digit in range(10):
-    real_spread = spread(reference.real[true == digit])
-    fake_spread = spread(found[np.array(test_labels) == digit])
-    print(
-        f"{digit}: spread of samples {fake_spread / real_spread:.2f} times that of test images"
-    )
+test = data.load("test")
+real_features, _ = metrics.features(reference.classifier, test.images)
+real_spread = spread(real_features, np.array(test.labels))
+ratios = spread(seen[-1], np.array(test_labels)) / real_spread
+print("spread of samples, relative to test images:")
+print(", ".join(f"{digit}: {ratio:.2f}" for digit, ratio in enumerate(ratios)))
 
 # %% [markdown]
-# Relative to real handwriting, twos and fives vary most and ones least, and all vary too little: in the classifier's features the samples
-# of a class keep to its middle. The lower recall in the table says the same. This generator is nearly always right, and more uniform than
-# people are; that is its weak side, and no grid of samples would have shown it.
+# In every class the samples vary about as much as test images do, up to an eighth more or a tenth less. So the amount of variety is right.
+# Recall in the table is still below the floor: there is as much variety, but not yet of every kind that people show.
 #
 # ## From one digit to another
 #
@@ -437,6 +435,7 @@ np.savez_compressed("../runs/conditional/epochs.npz", images=film)
 #
 # - A conditional generator gets the class as a learnt vector, added in a hidden layer, which is the same as an appended one-hot vector.
 # - A projection discriminator adds to its logit the product of its features with a vector of the class.
+# - A discriminator that normalises cannot see how much a batch varies. Shown the spread within classes, it asks for variety.
 # - Real images and fakes of one batch share their labels.
 # - Agreement is measured for each class, and variety beside it.
 #
@@ -502,14 +501,22 @@ images = training.sample(blind_average, test_z, test_labels)
 
 # %%
 blind_score = metrics.evaluate(images, reference)
-_, probabilities = metrics.features(reference.classifier, images)
+found, probabilities = metrics.features(reference.classifier, images)
 blind_share = metrics.agreement(probabilities, np.array(test_labels))
 print(metrics.table({"with": scores[few - 1], "without": blind_score}))
-for name, each in (("with", shares[few - 1]), ("without", blind_share)):
-    print(f"{name:8}{each.mean():.2%} are the digit asked for")
+for name, share, features in (
+    ("with", shares[few - 1], seen[few - 1]),
+    ("without", blind_share, found),
+):
+    ratio = (spread(features, np.array(test_labels)) / real_spread).mean()
+    print(
+        f"{name:8}{share.mean():.2%} right, spread {ratio:.2f} of that of test images"
+    )
 
 # %% [markdown]
-# COMPARE
+# In this pair of runs the term buys variety. Recall rises from 0.62 to 0.69, the spread comes nearer to that of test images, and the FID
+# falls by more than a quarter. It costs half a percentage point of right digits, and a little precision: whoever varies more misses
+# more often.
 
 # %% [markdown]
 # ```{solution-end}
