@@ -64,7 +64,8 @@ def make_parallel_step(
 
     grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
     grad_g = nn.value_and_grad(generator, lambda z: losses.generator_loss(discriminator(generator(z))))
-    state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
+    state = [generator.state, discriminator.state]
+    state += [optimizer_g.state, optimizer_d.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def step(real, key):
