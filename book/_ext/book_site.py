@@ -97,9 +97,9 @@ def minutes_to_read(doctree: nodes.document) -> int:
     return max(1, round(words / WORDS_PER_MINUTE + lines * SECONDS_PER_LINE / 60))
 
 
-def facts(app: Sphinx, docname: str) -> str:
+def facts(app: Sphinx, docname: str, doctree: nodes.document) -> str:
     """What a chapter takes to read, and took to run for its stored outputs."""
-    times = [f"{minutes_to_read(app.env.get_doctree(docname))} min to read"]
+    times = [f"{minutes_to_read(doctree)} min to read"]
     if seconds := stored(app, docname).get("seconds"):
         times.append(f"{duration(seconds)} to run")
     return " · ".join(times)
@@ -150,7 +150,7 @@ def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
                 "",
                 title,
                 nodes.paragraph("", summary(doctree), classes=["summary"]),
-                nodes.paragraph("", facts(app, name), classes=["facts"]),
+                nodes.paragraph("", facts(app, name, doctree), classes=["facts"]),
             )
         yield pages
 
@@ -200,7 +200,8 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         place(app, node, docname)
     if docname.startswith("notebooks/"):
         before = next(strong for strong in doctree.findall(nodes.strong) if strong.astext() == "Before")
-        before.parent.parent += nodes.paragraph("", facts(app, docname), classes=["facts"])
+        unresolved = app.env.get_doctree(docname)  # as the landing page counts it
+        before.parent.parent += nodes.paragraph("", facts(app, docname, unresolved), classes=["facts"])
     if app.builder.name == "epub":
         spread_tabs(doctree)
 

@@ -101,15 +101,15 @@ def normalise(images: mx.array) -> mx.array:
     return images.astype(mx.float32) / 127.5 - 1
 
 
+def to_uint8(images: mx.array) -> mx.array:
+    """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalise`."""
+    return mx.clip(mx.round((images + 1) * 127.5), 0, 255).astype(mx.uint8)
+
+
 def draw_labels(n: int) -> mx.array:
     """Labels, int32 (n,), in a random order, with the share that each digit has in the training images (chapter 10)."""
     shares = np.cumsum(COUNTS) / sum(COUNTS)
     return mx.random.permutation(mx.array(np.searchsorted(shares, (np.arange(n) + 0.5) / n).astype(np.int32)))
-
-
-def to_uint8(images: mx.array) -> mx.array:
-    """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalise`."""
-    return mx.clip(mx.round((images + 1) * 127.5), 0, 255).astype(mx.uint8)
 
 
 def batches(
