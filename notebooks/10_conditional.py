@@ -156,7 +156,7 @@ def spread_within_classes(x, labels, classes):
 
 # %% [markdown]
 # `member` has a row an image, with a one in the column of its class: so a product with it sums up each class, and another hands the means
-# back to the images. The small number under the root is that of {doc}`09_stability`.
+# back to the images. The small number under the root has the reason that {doc}`09_stability` gives.
 #
 # **Predict**: every image of a batch is moved halfway to the mean image of its class. The features here are the pixels themselves. What
 # becomes of the spread? What does batch normalisation show of it?
@@ -515,7 +515,7 @@ for name, share, features in (
 
 # %% [markdown]
 # In this pair of runs the term buys variety. Recall rises from 0.62 to 0.69, the spread comes nearer to that of test images, and the FID
-# falls by more than a quarter. It costs half a percentage point of right digits, and a little precision: whoever varies more misses
+# falls by more than a quarter. It costs 0.6 percentage points of right digits, and a little precision: whoever varies more misses
 # more often.
 
 # %% [markdown]
