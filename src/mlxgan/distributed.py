@@ -250,6 +250,13 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, nargs="+", default=[4, 10**4, 10**5, 10**6, 10**7], help="to be summed")
     parser.add_argument("--repeats", type=int, default=50, help="of each sum")
     options = parser.parse_args()
+    for name in ("steps", "batch_size", "every", "patience", "repeats"):
+        if (value := getattr(options, name)) < 1:
+            parser.error(f"--{name.replace('_', '-')} is {value}, but must be at least 1")
+    if (value := min(options.bytes)) < 4:
+        parser.error(f"--bytes is {value}, but must be at least 4")
+    if not 0 <= options.seed < 2**32:
+        parser.error(f"--seed is {options.seed}, but must be from 0 to {2**32 - 1}")
     try:
         if options.command == "measure":
             result: list = time_all_reduce(options.bytes, options.repeats)

@@ -216,3 +216,13 @@ def test_sums_of_each_size_are_timed():
     seconds = distributed.time_all_reduce([4, 4000], repeats=3)
     assert [len(row) for row in seconds] == [3, 3]
     assert all(0 < each < 1 for row in seconds for each in row)
+
+
+@pytest.mark.parametrize("name", ["steps", "batch-size", "every", "patience", "repeats", "bytes", "seed"])
+def test_a_number_that_makes_no_sense_is_named(name, monkeypatch, capsys, tmp_path):
+    out = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["mlxgan.distributed", "train", "--out", str(out), f"--{name}", "-1"])
+    with pytest.raises(SystemExit, match="2"):
+        distributed.main()
+    assert f"--{name} is -1, but must be" in capsys.readouterr().err
+    assert not out.exists()
