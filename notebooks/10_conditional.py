@@ -140,11 +140,9 @@ for c in range(2):
 # %% [markdown]
 # ## Variety within a class
 #
-# Told the class, a generator has an easy way to please: draw the plainest seven, again and again. A discriminator that looks at one
-# image at a time has nothing against a plain seven. One that normalises over the batch has even less, for it divides each feature by
-# the deviation that would give the uniform batch away. So it has to be shown. {cite:t}`salimans2016` let the discriminator compare the images of
-# a batch, and {cite:t}`karras2018` reduce the comparison to a standard deviation. With classes the one that counts is the deviation around
-# the mean of the *class*, taken before the normalisation.
+# Told the class, a generator has an easy way to please: draw the plainest seven, again and again. The discriminator of {doc}`08_dcgan` is
+# shown how much a batch varies, and would hardly object: ten plain digits differ a lot from each other. With classes the deviation that
+# counts is the one around the mean of the *class*, again before the normalisation.
 
 
 # %%
@@ -199,8 +197,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 
 # %% [markdown]
 # Two factors are not part of any derivation. A sum of 512 products moves 512 times as fast as each of its weights, so without the
-# $\sqrt{512}$ the discriminator learns the classes in a few steps and wins. And `variety` is a single weight, which Adam moves by
-# no more than the learning rate in a step; the 3 lets it keep up.
+# $\sqrt{512}$ the discriminator learns the classes in a few steps and wins. The 3 is that of {doc}`08_dcgan`, and has the same reason.
 #
 # Two classes give the same image two logits. Their difference is the projection on the difference of the vectors:
 

@@ -4,7 +4,7 @@
 part of every batch, and the gradients are averaged, so the result is that of one rank, whatever their number.
 """
 
-from mlxgan import checkpoints, data, losses, training
+from mlxgan import checkpoints, data, losses, models, training
 
 import argparse
 import json
@@ -22,7 +22,11 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
-MODELS = ("mlp", "dcgan")  # of training.GANS
+#: Generators and discriminators. A spread over the batch, as in chapter 8, would be that of a rank's part alone.
+MODELS: dict[str, tuple[type, type]] = {
+    "mlp": (models.MLPGenerator, models.MLPDiscriminator),
+    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator),
+}
 
 
 def part(x: mx.array) -> mx.array:
@@ -178,7 +182,7 @@ def train(
     rank, path = mx.distributed.init().rank(), out / "state.safetensors"
     digits = data.load("train")
     mx.random.seed(seed)
-    networks = [kind() for kind in training.GANS[model][:2]]
+    networks = [kind() for kind in MODELS[model]]
     optimizers = [training.adam(), training.adam()]
     for network, optimizer in zip(networks, optimizers, strict=True):
         if sync:

@@ -111,6 +111,24 @@ class DCGANDiscriminator(nn.Module):
         return self.out(features).squeeze(-1)
 
 
+class VarietyDiscriminator(DCGANDiscriminator):
+    """The discriminator of the DCGAN, shown how much a batch varies (chapter 8).
+
+    Maps images of shape (N, 28, 28, 1) in [-1, 1] to logits of shape (N,). All of them share a term for the standard
+    deviation of the hidden layer over the batch, after Karras et al. (2018).
+    """
+
+    def __init__(self, channels: int = 32, hidden: int = 512):
+        super().__init__(channels, hidden)
+        self.variety = mx.zeros(1)
+
+    def __call__(self, images: mx.array) -> mx.array:
+        x = self.compress(images)
+        features = nn.leaky_relu(self.norm2(x), 0.2)
+        spread = mx.log(mx.sqrt(mx.var(x, axis=0) + 1e-6)).mean()
+        return self.out(features).squeeze(-1) + 3 * self.variety * spread
+
+
 def initialise(model: nn.Module) -> None:
     """Draw all weight matrices and kernels from a normal distribution, deviation 0.02 (Radford et al., 2016)."""
     draw = nn.init.normal(0, 0.02)
@@ -145,8 +163,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
     """The discriminator of chapter 8 with a projection on the class (Miyato and Koyama, 2018; chapter 10).
 
     Maps images of shape (N, 28, 28, 1) in [-1, 1] and their labels, int32 of shape (N,), to logits of shape (N,).
-    All logits of a batch share a term for how much its images vary within their classes, after the standard deviation
-    over the batch of Karras et al. (2018).
+    All logits of a batch share a term for how much its images vary within their classes.
     """
 
     def __init__(self, classes: int = 10, channels: int = 32, hidden: int = 512):

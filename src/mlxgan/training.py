@@ -92,7 +92,7 @@ def decaying_adam(first: float, last: float, steps: int) -> optim.Adam:
 #: The GANs of the book: generator, discriminator, and the first and last learning rate of each (chapters 5, 8 and 10).
 GANS: dict[str, tuple[type, type, tuple[float, float], tuple[float, float]]] = {
     "mlp": (models.MLPGenerator, models.MLPDiscriminator, (2e-4, 2e-4), (2e-4, 2e-4)),
-    "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator, (1e-3, 1e-3), (3e-4, 3e-4)),
+    "dcgan": (models.DCGANGenerator, models.VarietyDiscriminator, (2e-3, 2e-3), (3e-4, 3e-4)),
     "conditional": (models.ConditionalGenerator, models.ConditionalDiscriminator, (3e-4, 3e-5), (1e-3, 1e-4)),
 }
 

@@ -97,6 +97,18 @@ def test_the_conditional_discriminator_learns_how_much_a_class_varies():
     assert discriminator.variety.item() > 0.1
 
 
+def test_the_discriminator_is_shown_how_much_a_batch_varies():
+    mx.random.seed(0)
+    plain, shown = (kind(channels=4, hidden=8) for kind in (models.DCGANDiscriminator, models.VarietyDiscriminator))
+    plain.update(shown.parameters(), strict=False)
+    varied = mx.random.uniform(-1, 1, (40, 28, 28, 1))
+    assert mx.array_equal(plain(varied), shown(varied))  # as long as it has not learnt to use it
+    shown.variety = mx.ones(1)
+    spread = np.log(np.array(shown.compress(varied)).std(axis=0)).mean()
+    assert np.allclose(np.array(shown(varied) - plain(varied)), 3 * spread, atol=1e-4)
+    assert shown(0.1 * varied).mean().item() < shown(varied).mean().item() - 1
+
+
 @pytest.mark.parametrize("layer", [nn.Linear(12, 5), Conv2d(3, 8, 4, stride=2, padding=1)])
 def test_spectral_normalisation_makes_the_largest_singular_value_one(layer):
     mx.random.seed(1)
