@@ -360,7 +360,7 @@ print(f"{seconds[-1]:.0f} seconds, {1000 * seconds[-1] / steps:.0f} ms a step")
 # does not notice either: it was traced in training mode, and stays so. An eager loop would go on with the running statistics, and
 # nothing would say so.
 
-# %% mystnb={"figure": {"caption": "Sixteen samples of the average from the same noise, after each epoch.", "name": "fig-08-epochs"}, "image": {"alt": "Grids of four by four generated digits, one for each epoch. Already the first shows legible digits; the later ones differ from each other in small details of the strokes."}}
+# %% mystnb={"figure": {"caption": "Sixteen samples of the average from the same noise, after each epoch.", "name": "fig-08-epochs"}, "image": {"alt": "Grids of four by four generated digits, one for each epoch. Already the first shows legible digits; in the later ones strokes get cleaner, and here and there one digit has turned into another."}}
 columns = min(5, len(frames))
 rows = -(-len(frames) // columns)
 _, axes = plt.subplots(

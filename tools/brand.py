@@ -2,7 +2,7 @@
 
 ``python tools/brand.py`` writes digits-real.png and digits-generated.png to book/images, logo.png and
 favicon.png to book/_static, and evolution.png to book/images where runs/conditional/epochs.npz is, or the file
-given with ``--film``. It takes the best generator that ships with the book, and MNIST's test images.
+given with ``--film``. It takes the DCGAN that ships with the book, and MNIST's test images.
 """
 
 from mlxgan import SMOKE, checkpoints, data, plots, training
