@@ -2,7 +2,7 @@
 
 ``python tools/brand.py`` writes digits-real.png and digits-generated.png to book/images, logo.png and
 favicon.png to book/_static, and evolution.png to book/images where runs/conditional/epochs.npz is, or the file
-given with ``--film``. It takes the DCGAN that ships with the book, and MNIST's test images.
+given with ``--film``. It takes the best generator that ships with the book, and MNIST's test images.
 """
 
 from mlxgan import SMOKE, checkpoints, data, plots, training
@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 ROOT = Path(__file__).parent.parent
 IMAGES, STATIC = ROOT / "book" / "images", ROOT / "book" / "_static"
-GENERATOR = "dcgan"
+GENERATOR = "conditional"
 ROWS, COLUMNS = 4, 6
 FRAMES = 21  # at five a second, a film of four seconds
 
@@ -73,8 +73,9 @@ def main() -> None:
     data.locate("t10k-images-idx3-ubyte.gz")  # no other digits in its place
     real = data.load("test").images[:number]
     save(enlarged(plots.tile(real, COLUMNS), 3), IMAGES / "digits-real.png")
-    z = mx.random.normal((256, 100), key=mx.random.key(0))
-    samples = training.sample(checkpoints.load_pretrained(GENERATOR), z)
+    mx.random.seed(0)
+    z = mx.random.normal((256, 100))
+    samples = training.sample(checkpoints.load_pretrained(GENERATOR), z, data.draw_labels(len(z)))
     save(enlarged(plots.tile(samples[:number], COLUMNS), 3), IMAGES / "digits-generated.png", model=GENERATOR)
 
     two = mx.softmax(checkpoints.load_pretrained("classifier")(samples), axis=-1)[:, 2]  # two players, a 2
