@@ -184,6 +184,7 @@ def test_dark_mode_switches_and_holds_on_the_next_page(browser, server, site, ho
                 break
             watched.tab.locator(".theme-switch-button:visible").first.click()
         assert watched.theme() == "dark"
+        watched.tab.wait_for_timeout(500)  # the next file's process learns of the choice a moment later
         watched.tab.locator(".prev-next-footer a.right-next").click()
         watched.tab.wait_for_load_state()
         assert watched.tab.url.endswith("generator.html")
