@@ -27,7 +27,7 @@ plt.rcParams.update(
         "figure.constrained_layout.use": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.formatter.min_exponent": 2,  # 20, not 2 times 10 to the 1
+        "axes.formatter.min_exponent": 4,  # 200, not 2 times 10 to the 2
         "axes.grid": True,
         "grid.alpha": 0.25,
         "axes.prop_cycle": plt.cycler(color=[REAL, FAKE, "#009E73", "#CC79A7", "#E69F00", GREY]),
