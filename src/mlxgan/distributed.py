@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -125,10 +126,16 @@ def synchronise(model: nn.Module) -> None:
     model.update_modules(tree_map(replaced, model.leaf_modules(), is_leaf=nn.Module.is_module))
 
 
+def give_up(message: str) -> NoReturn:
+    """Print ``message`` and end the process with status 1 at once: taking down a broken group may crash or wait."""
+    print(message, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def watchdog(message: str, patience: int) -> Callable[[], None]:
     """A function to be called after each step; when it is not for ``patience`` seconds, the process ends.
 
-    It prints ``message`` and ends with status 1, even where MLX waits for a peer that is silent. Seconds in which
+    It gives up with ``message``, even where MLX waits for a peer that is silent. Seconds in which
     the whole machine slept do not count.
     """
     called = threading.Event()
@@ -138,8 +145,7 @@ def watchdog(message: str, patience: int) -> Callable[[], None]:
         while missed < patience:
             missed = 0 if called.wait(1) else missed + 1
             called.clear()
-        print(message, file=sys.stderr, flush=True)
-        os._exit(1)
+        give_up(message)
 
     threading.Thread(target=watch, daemon=True).start()
     return called.set
@@ -213,7 +219,7 @@ def train(
         try:
             mx.eval(measured, state)
         except RuntimeError as error:
-            sys.exit(f"rank {rank}, step {number}: {lost} ({error})")
+            give_up(f"rank {rank}, step {number}: {lost} ({error})")
         seconds.append(time.perf_counter() - begin)
         if number == first + 1:  # building kernels may take long
             on_step = watchdog(f"rank {rank}: no step in {patience} seconds: {lost}", patience)
