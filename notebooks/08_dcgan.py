@@ -449,8 +449,8 @@ print(
 )
 
 # %% [markdown]
-# In large batches the batch's statistics are near the running ones, and nothing is lost; differences as small as these are the
-# chance of the draw. In batches of eight the digits depend on their neighbours, and become worse. And each call in training mode moves the running statistics: sampling so changes the model,
+# In large batches the batch's statistics are near the running ones, and nothing is lost. In batches of eight the digits depend on
+# their neighbours, and become worse. And each call in training mode moves the running statistics: sampling so changes the model,
 # which is why the cell works on a copy.
 #
 # ```{admonition} If it goes wrong

@@ -135,8 +135,8 @@ def give_up(message: str) -> NoReturn:
 def watchdog(message: str, patience: int) -> Callable[[], None]:
     """A function to be called after each step; when it is not for ``patience`` seconds, the process ends.
 
-    It gives up with ``message``, even where MLX waits for a peer that is silent. Seconds in which
-    the whole machine slept do not count.
+    It gives up with ``message``, even where MLX waits for a peer that is silent. Seconds in which the whole machine
+    slept do not count.
     """
     called = threading.Event()
 
