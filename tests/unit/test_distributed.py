@@ -67,12 +67,13 @@ def largest_difference(a: dict, b: dict) -> float:
 
 
 def test_two_ranks_with_half_the_batch_give_the_weights_of_one_with_the_whole(tmp_path):
-    start, one = train(1, tmp_path / "start", "--steps", 1), train(1, tmp_path / "one", "--steps", 20)
-    two = train(2, tmp_path / "two", "--steps", 20)
-    assert one["step"].item() == two["step"].item() == 20
-    assert largest_difference(one, start | {"step": one["step"]}) > 1e-3
+    """After three steps: rounding alone gives 1e-6 there, and 20 steps amplify it to 6e-3 on some processors."""
+    start, one = train(1, tmp_path / "start", "--steps", 1), train(1, tmp_path / "one", "--steps", 3)
+    two = train(2, tmp_path / "two", "--steps", 3)
+    assert one["step"].item() == two["step"].item() == 3
+    assert largest_difference(one, start | {"step": one["step"]}) > 1e-4
     assert largest_difference(one, two) < 1e-5
-    assert len(json.loads((tmp_path / "two" / "seconds.json").read_text())) == 20
+    assert len(json.loads((tmp_path / "two" / "seconds.json").read_text())) == 3
 
 
 def test_batch_normalisation_over_all_ranks_gives_the_gradients_of_the_whole_batch(tmp_path):
@@ -150,7 +151,7 @@ def test_a_killed_rank_ends_the_job_and_the_job_goes_on_from_its_state(pair, tmp
     assert saved >= 5 and saved % 5 == 0
     resumed = train(2, run, "--steps", saved + 3)
     assert len(json.loads((run / "seconds.json").read_text())) == 3
-    assert largest_difference(resumed, train(1, tmp_path / "whole", "--steps", saved + 3)) < 1e-5
+    assert largest_difference(resumed, train(2, tmp_path / "whole", "--steps", saved + 3)) == 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs a signal that makes a process silent")
