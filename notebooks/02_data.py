@@ -26,24 +26,6 @@
 # **Before**: {doc}`01_mlx`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 from mlxgan import data, plots  # before mlx.core: on Linux it makes MLX fast
 
@@ -203,12 +185,12 @@ plots.digits(mx.concatenate(rows), columns=10, titles=list(range(10)))
 #
 # The generators of this book end in tanh, whose values lie between -1 and 1
 # ({numref}`fig-01-tanh`). Real images must have the same range, or the discriminator could tell
-# the two apart by their range alone. `data.normalise` maps 0 to -1 and 255 to 1;
+# the two apart by their range alone. `data.normalize` maps 0 to -1 and 255 to 1;
 # `data.to_uint8` undoes it, for figures and files.
 
 # %% tags=["nbval-check-output"]
 every_byte = mx.arange(256).astype(mx.uint8)
-numbers = data.normalise(every_byte)
+numbers = data.normalize(every_byte)
 print(numbers.dtype, f"{numbers[0].item():.3f} ... {numbers[-1].item():.3f}")
 assert mx.array_equal(data.to_uint8(numbers), every_byte)
 print("all 256 values come back")
@@ -265,7 +247,7 @@ _ = axes.set(xlabel="grey level", ylabel="share of all pixels")
 # **Predict**: do they agree?
 
 # %%
-pixels = data.normalise(train.images)
+pixels = data.normalize(train.images)
 exact = np.array(train.images).mean() / 127.5 - 1
 by_image = pixels.mean(axis=(1, 2, 3)).mean().item()
 print(f"NumPy, float64:          {exact:.4f}")
@@ -416,7 +398,7 @@ print(f"{steps:,} batches of 64 in {seconds:.2f} s, {rest} images left out")
 # ```
 
 # %%
-cut = ((data.normalise(every_byte) + 1) * 127.5).astype(mx.uint8)
+cut = ((data.normalize(every_byte) + 1) * 127.5).astype(mx.uint8)
 difference = every_byte.astype(mx.int32) - cut.astype(mx.int32)
 print(
     (difference != 0).sum().item(),
@@ -442,7 +424,7 @@ print(
 # ```
 
 # %%
-flat = data.normalise(test.images).reshape(-1, 784)
+flat = data.normalize(test.images).reshape(-1, 784)
 # |x - m|^2 = |x|^2 - 2 x.m + |m|^2, and the first term is the same for all classes
 distances = means.square().sum(axis=1) - 2 * flat @ means.T
 right = (distances.argmin(axis=1) == test.labels).mean().item()

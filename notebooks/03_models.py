@@ -27,27 +27,9 @@
 # **Before**: {doc}`01_mlx` and {doc}`02_data`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import data, losses, plots, training
+from mlxgan import data, losses, plots, recipes
 
 import io
 from itertools import islice, pairwise
@@ -60,7 +42,7 @@ from mlx.utils import tree_flatten
 
 mx.random.seed(3)
 digits = data.load("train")
-real = data.normalise(digits.images[:64])
+real = data.normalize(digits.images[:64])
 
 # %% [markdown]
 # ## The game in pictures
@@ -343,7 +325,7 @@ def spreads(model, x, slope):
 
 # %% mystnb={"figure": {"caption": "Fresh layers shrink what passes through them, much as the formula says: the generator's last layer is left with a few hundredths.", "name": "fig-03-spread"}, "image": {"alt": "Two panels with a logarithmic vertical axis, generator and discriminator. In each, the root mean square of the outputs falls from layer 1 to layer 4, from about 0.6 to about 0.05, and the measured dots lie close to the predicted dotted line."}}
 figure, panels = plt.subplots(1, 2, figsize=(7.5, 3), sharey=True)
-pixels = data.normalise(digits.images[:1000]).reshape(-1, 784)
+pixels = data.normalize(digits.images[:1000]).reshape(-1, 784)
 for axes, model, x, slope, colour in (
     (panels[0], generator, z[:1000], 0.0, plots.FAKE),
     (panels[1], discriminator, pixels, 0.2, plots.GREY),
@@ -385,7 +367,7 @@ for name, images in {"real": real, "generated": fake}.items():
 # :class: warning
 # *Symptom*: after training, the generated digits stand on grey instead of white. *Cause*: the
 # real images were in $[0, 1]$, with 0 for the background. The generator imitates that faithfully,
-# and 0 is mid-grey on the scale from $-1$ to 1. *Cure*: `data.normalise` on the real images;
+# and 0 is mid-grey on the scale from $-1$ to 1. *Cure*: `data.normalize` on the real images;
 # print their minimum and maximum.
 # ```
 #
@@ -414,7 +396,7 @@ print(mx.allclose(twin(shuffle(real)), discriminator(real), atol=1e-4).item())
 # chimeras, the upper half of one digit on the lower half of another.
 # `nn.value_and_grad(model, function)` returns a function that gives the value and the gradient
 # with respect to the model's weights; `losses.discriminator_loss` is explained in
-# {doc}`04_losses`, and so is `training.adam`.
+# {doc}`04_losses`, and so is `recipes.adam`.
 
 
 # %%
@@ -426,7 +408,7 @@ def fit(discriminator, make_fake, steps, view=lambda images: images):
         outputs = mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
         return losses.discriminator_loss(logits_real, logits_fake), *outputs
 
-    optimizer = training.adam()
+    optimizer = recipes.adam()
     loss_and_grad = nn.value_and_grad(discriminator, loss)
     measured = []
     for real, _ in islice(data.batches(digits, 64, seed=0), steps):

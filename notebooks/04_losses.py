@@ -27,24 +27,6 @@
 # **Before**: {doc}`03_models`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, models, plots

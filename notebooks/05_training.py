@@ -27,30 +27,16 @@
 # **Before**: {doc}`03_models` and {doc}`04_losses`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, data, losses, models, plots, training
+from mlxgan import checkpoints, data, losses, models, plots, recipes, training
+from mlxgan.data import batches
+from mlxgan.recipes import adam
+from mlxgan.training import History, set_up
 
 import time
 from functools import partial
+from inspect import signature
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -70,7 +56,7 @@ print("a batch:", real.shape, real.dtype)
 # batch of real digits from a batch of fakes. The generator's move makes its fakes look more real
 # to the discriminator as it is now. Together they are one *step*.
 #
-# Both networks, and an optimizer for each. The factory `training.adam` is the one of {doc}`04_losses`:
+# Both networks, and an optimizer for each. The factory `recipes.adam` is the one of {doc}`04_losses`:
 # learning rate 2e-4, betas 0.5 and 0.999, with bias correction.
 
 
@@ -78,7 +64,7 @@ print("a batch:", real.shape, real.dtype)
 def new_game():
     mx.random.seed(0)
     generator, discriminator = models.MLPGenerator(), models.MLPDiscriminator()
-    optimizer_g, optimizer_d = training.adam(), training.adam()
+    optimizer_g, optimizer_d = recipes.adam(), recipes.adam()
     optimizer_g.init(generator.trainable_parameters())
     optimizer_d.init(discriminator.trainable_parameters())
     return generator, discriminator, optimizer_g, optimizer_d
@@ -234,7 +220,7 @@ for every, seconds, memory in rows:
 # of all that it reads and changes besides its arguments: weights, moments and step counts of the
 # optimizers, and the state of the random number generator. They are its `inputs` and its `outputs`.
 #
-# The next cell is the step that every chapter from here on uses, as `mlxgan.training` holds it. It returns
+# The next cell is the step that every chapter from here on uses, word for word as `mlxgan.training` holds it. It returns
 # four figures: the two losses, and the mean output of the discriminator on real images and on fakes.
 
 
@@ -246,38 +232,49 @@ def make_step(
     optimizer_d,
     loss_g=losses.generator_loss,
     loss_d=losses.discriminator_loss,
+    penalty=None,
+    on_gradients=lambda gradients: gradients,
 ):
     def loss_of_discriminator(real, fake, *labels):
         logits_real = discriminator(real, *labels)
         logits_fake = discriminator(fake, *labels)
-        d_real, d_fake = mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
-        return loss_d(logits_real, logits_fake), d_real, d_fake
+        loss = loss_d(logits_real, logits_fake)
+        if penalty is not None:
+            loss = loss + penalty(lambda x: discriminator(x, *labels), real, fake)
+        return loss, mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
+
+    def loss_of_generator(z, real, *labels):
+        logits_fake = discriminator(generator(z, *labels), *labels)
+        if len(signature(loss_g).parameters) > 1:
+            return loss_g(discriminator(real, *labels), logits_fake)
+        return loss_g(logits_fake)
 
     grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
-    grad_g = nn.value_and_grad(
-        generator, lambda z, *y: loss_g(discriminator(generator(z, *y), *y))
-    )
+    grad_g = nn.value_and_grad(generator, loss_of_generator)
     state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
     state += [mx.random.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def step(real, *labels):
-        shape = (real.shape[0], generator.latent_dim)
+        labels = labels if models.is_conditional(generator) else ()
+        shape = (len(real), generator.latent_dim)
         fake = mx.stop_gradient(generator(mx.random.normal(shape), *labels))
         (value_d, d_real, d_fake), gradients = grad_d(real, fake, *labels)
-        optimizer_d.update(discriminator, gradients)
-        value_g, gradients = grad_g(mx.random.normal(shape), *labels)
-        optimizer_g.update(generator, gradients)
+        optimizer_d.update(discriminator, on_gradients(gradients))
+        value_g, gradients = grad_g(mx.random.normal(shape), real, *labels)
+        optimizer_g.update(generator, on_gradients(gradients))
         return mx.stack([value_d, value_g, d_real, d_fake])
 
     return step, state
 
 
 # %% [markdown]
-# Three things in it deserve a second look. `*labels` is empty here, and stays so until {doc}`10_conditional`, where the networks
-# are told which digit is meant. `nn.value_and_grad` differentiates the first value that the
+# Most of it is the two moves from above. What is new is there for later chapters, and does nothing here: `labels` are for
+# networks that are told which digit is meant ({doc}`10_conditional`), a `penalty` may be added to the discriminator's loss
+# ({doc}`09_stability`), a loss of two arguments compares fakes with real images, and `on_gradients` sees the gradients before they are
+# applied ({doc}`13_two_macs`). Two things deserve a second look. `nn.value_and_grad` differentiates the first value that the
 # function returns; the others, here the two mean outputs, come along for free. And `mx.random.state` is
-# in the list. Without it the compiled function would keep the noise of its first call for ever.
+# in the list of the state. Without it, the compiled function would repeat the noise that it was traced with.
 #
 # Does it compute the same? Five steps each, from the same seed, on the same batch.
 
@@ -341,9 +338,10 @@ print(f"an eager step takes {eager / compiled:.1f} times as long as a compiled o
 
 
 # %%
-def make_average(average, generator, keep=0.999):
-    average.update(generator.parameters())
-    clock = {"step": mx.array(0.0)}
+def make_average(average, generator, keep=0.999, taken=0):
+    if taken == 0:
+        average.update(generator.parameters())
+    clock = {"step": mx.array(float(taken))}
     state = [average.state, generator.state, clock]
 
     @partial(mx.compile, inputs=state, outputs=state)
@@ -386,18 +384,52 @@ for step_number in range(1, 101):
 # %% [markdown]
 # ## Fifty epochs
 #
-# `training.train` calls both in a loop: it goes through the data in a new order each epoch, evaluates
-# once a step, collects the figures and reads them once an epoch. This is the heart of it:
-#
-# ```python
-# for real, _ in batches(data, batch_size, seed=seed, epoch=epoch):
-#     measured.append(step(real))
-#     follow()
-#     mx.eval(measured[-1], state)
-# ```
-#
-# At the end of each epoch it prints a line and calls back. Here the callback draws the same sixteen
-# noise vectors every time, so that one can watch the same digits come into being.
+# Now the loop. `training.set_up` puts the networks into training mode, gives the optimizers their state, and joins the
+# step and the average into one function. What is left fits on a page, and this is all of it, as `training.train` has it:
+
+
+# %%
+def train(
+    generator,
+    discriminator,
+    data,
+    *,
+    epochs,
+    batch_size=64,
+    seed=0,
+    history=None,
+    on_step=lambda measured: None,
+    on_epoch=lambda epoch, history: None,
+    optimizer_g=None,
+    optimizer_d=None,
+    **settings,
+):
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}, but must be at least 1")
+    next(batches(data, batch_size, seed=seed))  # raises before anything is changed
+    history = History() if history is None else history
+    optimizers = (optimizer_g or adam(), optimizer_d or adam())
+    taken = len(history) * (len(data) // batch_size)
+    step, state = set_up(generator, discriminator, *optimizers, taken=taken, **settings)
+    for epoch in range(len(history) + 1, epochs + 1):
+        start, measured = time.perf_counter(), []
+        for images, labels in batches(data, batch_size, seed=seed, epoch=epoch):
+            measured.append(step(images, labels))
+            mx.eval(measured[-1], state)
+            on_step(measured[-1])
+        history.add(mx.stack(measured), time.perf_counter() - start)
+        print(history.line())
+        on_epoch(epoch, history)
+    generator.eval()
+    discriminator.eval()
+    return history
+
+
+# %% [markdown]
+# It goes through the data in a new order each epoch, evaluates once a step, collects the figures, and reads them once an
+# epoch. At the end of each epoch it prints a line and calls back. Here the callback draws the same sixteen
+# noise vectors every time, so that one can watch the same digits come into being. A run that should survive Ctrl-C and
+# power cuts is `resume.train`: the same loop, with checkpoints around it.
 
 # %%
 epochs = 2 if mlxgan.SMOKE else 50
@@ -411,11 +443,10 @@ frames, average_frames = [training.sample(generator, fixed_z)], []
 def keep_frames(epoch, history):
     frames.append(training.sample(generator, fixed_z))
     average_frames.append(training.sample(average, fixed_z))
-    generator.train()
 
 
 # %%
-history = training.train(
+history = train(
     generator,
     discriminator,
     digits,
@@ -440,12 +471,14 @@ for axis, epoch in zip(axes.flat, shown, strict=False):
     axis.set_title(f"epoch {epoch}")
 
 # %% [markdown]
-# And as a film, one picture an epoch. Press play, or drag the slider.
+# And as a film, one picture per epoch:
+#
+# [Film: sixteen blurs of grey noise turn into digits within a few epochs; later some change into others.](../book/films/05_training.png)
 
-# %%
+# %% tags=["remove-cell"]
 titles = ["untrained"] + [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
-alt = "Sixteen blurs of grey noise turn into digits within a few epochs; later some change into others."
-plots.animate(frames, titles, alt)
+folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
+plots.film(frames, titles, f"{folder}/05_training.png")
 
 # %% [markdown]
 # ## Reading the curves
@@ -541,7 +574,7 @@ checkpoints.save("../runs/mlp/generator.safetensors", average, notes=notes)
 few = data.Digits(digits.images[:640], digits.labels[:640], "ten batches")
 networks = models.MLPGenerator(), models.MLPDiscriminator()
 try:
-    training.train(*networks, few, epochs=3, optimizer_g=training.adam(float("nan")))
+    training.train(*networks, few, epochs=3, optimizer_g=recipes.adam(float("nan")))
 except training.DivergedError as error:
     print(error)
     print("epochs in the history:", len(error.history))

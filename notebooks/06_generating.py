@@ -33,24 +33,6 @@
 # `load_pretrained` returns the generator that {doc}`05_training` trained for 50 epochs. It ships
 # with the book, so nothing is trained here. Loaded models are in evaluation mode.
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %% tags=["nbval-check-output"]
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
 from mlxgan import checkpoints, data, models, plots, training
@@ -434,7 +416,7 @@ def nearest(images, references, block=100):
 
 with contextlib.redirect_stdout(io.StringIO()):
     train, test = (data.load(split) for split in ("train", "test"))
-references = data.normalise(train.images)
+references = data.normalize(train.images)
 _, distances = nearest(references[:100], references)
 print(
     "a training image lies", distances.max().item(), "from the nearest training image"
@@ -450,7 +432,7 @@ mx.random.seed(4)
 count = 200 if mlxgan.SMOKE else 1000
 samples = training.sample(generator, mx.random.normal((count, generator.latent_dim)))
 sets = {
-    "held out": (data.normalise(test.images[:count]), plots.REAL),
+    "held out": (data.normalize(test.images[:count]), plots.REAL),
     "samples": (samples, plots.FAKE),
 }
 ones = np.array(test.labels[:count]) == 1

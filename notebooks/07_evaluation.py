@@ -27,28 +27,10 @@
 # **Before**: {doc}`05_training` and {doc}`06_generating`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, cpu, data, metrics, models, plots, training
-from mlxgan.cpu import Conv2d
+from mlxgan import checkpoints, data, layers, metrics, models, plots, training
+from mlxgan.layers import Conv2d
 
 from functools import partial
 
@@ -100,7 +82,7 @@ class Classifier(nn.Module):
 
 mx.random.seed(0)
 classifier = models.Classifier()  # the same, from the package
-print("features:", classifier.features(data.normalise(test.images[:5])).shape)
+print("features:", classifier.features(data.normalize(test.images[:5])).shape)
 
 # %% [markdown]
 # This `Conv2d` is `nn.Conv2d`, faster on a CPU ({doc}`12_performance`). Training is a matter of a minute. Each batch is
@@ -122,7 +104,7 @@ epochs, batch_size = (3 if mlxgan.SMOKE else 12), 100
 total = epochs * (len(train) // batch_size)
 optimizer = optim.Adam(optim.cosine_decay(2e-3, total), bias_correction=True)
 optimizer.init(classifier.trainable_parameters())
-cpu.column_major(classifier, optimizer)
+layers.column_major(classifier, optimizer)
 state = [classifier.state, optimizer.state, mx.random.state]
 gradient_of = nn.value_and_grad(classifier, cross_entropy)
 

@@ -23,34 +23,16 @@
 # - choose kernel and stride so that no checkerboard appears
 # - use batch normalisation in a GAN: where, over which images, and in which mode
 # - let the discriminator see how much a batch varies
-# - initialise, and choose a learning rate for each player
+# - initialize, and choose a learning rate for each player
 # - train the DCGAN in full, and measure it while it learns
 #
 # **Before**: {doc}`05_training` and {doc}`07_evaluation`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, data, metrics, models, plots, training
-from mlxgan.cpu import Conv2d, ConvTranspose2d
+from mlxgan import checkpoints, data, metrics, models, plots, recipes, training
+from mlxgan.layers import Conv2d, ConvTranspose2d
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -128,7 +110,7 @@ class DCGANGenerator(nn.Module):
         self.up1 = ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1)
         self.norm3 = nn.BatchNorm(channels)
         self.up2 = ConvTranspose2d(channels, image_channels, 4, stride=2, padding=1)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, z):
         return self.draw(self.project(z))
@@ -149,7 +131,7 @@ class DCGANGenerator(nn.Module):
 
 
 # %%
-def initialise(model):
+def initialize(model):
     draw = nn.init.normal(0, 0.02)
     model.apply(lambda weight: draw(weight) if weight.ndim >= 2 else weight)
 
@@ -187,16 +169,18 @@ class DCGANDiscriminator(nn.Module):
         self.shrink = nn.Linear(7 * 7 * 2 * channels, hidden)
         self.norm2 = nn.BatchNorm(hidden) if norm else nn.Identity()
         self.out = nn.Linear(hidden, 1)
-        initialise(self)
+        initialize(self)
 
     def compress(self, images):
         x = nn.leaky_relu(self.down1(images), 0.2)
         x = nn.leaky_relu(self.norm1(self.down2(x)), 0.2)
         return self.shrink(x.reshape(len(x), -1))
 
+    def features(self, x):
+        return nn.leaky_relu(self.norm2(x), 0.2)
+
     def __call__(self, images):
-        features = nn.leaky_relu(self.norm2(self.compress(images)), 0.2)
-        return self.out(features).squeeze(-1)
+        return self.out(self.features(self.compress(images))).squeeze(-1)
 
 
 # %%
@@ -252,7 +236,7 @@ print("changed by more than half of their spread:", change.item() > 0.5)
 #
 # ## Variety in a batch
 #
-# A discriminator that looks at one image at a time has nothing against the same good seven, again and again. One that normalises over the
+# A discriminator that looks at one image at a time has nothing against the same good seven, again and again. One that normalizes over the
 # batch has even less. **Predict**: the untrained discriminator sees 64 copies of one image that differ by a little noise. What is
 # left of the difference to a real batch after the normalisation?
 
@@ -279,9 +263,8 @@ class VarietyDiscriminator(DCGANDiscriminator):
 
     def __call__(self, images):
         x = self.compress(images)
-        features = nn.leaky_relu(self.norm2(x), 0.2)
         spread = mx.log(mx.sqrt(mx.var(x, axis=0) + 1e-6)).mean()
-        return self.out(features).squeeze(-1) + 3 * self.variety * spread
+        return self.out(self.features(x)).squeeze(-1) + 3 * self.variety * spread
 
 
 # %% [markdown]
@@ -321,7 +304,8 @@ for mode in ("train", "eval"):
 # not part of the time of an epoch.
 
 # %%
-epochs = 1 if mlxgan.SMOKE else 12
+recipe = recipes.RECIPES["dcgan"]
+epochs = 1 if mlxgan.SMOKE else recipe.epochs
 steps = epochs * (len(digits) // 64)
 reference = metrics.reference()
 n = len(reference.real)
@@ -347,8 +331,7 @@ history = training.train(
     digits,
     epochs=epochs,
     seed=0,
-    optimizer_g=training.adam(2e-3),
-    optimizer_d=training.adam(3e-4),
+    **recipe.settings(),
     average=average,
     on_epoch=measure,
 )
@@ -413,9 +396,9 @@ print(metrics.table(rows))
 test = data.load("test")
 samples = training.sample(average, test_z[:32])
 shown = [
-    data.normalise(test.images[:16]),
+    data.normalize(test.images[:16]),
     samples[:16],
-    data.normalise(test.images[16:32]),
+    data.normalize(test.images[16:32]),
     samples[16:],
 ]
 plots.digits(mx.concatenate(shown), columns=16, scale=0.5)
@@ -565,8 +548,7 @@ training.train(
     digits,
     epochs=few,
     seed=0,
-    optimizer_g=training.adam(2e-3),
-    optimizer_d=training.adam(3e-4),
+    **recipe.settings(),
     average=blind_average,
 )
 blind_score = metrics.evaluate(training.sample(blind_average, test_z), reference)

@@ -20,36 +20,17 @@
 # :class: important
 # - write least squares, hinge and Wasserstein losses, and say what their gradients do
 # - write a gradient penalty, whose gradient is a second derivative, without a NaN
-# - normalise a layer by its largest singular value
+# - normalize a layer by its largest singular value
 # - read an ablation: which differences are larger than the spread between seeds
 #
 # **Before**: {doc}`04_losses`, {doc}`07_evaluation` and {doc}`08_dcgan`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import data, losses, models, plots, training
+from mlxgan import data, losses, models, plots, recipes, training
 
 import json
-from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -151,12 +132,12 @@ print("finite differences: ", [f"{value.item() / 2e-2:.3f}" for value in numeric
 
 
 # %%
-def gradient_penalty(critic, real, fake):
+def gradient_penalty(critic, real, fake, weight=10.0):
     mix = mx.random.uniform(shape=(len(real), 1, 1, 1))
     between = mix * real + (1 - mix) * fake
     gradients = mx.grad(lambda images: critic(images).sum())(between)
     lengths = mx.sqrt(mx.square(gradients).sum(axis=(1, 2, 3)) + 1e-12)
-    return mx.square(lengths - 1).mean()
+    return weight * mx.square(lengths - 1).mean()
 
 
 # %% [markdown]
@@ -190,7 +171,10 @@ fake = mx.random.normal(real.shape)
 
 
 def penalty_of(w):
-    return gradient_penalty(lambda x: (w * x).sum(axis=(1, 2, 3)), real, fake)
+    def critic(x):
+        return (w * x).sum(axis=(1, 2, 3))
+
+    return gradient_penalty(critic, real, fake, weight=1.0)
 
 
 print(f"penalty {penalty_of(w).item():.3f}, expected {(2 - 1) ** 2:.3f}")
@@ -201,42 +185,7 @@ print(
 )
 
 # %% [markdown]
-# The step is that of {doc}`05_training` with one line more.
-
-
-# %%
-def make_penalised_step(
-    generator,
-    discriminator,
-    optimizer_g,
-    optimizer_d,
-    loss_g=losses.wasserstein_generator_loss,
-    loss_d=losses.wasserstein_critic_loss,
-    weight=10.0,
-):
-    def loss_of_discriminator(real, fake):
-        logits_real, logits_fake = discriminator(real), discriminator(fake)
-        d_real, d_fake = mx.sigmoid(logits_real).mean(), mx.sigmoid(logits_fake).mean()
-        penalty = losses.gradient_penalty(discriminator, real, fake)
-        return loss_d(logits_real, logits_fake) + weight * penalty, d_real, d_fake
-
-    grad_d = nn.value_and_grad(discriminator, loss_of_discriminator)
-    grad_g = nn.value_and_grad(generator, lambda z: loss_g(discriminator(generator(z))))
-    state = [generator.state, discriminator.state, optimizer_g.state, optimizer_d.state]
-    state += [mx.random.state]
-
-    @partial(mx.compile, inputs=state, outputs=state)
-    def step(real):
-        shape = (real.shape[0], generator.latent_dim)
-        fake = mx.stop_gradient(generator(mx.random.normal(shape)))
-        (value_d, d_real, d_fake), gradients = grad_d(real, fake)
-        optimizer_d.update(discriminator, gradients)
-        value_g, gradients = grad_g(mx.random.normal(shape))
-        optimizer_g.update(generator, gradients)
-        return mx.stack([value_d, value_g, d_real, d_fake])
-
-    return step, state
-
+# The step is that of {doc}`05_training`: it takes the penalty as an argument, and adds it to the discriminator's loss.
 
 # %% [markdown]
 # A few steps show the penalty at work: the critic's gradient between real images and fakes approaches the length 1.
@@ -245,10 +194,17 @@ def make_penalised_step(
 mx.random.seed(0)
 generator = models.DCGANGenerator(channels=16, hidden=128)
 critic = models.DCGANDiscriminator(channels=16, hidden=128, norm=False)
-optimizers = training.adam(), training.adam(1e-3)
+optimizers = recipes.adam(), recipes.adam(1e-3)
 optimizers[0].init(generator.trainable_parameters())
 optimizers[1].init(critic.trainable_parameters())
-penalised, state = make_penalised_step(generator, critic, *optimizers)
+step, state = training.make_step(
+    generator,
+    critic,
+    *optimizers,
+    loss_g=losses.wasserstein_generator_loss,
+    loss_d=losses.wasserstein_critic_loss,
+    penalty=losses.gradient_penalty,
+)
 
 
 def mean_length():
@@ -259,7 +215,7 @@ def mean_length():
 
 for steps in (0, 20, 80) if mlxgan.SMOKE else (0, 50, 200):
     for _ in range(steps):
-        mx.eval(penalised(real), state)
+        mx.eval(step(real), state)
     print(f"after {steps:3d} more steps: mean length {mean_length():.3f}")
 
 # %% [markdown]

@@ -27,28 +27,10 @@
 # **Before**: {doc}`08_dcgan`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, data, metrics, models, plots, training
-from mlxgan.models import DCGANDiscriminator, DCGANGenerator, initialise
+from mlxgan import checkpoints, data, metrics, models, plots, recipes, training
+from mlxgan.models import DCGANDiscriminator, DCGANGenerator, initialize
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -78,7 +60,7 @@ class ConditionalGenerator(DCGANGenerator):
         super().__init__(latent_dim, channels, hidden)
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, z, labels):
         return self.draw(self.project(z) + self.embedding(labels))
@@ -185,11 +167,11 @@ class ConditionalDiscriminator(DCGANDiscriminator):
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
         self.variety = mx.zeros(1)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, images, labels):
         x = self.compress(images)
-        features = nn.leaky_relu(self.norm2(x), 0.2)
+        features = self.features(x)
         agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
         spread = mx.log(spread_within_classes(x, labels, self.classes)).mean()
         return self.out(features).squeeze(-1) + agreement + 3 * self.variety * spread
@@ -205,7 +187,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 network = models.ConditionalDiscriminator().eval()
 other = (labels + 1) % 10
 difference = network(real, labels) - network(real, other)
-features = nn.leaky_relu(network.norm2(network.compress(real)), 0.2)
+features = network.features(network.compress(real))
 vectors = network.embedding(labels) - network.embedding(other)
 projection = (features * vectors).sum(axis=1) / network.hidden**0.5
 print("the same difference:", mx.allclose(difference, projection, atol=1e-5).item())
@@ -222,7 +204,7 @@ print("it is not zero:", mx.all(difference != 0).item())
 # %% tags=["nbval-check-output"]
 mx.random.seed(0)
 pair = models.ConditionalGenerator(), models.ConditionalDiscriminator()
-optimizers = training.adam(), training.adam()
+optimizers = recipes.adam(), recipes.adam()
 for network, optimizer in zip(pair, optimizers, strict=True):
     optimizer.init(network.trainable_parameters())
 before = mx.array(pair[0].embedding.weight)
@@ -239,7 +221,7 @@ print("rows that moved:", [digit for digit, row in enumerate(moved.tolist()) if 
 # of the step instead of a number.
 
 # %% tags=["nbval-check-output"]
-optimizer = training.decaying_adam(1e-3, 1e-4, steps=100)
+optimizer = recipes.decaying_adam(1e-3, 1e-4, steps=100)
 optimizer.init({"weight": mx.zeros(3)})
 rates = []
 for _ in range(101):
@@ -251,7 +233,8 @@ print("steps 0, 50 and 100:", ", ".join(f"{rates[step]:.2e}" for step in (0, 50,
 # Which digits should 10,000 samples show? Those that MNIST shows, as often: `data.draw_labels` has the shares of the training images.
 
 # %%
-epochs = 1 if mlxgan.SMOKE else 12
+recipe = recipes.RECIPES["conditional"]
+epochs = 1 if mlxgan.SMOKE else recipe.epochs
 steps = epochs * (len(digits) // 64)
 mx.random.seed(0)
 generator, average = models.ConditionalGenerator(), models.ConditionalGenerator()
@@ -280,8 +263,7 @@ history = training.train(
     digits,
     epochs=epochs,
     seed=0,
-    optimizer_g=training.decaying_adam(3e-4, 3e-5, steps),
-    optimizer_d=training.decaying_adam(1e-3, 1e-4, steps),
+    **recipe.settings(steps),
     average=average,
     on_epoch=measure,
 )
@@ -309,12 +291,14 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# The same noise, ten classes, one picture an epoch:
+# The same noise, ten classes, one picture per epoch:
+#
+# [Film: ten grey squares turn into the digits 0 to 9 within an epoch; after that their strokes get smoother.](../book/films/10_conditional.png)
 
-# %%
+# %% tags=["remove-cell"]
 titles = ["untrained"] + [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
-alt = "Ten grey squares turn into the digits 0 to 9 within an epoch; after that their strokes get smoother."
-plots.animate(frames, titles, alt, columns=5)
+folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
+plots.film(frames, titles, f"{folder}/10_conditional.png", columns=5)
 
 # %% [markdown]
 # ## Ten of each
@@ -400,7 +384,7 @@ plots.digits(mx.concatenate(walks), columns=11)
 # generator got. *Cure*: the same `labels` in all three calls.
 #
 # *Symptom*: all samples of a class look alike. *Cause*: the noise is drowned by the class vector, or multiplied by it, or the
-# discriminator cannot see variety. *Cure*: add the vector in a layer that is normalised, and show the discriminator the spread.
+# discriminator cannot see variety. *Cure*: add the vector in a layer that is normalized, and show the discriminator the spread.
 #
 # *Symptom*: an index error, or digits that are never drawn. *Cause*: labels outside of 0 to 9; MLX does not check the index of an
 # embedding. *Cure*: check them before.
@@ -432,7 +416,7 @@ np.savez_compressed("../runs/conditional/epochs.npz", images=film)
 #
 # - A conditional generator gets the class as a learnt vector, added in a hidden layer, which is the same as an appended one-hot vector.
 # - A projection discriminator adds to its logit the product of its features with a vector of the class.
-# - A discriminator that normalises cannot see how much a batch varies. Shown the spread within classes, it asks for variety.
+# - A discriminator that normalizes cannot see how much a batch varies. Shown the spread within classes, it asks for variety.
 # - Real images and fakes of one batch share their labels.
 # - Agreement is measured for each class, and variety beside it.
 #
@@ -476,7 +460,7 @@ print(f"right labels {right:.2f}, wrong labels {wrong:.2f}")
 # %%
 class WithoutSpread(models.ConditionalDiscriminator):
     def __call__(self, images, labels):
-        features = nn.leaky_relu(self.norm2(self.compress(images)), 0.2)
+        features = self.features(self.compress(images))
         agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
         return self.out(features).squeeze(-1) + agreement
 
@@ -490,8 +474,7 @@ training.train(
     digits,
     epochs=few,
     seed=0,
-    optimizer_g=training.decaying_adam(3e-4, 3e-5, steps),
-    optimizer_d=training.decaying_adam(1e-3, 1e-4, steps),
+    **recipe.settings(steps),
     average=blind_average,
 )
 images = training.sample(blind_average, test_z, test_labels)

@@ -38,27 +38,19 @@
 # | Grey background | wrong range of pixels | {ref}`failure-range` |
 # | Loss is NaN | learning rate, a root at 0 | {doc}`05_training`, {doc}`09_stability` |
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, cpu, data, losses, metrics, models, plots, training
+from mlxgan import (
+    checkpoints,
+    data,
+    layers,
+    losses,
+    metrics,
+    models,
+    plots,
+    recipes,
+    training,
+)
 
 from functools import partial
 from itertools import count, islice
@@ -106,11 +98,11 @@ def play(
     prepare=lambda real: real,
     **chosen,
 ):
-    optimizers = optimizer_g or training.adam(1e-3), training.adam(1e-3)
+    optimizers = optimizer_g or recipes.adam(1e-3), recipes.adam(1e-3)
     for model, optimizer in zip(networks, optimizers, strict=True):
         model.train()
         optimizer.init(model.trainable_parameters())
-        cpu.column_major(model, optimizer)
+        layers.column_major(model, optimizer)
     step, state = make_step(*networks, *optimizers, **chosen)
     measured = []
     for real in islice(stream(), steps):
@@ -155,7 +147,7 @@ HEAD = f"{'D':>24}{'G':>6}{'D(x)':>6}{'D(Gz)':>6}    FID  prec. recall     KL  v
 
 # %%
 n, steps = len(reference.real), 20 if mlxgan.SMOKE else 600
-real_spread = spread(data.normalise(digits.images[:n]))
+real_spread = spread(data.normalize(digits.images[:n]))
 cards, variety, last = {}, {}, {}
 healthy = small_dcgan()
 healthy_run = play(healthy, steps)
@@ -264,7 +256,7 @@ for seed in (1, 2):
 # %%
 def head_start(networks, steps):
     generator, discriminator = networks
-    optimizer = training.adam(1e-3)
+    optimizer = recipes.adam(1e-3)
     optimizer.init(discriminator.trainable_parameters())
 
     def loss_of_discriminator(real, fake):
@@ -326,7 +318,7 @@ def play_on(loss_g, optimizer_g):
 
 
 for name, loss_g in (("saturating", saturating), ("non-saturating", other)):
-    for optimizer in (optim.SGD(1e-2), training.adam(1e-3)):
+    for optimizer in (optim.SGD(1e-2), recipes.adam(1e-3)):
         print(f"{name:14} {type(optimizer).__name__:5}", end=" ")
         play_on(loss_g, optimizer)
 
@@ -472,7 +464,7 @@ draw_losses({"forgotten": frozen_run, "named": healthy_run}, min(20, steps))
 def growth(keep, evaluate, steps=20 if mlxgan.SMOKE else 60):
     mx.random.seed(0)
     networks = models.MLPGenerator(), models.MLPDiscriminator()
-    optimizers = training.adam(), training.adam()
+    optimizers = recipes.adam(), recipes.adam()
     step, state = training.make_step(*networks, *optimizers)
     fixed_z, kept, memory = mx.random.normal((16, 100)), [], []
     for real in islice(stream(), steps):
@@ -625,7 +617,7 @@ print(
 # tanh, where -1 comes by itself at its end. The discriminator sees each miss below 0. How much of the gap in the scores is due to
 # that, one seed cannot say.
 #
-# *Cure*: one function that normalises (`data.normalise`), and one line before the loop that stops a wrong batch:
+# *Cure*: one function that normalizes (`data.normalize`), and one line before the loop that stops a wrong batch:
 # `assert real.min() < -0.9 and real.max() > 0.9`.
 
 # %% [markdown]
@@ -676,8 +668,8 @@ history = training.train(
     discriminator,
     triples,
     epochs=2 if mlxgan.SMOKE else 3,
-    optimizer_g=training.adam(1e-3),
-    optimizer_d=training.adam(1e-3),
+    optimizer_g=recipes.adam(1e-3),
+    optimizer_d=recipes.adam(1e-3),
     average=average,
 )
 print(f"{sum(history.seconds) / 60:.1f} minutes")

@@ -27,27 +27,9 @@
 # **Before**: {doc}`05_training`.
 # ```
 
-# %% tags=["remove-cell"]
-# Alone on Colab, the notebook fetches the book that it belongs to; elsewhere this does nothing.
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-
-if importlib.util.find_spec("mlxgan") is None:
-    repository = os.environ.get("GITHUB_REPOSITORY") or input("owner/name on GitHub: ")
-    clone = ["git", "clone", "--depth=1", f"https://github.com/{repository}", "book"]
-    subprocess.run(clone, check=True)
-    os.chdir("book/notebooks")
-    mlx = "mlx[cuda12]" if shutil.which("nvidia-smi") else "mlx[cpu]"
-    install = [sys.executable, "-m", "pip", "install", "-q", mlx, "-e", ".."]
-    subprocess.run(install, check=True)
-    sys.path.insert(0, "../src")
-
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import cpu, data, losses, models, plots, training
+from mlxgan import data, layers, losses, models, plots, recipes, training
 
 import io
 import json
@@ -110,7 +92,7 @@ def show(seconds):  # as multiples of the first
 
 # %% [markdown]
 # The work to be timed is a step of a GAN. Pixels do not matter to the time, so the images are noise.
-# `cpu.column_major` is explained below; `training.train` calls it too.
+# `layers.column_major` is explained below; `training.train` calls it too.
 
 # %%
 MLP = models.MLPGenerator, models.MLPDiscriminator
@@ -119,11 +101,11 @@ DCGAN = models.DCGANGenerator, models.DCGANDiscriminator
 
 def new_game(kinds=MLP, by_columns=True):
     mx.random.seed(0)
-    game = [kind() for kind in kinds] + [training.adam(), training.adam()]
+    game = [kind() for kind in kinds] + [recipes.adam(), recipes.adam()]
     for network, optimizer in zip(game[:2], game[2:], strict=True):
         optimizer.init(network.trainable_parameters())
         if by_columns:
-            cpu.column_major(network, optimizer)
+            layers.column_major(network, optimizer)
     return game
 
 
@@ -234,7 +216,7 @@ show(medians({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 # **Predict**: a network with a single array has nothing to share. Which of the two wins there?
 
 # %%
-single, optimizer = nn.Linear(784, 1024, bias=False), training.adam()
+single, optimizer = nn.Linear(784, 1024, bias=False), recipes.adam()
 optimizer.init(single.parameters())
 adam_single = adam_alone(single, optimizer, real.reshape(-1, 784))
 show(medians({"one array, compiled": adam_single, "eager": eagerly(adam_single)}))
@@ -576,7 +558,7 @@ print("gradient", memoryview(gradients["weight"]).strides)
 
 # %% [markdown]
 # Where all inputs of a fused kernel lie alike, MLX runs along memory. Where they do not, it computes
-# the address of each element from the strides. `cpu.column_major` stores weights and moments by columns
+# the address of each element from the strides. `layers.column_major` stores weights and moments by columns
 # too. No value changes, only the order in memory.
 #
 # **Predict**: how much longer take Adam and the whole step by rows?
@@ -645,7 +627,7 @@ assert mx.allclose(convolve(x, weight), expected, atol=1e-4)
 # with *dilated* input, zeros between the pixels, and for those the CPU has only a plain loop. The
 # forward pass of a transposed convolution is the same thing.
 #
-# `cpu.Conv2d` and `cpu.ConvTranspose2d`, which the DCGAN uses, have the parameters of MLX's layers and
+# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the parameters of MLX's layers and
 # write the gradients as products too. Each of the two is the other's gradient.
 #
 # **Predict**: in which of the rows below does the stock layer hold its own?
@@ -664,7 +646,7 @@ def works_of(layer, x):
 # %%
 def compare(kind, channels, size):
     x, pair = mx.random.normal((2 if mlxgan.SMOKE else 16, size, size, channels[0])), []
-    for package in (nn, cpu):
+    for package in (nn, layers):
         mx.random.seed(0)
         layer = getattr(package, kind)(*channels, 4, stride=2, padding=1)
         pair.append(works_of(layer, x))
@@ -690,7 +672,7 @@ mx.set_default_device(default)
 # ## The benchmark
 #
 # `make bench` puts it together. It times a step of both GANs in four variants: MLX as installed, MLX with all that
-# `mlxgan.cpu` does, and PyTorch on the same CPU with its plain and its fused Adam. Each measurement is a process
+# `mlxgan.layers` does, and PyTorch on the same CPU with its plain and its fused Adam. Each measurement is a process
 # of its own, the variants take turns, and there are several rounds. The result is kept with the book, from the
 # machine that it names.
 
@@ -699,7 +681,7 @@ with open("../book/data/benchmark.json") as file:
     benchmark = json.load(file)
 print(benchmark["machine"], "|", f"batch of {benchmark['batch_size']}")
 print({name: version for name, version in benchmark["versions"].items() if version})
-reference = "mlx with mlxgan.cpu"
+reference = "mlx with mlxgan"
 for model, rows in benchmark["milliseconds"].items():
     base = statistics.median(rows[reference])
     for variant, times in rows.items():
@@ -726,7 +708,7 @@ print(f"making the batches, alone: {epoch['batches'] / epoch['epoch']:.1%}")
 print(f"all but the steps: {1 - epoch['steps'] / epoch['epoch']:.1%}")
 
 # %% [markdown]
-# On the machine of the benchmark, MLX as installed takes some twenty times as long as with `mlxgan.cpu`, for the
+# On the machine of the benchmark, MLX as installed takes some twenty times as long as with `mlxgan.layers`, for the
 # MLP GAN as for the DCGAN. With it, the MLP GAN is about level with PyTorch, between its plain
 # Adam and its fused one. The DCGAN stays behind: PyTorch takes about two thirds of its time. The chapter's
 # convolution is made of MLX's own operations, and copies each window before it multiplies.

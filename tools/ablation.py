@@ -1,28 +1,25 @@
 """Train the DCGAN in many ways, several seeds each, and measure every generator: the table of chapter 9.
 
-``make ablation`` runs it. Each run is a process of its own, and a file in runs/ablation; a run whose file is there
-is not made again, so an interrupted ablation goes on where it stopped. When all are there, their raw results
-are written to book/data/ablation.json, which the book reads.
+``make ablation`` runs it. Each run is a process of its own and a file in runs/ablation. A run whose file exists is not
+repeated, so an interrupted ablation continues where it stopped. At the end all results are written to
+book/data/ablation.json, which the book reads.
 """
 
-import argparse
 import json
 import os
-import platform
-import subprocess
-import sys
+from argparse import SUPPRESS
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-OUT = ROOT / "book" / "data" / "ablation.json"
-RUNS = ROOT / "runs" / "ablation"
-EPOCHS, SEEDS, SAMPLES = 2, (0, 1, 2), 10_000
-SIZE = {"channels": 16, "hidden": 256}  # half of the widths of chapter 8
+import common
 
-#: What each setting changes of the first one; the names are those of the table.
+OUT = common.ROOT / "book" / "data" / "ablation.json"
+RUNS = common.ROOT / "runs" / "ablation"
+EPOCHS, SEEDS, SAMPLES = 2, (0, 1, 2), 10_000
+SIZE = {"channels": 16, "hidden": 256}  # half of the recipe's widths
+
+#: What each setting changes compared with the first one; the names are those of the table.
 SETTINGS: dict[str, dict] = {
     "baseline": {},
     "two time scales, D 3e-4": {"rate_d": 3e-4},
@@ -45,23 +42,23 @@ def train(
     norm: bool = True,
     spectral: bool = False,
 ) -> dict:
-    """One run: the scores of its last generator and of the average, and its history."""
-    from mlxgan import data, losses, metrics, models, training
+    """Return the scores of a run's last generator and of its average, and its history."""
+    from mlxgan import data, losses, metrics, models, recipes, training
 
     import mlx.core as mx
 
     mx.random.seed(seed)
-    generator, discriminator, average = (
-        models.DCGANGenerator(**SIZE),
-        models.DCGANDiscriminator(norm=norm, **SIZE),
-        models.DCGANGenerator(**SIZE),
-    )
+    recipe = recipes.RECIPES["dcgan"]
+    generator = recipe.generator(**SIZE)
+    # not the recipe's discriminator: how much a batch varies is another technique
+    discriminator = models.DCGANDiscriminator(norm=norm, **SIZE)
+    average = recipe.generator(**SIZE)
     if spectral:
         for name in ("down1", "down2", "shrink", "out"):
             discriminator[name] = models.SpectralNorm(discriminator[name])
-    chosen = {
-        "non-saturating": (losses.generator_loss, losses.discriminator_loss),
-        "smoothed": (losses.generator_loss, losses.smoothed_discriminator_loss),
+    loss_g, loss_d = {
+        "non-saturating": (recipe.loss_g, recipe.loss_d),
+        "smoothed": (recipe.loss_g, losses.smoothed_discriminator_loss),
         "least squares": (losses.least_squares_generator_loss, losses.least_squares_discriminator_loss),
         "hinge": (losses.wasserstein_generator_loss, losses.hinge_discriminator_loss),
         "wasserstein": (losses.wasserstein_generator_loss, losses.wasserstein_critic_loss),
@@ -72,12 +69,13 @@ def train(
         discriminator,
         digits,
         epochs=epochs,
+        batch_size=recipe.batch_size,
         seed=seed,
-        optimizer_g=training.adam(rate_g),
-        optimizer_d=training.adam(rate_d),
-        loss_g=chosen[0],
-        loss_d=chosen[1],
-        make_step=training.make_penalised_step if loss == "wasserstein" else training.make_step,
+        optimizer_g=recipes.adam(rate_g),
+        optimizer_d=recipes.adam(rate_d),
+        loss_g=loss_g,
+        loss_d=loss_d,
+        penalty=losses.gradient_penalty if loss == "wasserstein" else recipe.penalty,
         average=average,
     )
     reference = metrics.reference()
@@ -90,40 +88,39 @@ def train(
 
 
 def run(setting: str, seed: int) -> Path:
-    """The file of one run, made in a process of its own unless it is there."""
+    """Return the file of one run, which is made in a process of its own unless it exists."""
     path = RUNS / f"{setting.replace(' ', '-').replace(',', '')}-{seed}.json"
     if not path.exists():
-        command = [sys.executable, __file__, "--work", setting, str(seed), str(path)]
-        subprocess.run(command, check=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
-        print(f"{setting}, seed {seed}: FID {json.loads(path.read_text())['average']['fid']:.1f}", flush=True)
+        printed = common.work(__file__, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
+        result = json.loads(printed.splitlines()[-1])
+        common.write_json(path, result)
+        print(f"{setting}, seed {seed}: FID {result['average']['fid']:.1f}", flush=True)
     return path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, of one thread each")
-    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    parser = common.Parser(__doc__)
+    parser.add_argument(
+        "--jobs", type=common.whole(1, 1000), default=os.cpu_count(), help="runs at a time, with one thread each"
+    )
+    parser.add_argument("--work", choices=SETTINGS, help=SUPPRESS)
+    parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0, help=SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        setting, seed, path = options.work
-        result = train(int(seed), EPOCHS, **SETTINGS[setting])
-        part = Path(path).with_suffix(".part")
-        part.write_text(json.dumps(result))
-        part.replace(path)
+        print(json.dumps(train(options.seed, EPOCHS, **SETTINGS[options.work])))
         return
-    RUNS.mkdir(parents=True, exist_ok=True)
+    parser.require_mnist()
     with ThreadPoolExecutor(options.jobs) as pool:  # by seed first, so that each setting has a first result early
         pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
     rows = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
     result = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("mlx", "numpy")},
+        "machine": common.machine(),
+        "versions": common.versions("mlx", "numpy"),
         "epochs": EPOCHS,
         "samples": SAMPLES,
         "runs": rows,
     }
-    OUT.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"wrote {OUT.relative_to(ROOT)}")
+    common.write_json(OUT, result)
 
 
 if __name__ == "__main__":

@@ -1,55 +1,62 @@
-"""Time a training step of the book's GANs: MLX as installed, MLX with mlxgan.cpu, and PyTorch on the CPU.
+"""Time a training step of the book's GANs: MLX as installed, MLX with mlxgan, and PyTorch on the CPU.
 
-``make bench`` runs it. Each measurement is a process of its own, the variants take turns, and what counts is the
-median over the rounds. The result is printed, and written to book/data/benchmark.json, which the book
-reads. PyTorch is optional: without it, or without MNIST, nothing is written.
+``make bench`` runs it. Each measurement is a process of its own, the variants take turns, and the median over the
+rounds counts. The result is printed and written to book/data/benchmark.json, which the book reads. It needs PyTorch
+and MNIST; with --mlx-only it needs neither, and writes nothing.
 """
 
-import argparse
 import importlib.util
-import json
-import os
-import platform
+import math
 import statistics
-import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from argparse import SUPPRESS, ArgumentTypeError
+from collections.abc import Callable
 
-OUT = Path(__file__).parent.parent / "book" / "data" / "benchmark.json"
+import common
+
+OUT = common.ROOT / "book" / "data" / "benchmark.json"
 BATCH = 64
-VARIANTS = ("mlx as installed", "mlx with mlxgan.cpu", "pytorch, plain Adam", "pytorch, fused Adam")
+FAST = "mlx with mlxgan"
+VARIANTS = ("mlx as installed", FAST, "pytorch, plain Adam", "pytorch, fused Adam")
+MODELS = ("mlp", "dcgan")
 
 
-def mlx_step(model: str):
-    """A function that takes one training step with the book's own code."""
-    from mlxgan import cpu, models, training
+def mlx_step(model: str) -> Callable[[], object]:
+    """Return a function that takes one training step of a recipe, with the book's own code."""
+    from mlxgan import recipes, training
 
     import mlx.core as mx
 
     mx.random.seed(0)
-    networks = {
-        "mlp": (models.MLPGenerator, models.MLPDiscriminator),
-        "dcgan": (models.DCGANGenerator, models.DCGANDiscriminator),
-    }[model]
-    generator, discriminator = (network() for network in networks)
-    optimizers = training.adam(), training.adam()
-    for network, optimizer in zip((generator, discriminator), optimizers, strict=True):
-        optimizer.init(network.trainable_parameters())
-        cpu.column_major(network, optimizer)
-    step, state = training.make_step(generator, discriminator, *optimizers)
+    recipe = recipes.RECIPES[model]
+    step, state = training.set_up(recipe.generator(), recipe.discriminator(), **recipe.settings())
     real = mx.random.uniform(-1, 1, (BATCH, 28, 28, 1))
     return lambda: mx.eval(step(real), state)
 
 
-def torch_step(model: str, fused: bool):
-    """The same networks, loss and optimizer in PyTorch."""
+def torch_networks(model: str) -> tuple:
+    """Return the recipe's generator and discriminator in PyTorch, and the shape of an image."""
     import torch
     from torch import nn
-    from torch.nn.functional import softplus
 
-    torch.manual_seed(0)
+    class Discriminator(nn.Module):
+        """The DCGAN's discriminator, which sees how much a batch varies: see models.VarietyDiscriminator."""
+
+        def __init__(self):
+            super().__init__()
+            self.compress = nn.Sequential(
+                *(nn.Conv2d(1, 32, 4, 2, 1), leak, nn.Conv2d(32, 64, 4, 2, 1), nn.BatchNorm2d(64), leak),
+                *(nn.Flatten(), nn.Linear(7 * 7 * 64, 512)),
+            )
+            self.judge = nn.Sequential(nn.BatchNorm1d(512), leak, nn.Linear(512, 1))
+            self.variety = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            x = self.compress(images)
+            spread = torch.log(torch.sqrt(x.var(0, correction=0) + 1e-6)).mean()
+            return self.judge(x).squeeze(-1) + 3 * self.variety * spread
+
     leak = nn.LeakyReLU(0.2)
     if model == "mlp":
         generator = nn.Sequential(
@@ -59,19 +66,27 @@ def torch_step(model: str, fused: bool):
         discriminator = nn.Sequential(
             *(nn.Linear(784, 1024), leak, nn.Linear(1024, 512), leak, nn.Linear(512, 256), leak, nn.Linear(256, 1)),
         )
-        real = torch.rand(BATCH, 784) * 2 - 1
-    else:
-        generator = nn.Sequential(
-            *(nn.Linear(100, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 7 * 7 * 64)),
-            *(nn.Unflatten(1, (64, 7, 7)), nn.BatchNorm2d(64), nn.ReLU()),
-            *(nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.ReLU()),
-            *(nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh()),
-        )
-        discriminator = nn.Sequential(
-            *(nn.Conv2d(1, 32, 4, 2, 1), leak, nn.Conv2d(32, 64, 4, 2, 1), nn.BatchNorm2d(64), leak),
-            *(nn.Flatten(), nn.Linear(7 * 7 * 64, 512), nn.BatchNorm1d(512), leak, nn.Linear(512, 1)),
-        )
-        real = torch.rand(BATCH, 1, 28, 28) * 2 - 1
+        return generator, discriminator, (784,)
+    generator = nn.Sequential(
+        *(nn.Linear(100, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 7 * 7 * 64)),
+        *(nn.Unflatten(1, (64, 7, 7)), nn.BatchNorm2d(64), nn.ReLU()),
+        *(nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh()),
+    )
+    return generator, Discriminator(), (1, 28, 28)
+
+
+def torch_step(model: str, fused: bool) -> Callable[[], object]:
+    """Return a function that takes one step with the same networks, losses and optimizer in PyTorch.
+
+    The learning rate, which does not change the time, is not the recipe's: importing that would load MLX.
+    """
+    import torch
+    from torch.nn.functional import softplus
+
+    torch.manual_seed(0)
+    generator, discriminator, shape = torch_networks(model)
+    real = torch.rand(BATCH, *shape) * 2 - 1
     optimizer_g, optimizer_d = (
         torch.optim.Adam(network.parameters(), 2e-4, betas=(0.5, 0.999), fused=fused)
         for network in (generator, discriminator)
@@ -106,55 +121,43 @@ def work(variant: str, model: str, seconds: float) -> None:
 
 
 def measure(variant: str, model: str, seconds: float) -> float:
-    environment = os.environ | {"MLXGAN_STOCK_CPU": "1" if variant == "mlx as installed" else "0"}
-    command = [sys.executable, __file__, "--work", variant, model, "--seconds", str(seconds)]
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return float(run.stdout)
+    """Return what :func:`work` prints in a process of its own."""
+    stock = "1" if variant == "mlx as installed" else "0"
+    options = ("--model", model, "--seconds", seconds)
+    return float(common.work(__file__, variant, *options, MLXGAN_STOCK_CPU=stock))
 
 
 def pipeline() -> dict:
-    """Seconds of one epoch's batches alone, of a whole epoch of the MLP GAN, and of the steps in that epoch."""
-    from mlxgan import data, models, training
+    """Return the seconds of one epoch's batches alone, of a whole epoch of the MLP GAN, and of its steps."""
+    from mlxgan import data, recipes, training
 
     import mlx.core as mx
 
     digits = data.load("train")
     start = time.perf_counter()
-    for images, _ in data.batches(digits, BATCH, seed=0):
-        mx.eval(images)
+    for batch in data.batches(digits, BATCH, seed=0):
+        mx.eval(batch)
     batches = time.perf_counter() - start
 
-    seconds = []
-
-    def make_timed_step(*arguments):
-        step, state = training.make_step(*arguments)
-
-        def timed_step(real):
-            mx.eval(real)
-            start = time.perf_counter()
-            measured = step(real)
-            mx.eval(measured, state)
-            seconds.append(time.perf_counter() - start)
-            return measured
-
-        return timed_step, state
-
-    networks = models.MLPGenerator(), models.MLPDiscriminator()
-    history = training.train(*networks, digits, epochs=1, make_step=make_timed_step)
-    return {"data": digits.name, "batches": batches, "epoch": history.seconds[0], "steps": sum(seconds)}
+    recipe, steps = recipes.RECIPES["mlp"], 0.0
+    step, state = training.set_up(recipe.generator(), recipe.discriminator(), **recipe.settings())
+    start = time.perf_counter()
+    for batch in data.batches(digits, BATCH, seed=0):
+        mx.eval(batch)
+        begin = time.perf_counter()
+        mx.eval(step(*batch), state)
+        steps += time.perf_counter() - begin
+    return {"data": digits.name, "batches": batches, "epoch": time.perf_counter() - start, "steps": steps}
 
 
 def report(result: dict) -> None:
-    reference = "pytorch, plain Adam"
+    """Print the medians, and how each compares with MLX at its fastest and with PyTorch."""
     for model, rows in result["milliseconds"].items():
-        print(f"\n{model}, batch {BATCH}: milliseconds a step, median (least to most), and ratios")
+        print(f"\n{model}, batch {BATCH}: milliseconds per step, median (least to most), and ratios")
         medians = {variant: statistics.median(times) for variant, times in rows.items()}
-        for variant in VARIANTS:
-            if variant not in rows:
-                print(f"  {variant:22}  not measured: PyTorch is not installed")
-                continue
-            line = f"  {variant:22} {medians[variant]:8.1f} ({min(rows[variant]):.1f} to {max(rows[variant]):.1f})"
-            for base in ("mlx with mlxgan.cpu", reference):
+        for variant, times in rows.items():
+            line = f"  {variant:22} {medians[variant]:8.1f} ({min(times):.1f} to {max(times):.1f})"
+            for base in (FAST, "pytorch, plain Adam"):
                 if base in medians:
                     line += f"   {medians[variant] / medians[base]:6.2f} x {base}"
             print(line)
@@ -165,41 +168,50 @@ def report(result: dict) -> None:
     )
 
 
+def positive(text: str) -> float:
+    """Return a number above 0; the type of such an argument."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="time of a measurement")
-    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    parser = common.Parser(__doc__)
+    parser.add_argument("--rounds", type=common.whole(1, 1000), default=5)
+    parser.add_argument("--seconds", type=positive, default=3.0, help="time of a measurement")
+    parser.add_argument("--mlx-only", action="store_true", help="leave PyTorch out, and write nothing")
+    parser.add_argument("--work", choices=VARIANTS, help=SUPPRESS)
+    parser.add_argument("--model", choices=MODELS, default="mlp", help=SUPPRESS)
     options = parser.parse_args()
+    with_torch = options.work.startswith("pytorch") if options.work else not options.mlx_only
+    if with_torch and importlib.util.find_spec("torch") is None:
+        parser.error("PyTorch is not installed: install it, or leave it out with --mlx-only")
     if options.work:
-        work(*options.work, options.seconds)
+        work(options.work, options.model, options.seconds)
         return
-    variants = [v for v in VARIANTS if v.startswith("mlx") or importlib.util.find_spec("torch")]
-    times: dict[str, dict[str, list[float]]] = {model: {v: [] for v in variants} for model in ("mlp", "dcgan")}
+    if not options.mlx_only:
+        parser.require_mnist()
+    variants = [name for name in VARIANTS if name.startswith("mlx") or not options.mlx_only]
+    times: dict[str, dict[str, list[float]]] = {model: {name: [] for name in variants} for model in MODELS}
     for number in range(1, options.rounds + 1):
         for model, rows in times.items():
             for variant in variants:
                 rows[variant].append(measure(variant, model, options.seconds))
                 print(f"round {number}, {model}, {variant}: {rows[variant][-1]:.1f} ms", file=sys.stderr)
     result = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: _version(name) for name in ("mlx", "torch", "scipy-openblas32")},
+        "machine": common.machine(),
+        "versions": common.versions("mlx", "torch", "scipy-openblas32"),
         "batch_size": BATCH,
         "milliseconds": times,
         "pipeline": pipeline(),
     }
     report(result)
-    if len(variants) == len(VARIANTS) and result["pipeline"]["data"].startswith("MNIST"):
-        OUT.write_text(json.dumps(result, indent=1) + "\n")
-    else:
-        print(f"{OUT.name}, which the book reads, stays as it was: it wants PyTorch installed, and MNIST")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    if not options.mlx_only:
+        common.write_json(OUT, result)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import sys
 
 def missing():
     """What is missing here, or None."""
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return "Python 3.11, 3.12 or 3.13 is needed, this is %s" % platform.python_version()
+    if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+        return "Python 3.11, 3.12, 3.13 or 3.14 is needed, this is %s" % platform.python_version()
     system, machine = platform.system(), platform.machine()
     if system == "Darwin":
         if machine != "arm64":

@@ -1,39 +1,35 @@
 """Write the conditional generator in the form that the page book/generator.md runs in the reader's browser.
 
-``python tools/export_generator.py`` reads the shipped model, and runs/conditional/epochs.npz where chapter 10 has
-left it, and writes to book/_static/generator/:
+``python tools/export_generator.py`` reads the shipped model, and runs/conditional/epochs.npz, which the chapter on
+choosing the digit leaves behind. It writes to book/_static/generator/:
 
-- weights.js, the weights in base64 and what is needed to read them: a classic script, for a browser loads that from
-  https:// and from file:// alike, and fetches nothing from file://
-- manifest.json, the same without the weights, and measured.md, which says its figures in the page's text
-- samples.png, shown where JavaScript is off
-- epochs.png, fixed noise through the training: a row an epoch, a column a digit
+- weights.js, the weights in base64 and what is needed to read them. It is a classic script, because a browser loads
+  one from https:// and from file:// alike, and fetches nothing from file://
+- manifest.json, the same without the weights, and measured.md, which puts its numbers in the page's text
+- samples.png, shown if JavaScript is off
+- epochs.png, fixed noise through the training: one row per epoch, one column per digit
 
 Every array is a matrix of whole numbers with a scale for each row. Nine tenths of all weights are in the layer
-``expand``, kept in 9 bits by the method of GPTQ (Frantar et al., 2023): column by column, and the error of each
-rounding is made good by the columns that are still to be rounded, as far as the covariance of the hidden layer
-allows. The others are small enough for 12 and 16 bits.
+``expand``, kept in 9 bits by the method of GPTQ (Frantar et al., 2023): columns are rounded one by one, and the
+columns still to be rounded compensate for each error as far as the covariance of the hidden layer allows. The others
+are small enough for 12 and 16 bits.
 """
 
-from mlxgan import checkpoints, models, plots, training
-
-import argparse
 import base64
 import hashlib
-import io
 import json
 from pathlib import Path
-from unittest import mock
+from typing import TYPE_CHECKING
 
-import mlx.core as mx
-import mlx.nn as nn
+import common
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-OUT = ROOT / "book" / "_static" / "generator"
-MODEL = checkpoints.PRETRAINED / "conditional.safetensors"
-EPOCHS = ROOT / "runs" / "conditional" / "epochs.npz"
+if TYPE_CHECKING:
+    from mlxgan.models import ConditionalGenerator as Generator
+
+OUT = common.ROOT / "book" / "_static" / "generator"
+MODEL = common.ROOT / "src" / "mlxgan" / "pretrained" / "conditional.safetensors"
 LAYERS = {"project": 12, "expand": 9, "up1": 12, "up2": 12}  # bits of a weight; a ReLU follows each but the last
 DIRECTIONS, SAMPLES = 6, 1000
 #: What a direction may be seen to change, and what to call its two ends.
@@ -46,42 +42,35 @@ TRAITS = {
 
 
 def noise(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, float32 (n, 100), and the labels 0 to 9 in turn, (n,)."""
+    """Return noise, float32 (n, 100), and the labels 0 to 9 in turn, (n,)."""
     return np.random.default_rng(seed).standard_normal((n, 100), np.float32), np.arange(n) % 10
 
 
-def responses(model: nn.Module, z: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each of the three hidden layers what the layer gives, and what the ReLU after it gets, channels last."""
-    outputs: list[mx.array] = []
-    inputs: list[mx.array] = []
+def responses(model: "Generator", z: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return what each of the three hidden layers gives, and what the ReLU after it gets, channels last.
 
-    def listen(layer):
-        return lambda x: outputs.append(layer(x)) or outputs[-1]
+    The model's layers are called one after another, as models.DCGANGenerator.draw and
+    models.ConditionalGenerator do.
+    """
+    import mlx.core as mx
 
     def relu(x):
-        inputs.append(x)
         return mx.maximum(x, 0)
 
-    layers = {name: model[name] for name in list(LAYERS)[:3]}
-    try:
-        for name, layer in layers.items():
-            setattr(model, name, listen(layer))
-        with mock.patch.object(models.nn, "relu", relu):
-            model(mx.array(z), mx.array(labels))
-    finally:
-        for name, layer in layers.items():
-            setattr(model, name, layer)
-    return [
-        (np.array(before, np.float64).reshape(after.shape), np.array(after, np.float64))
-        for before, after in zip(outputs, inputs, strict=True)
-    ]
+    first = model.project(mx.array(z))
+    first_in = model.norm1(first + model.embedding(mx.array(labels)))
+    second = model.expand(relu(first_in)).reshape(-1, 7, 7, 2 * model.channels)
+    second_in = model.norm2(second)
+    third = model.up1(relu(second_in))
+    pairs = ((first, first_in), (second, second_in), (third, model.norm3(third)))
+    return [(np.array(before, np.float64), np.array(after, np.float64)) for before, after in pairs]
 
 
-def tables(model: nn.Module) -> list[np.ndarray]:
-    """Scale and shift of each channel for each class, float32 (2, 10, channels), for each hidden layer.
+def tables(model: "Generator") -> list[np.ndarray]:
+    """Return scale and shift of each channel for each class, float32 (2, 10, channels), for each hidden layer.
 
-    Between a layer and its ReLU the model normalises with fixed statistics and adds what belongs to the class: a
-    straight line, which is read off the model's responses, so that it does not matter where the class comes in.
+    Between a layer and its ReLU the model normalizes with fixed statistics and adds the class's vector. That is a
+    straight line, which is fitted to the model's responses, so it does not matter where the class comes in.
     """
     z, labels = noise(2, 200)
     found = []
@@ -97,13 +86,13 @@ def tables(model: nn.Module) -> list[np.ndarray]:
 
 
 def rounded(weight: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """A matrix as whole numbers of so many bits, and the scale of each row (rows, 1)."""
+    """Return a matrix as whole numbers of ``bits`` bits, and the scale of each row, (rows, 1)."""
     scale = np.maximum(np.abs(weight).max(1, keepdims=True) / (2 ** (bits - 1) - 1), 1e-12).astype(np.float32)
     return np.rint(weight / scale).astype(np.int32), scale
 
 
 def compensated(weight: np.ndarray, covariance: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`rounded`, but each column's error is made good by later ones, for inputs of this covariance."""
+    """Like :func:`rounded`, but later columns compensate for each column's error, for inputs of this covariance."""
     top, scale = 2 ** (bits - 1) - 1, rounded(weight, bits)[1]
     order = np.argsort(-np.diag(covariance), kind="stable")
     damped = covariance[np.ix_(order, order)] + 0.001 * np.diag(covariance).mean() * np.eye(len(order))
@@ -117,14 +106,14 @@ def compensated(weight: np.ndarray, covariance: np.ndarray, bits: int) -> tuple[
 
 
 def pack(codes: np.ndarray, scale: np.ndarray, bits: int) -> bytes:
-    """The scales in float32, the upper 8 bits of each code, then its lower bits, a plane each, 8 codes a byte."""
+    """Return the scales in float32, the upper 8 bits of each code, then its lower bits, 8 codes per byte."""
     flat = codes.reshape(-1)
     planes = [np.packbits(flat >> bit & 1, bitorder="little").tobytes() for bit in reversed(range(bits - 8))]
     return b"".join([scale.astype("<f4").tobytes(), (flat >> bits - 8).astype(np.int8).tobytes(), *planes])
 
 
 def unpack(data: bytes, rows: int, columns: int, bits: int, offset: int) -> np.ndarray:
-    """The float32 matrix (rows, columns) that :func:`pack` has put at ``offset``."""
+    """Return the float32 matrix (rows, columns) that :func:`pack` wrote, which starts at ``offset``."""
     scale = np.frombuffer(data, "<f4", rows, offset)[:, None]
     n, start = rows * columns, offset + 4 * rows
     codes = np.frombuffer(data, np.int8, n, start).astype(np.int32)
@@ -134,8 +123,8 @@ def unpack(data: bytes, rows: int, columns: int, bits: int, offset: int) -> np.n
     return codes.reshape(rows, columns).astype(np.float32) * scale
 
 
-def directions(model: nn.Module) -> np.ndarray:
-    """Orthonormal directions in the noise, (6, 100): the principal axes of the second hidden layer's response.
+def directions(model: "Generator") -> np.ndarray:
+    """Return orthonormal directions in the noise, (6, 100): the principal axes of the second hidden layer's response.
 
     After GANSpace (Haerkoenen et al., 2020): the response within a class is regressed on the noise, and the
     regression's singular vectors are the directions that change it most.
@@ -150,14 +139,18 @@ def directions(model: nn.Module) -> np.ndarray:
     return np.linalg.eigh(slope @ slope.T)[1].T[::-1][:DIRECTIONS]
 
 
-def draw(model: nn.Module, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Images as levels from 0 to 255, not rounded, (n, 28, 28)."""
+def draw(model: "Generator", z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return images as levels from 0 to 255, not rounded, (n, 28, 28)."""
+    from mlxgan import training
+
+    import mlx.core as mx
+
     images = training.sample(model, mx.array(z.astype(np.float32)), mx.array(labels))
     return (np.array(images, np.float64)[..., 0] + 1) * 127.5
 
 
 def traits(images: np.ndarray) -> np.ndarray:
-    """Slant, thickness of the stroke, width and height of digits (n, 28, 28), from their moments and edges; (n, 4)."""
+    """Return slant, stroke thickness, width and height of digits (n, 28, 28), from their moments and edges; (n, 4)."""
     ink = images / np.maximum(images.sum((1, 2), keepdims=True), 1)
     y, x = np.mgrid[27:-1:-1, 0:28].astype(np.float64)
 
@@ -170,11 +163,11 @@ def traits(images: np.ndarray) -> np.ndarray:
     return np.stack([xy / yy, images.sum((1, 2)) / edges, np.sqrt(xx - xy**2 / yy), np.sqrt(yy)], 1)
 
 
-def named(model: nn.Module, axes: np.ndarray) -> tuple[np.ndarray, list[dict]]:
-    """The directions, each turned so that its trait grows, and their names.
+def named(model: "Generator", axes: np.ndarray) -> tuple[np.ndarray, list[dict]]:
+    """Return the directions, each turned so that its trait grows, and their names.
 
-    A direction is called after a trait if a walk from -2 to 2 moves that trait by more than 1.5 standard deviations
-    of the trait within a class, and no other trait two thirds as far. Two of one name are numbered.
+    A direction is named after a trait if a walk from -2 to 2 changes that trait by more than 1.5 standard deviations
+    of the trait within a class, and no other trait two thirds as much. Two with the same name are numbered.
     """
     z, labels = noise(4, 1000)
     plain = traits(draw(model, z, labels))
@@ -188,7 +181,7 @@ def named(model: nn.Module, axes: np.ndarray) -> tuple[np.ndarray, list[dict]]:
         first, second = np.argsort(-np.abs(effect))[:2]
         if effect[first] < 0:
             axes[k], effect = -axis, -effect
-        about = {"name": f"Direction {k + 1}", "ends": ["", ""]}
+        about: dict = {"name": f"Direction {k + 1}", "ends": ["", ""]}
         if effect[first] > 1.5 and abs(effect[second]) < effect[first] * 2 / 3:
             name = list(TRAITS)[first]
             count = sum(other["name"].startswith(name) for other in found)
@@ -198,8 +191,15 @@ def named(model: nn.Module, axes: np.ndarray) -> tuple[np.ndarray, list[dict]]:
 
 
 def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, bytes]:
-    """All files by their names, for the conditional generator at ``path`` and the ``images`` of epochs.npz."""
-    model = checkpoints.load(path)
+    """Return all files by their names, for the conditional generator at ``path`` and the ``images`` of epochs.npz.
+
+    Raises ValueError if there is no conditional generator at ``path``.
+    """
+    from mlxgan import plots
+
+    import mlx.core as mx
+
+    model = load(path)
     z, labels = noise(0, 4000)
     hidden = np.maximum(responses(model, z, labels)[0][1], 0)
     mean = hidden.mean(0)
@@ -218,7 +218,8 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
     axes, found = named(model, directions(model))
     arrays["directions"] = *rounded(axes, 16), 16
 
-    data, layout = b"", {}
+    data = b""
+    layout: dict[str, list[int]] = {}
     for name, (codes, scale, bits) in arrays.items():
         layout[name] = [*codes.shape, bits, len(data)]
         data += pack(codes, scale, bits)
@@ -245,18 +246,31 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
         "weights.js": f"globalThis.mlxganWeights = {json.dumps(script)};\n".encode(),
         "measured.md": measured(manifest).encode(),
-        "samples.png": png(
-            plots.tile(mx.array(draw(model, *noise(5, 60)).round().clip(0, 255).astype(np.uint8)[..., None]), 10)
-        ),
     }
+    levels = draw(model, *noise(5, 60)).round().clip(0, 255).astype(np.uint8)
+    files["samples.png"] = common.png(Image.fromarray(plots.tile(mx.array(levels[..., None]), 10)))
     if epochs is not None:
-        files["epochs.png"] = png(np.concatenate([np.concatenate(list(row), axis=1) for row in epochs]), ink=True)
+        ink = Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in epochs]))
+        black = Image.new("L", ink.size)
+        files["epochs.png"] = common.png(Image.merge("LA", (black, ink)))  # the levels are the opacity of black
     return files
 
 
-def restored(path: Path, layout: dict[str, list[int]], data: bytes) -> nn.Module:
-    """The model at ``path`` with the weights that the exported data give its layers."""
+def load(path: Path) -> "Generator":
+    """Return the conditional generator at ``path``. Raises ValueError if there is none."""
+    from mlxgan import checkpoints, models
+
     model = checkpoints.load(path)
+    if not isinstance(model, models.ConditionalGenerator):
+        raise ValueError(f"{path}: a {type(model).__name__}, not a ConditionalGenerator")
+    return model
+
+
+def restored(path: Path, layout: dict[str, list[int]], data: bytes) -> "Generator":
+    """Return the model at ``path`` with the weights that the exported data give its layers."""
+    import mlx.core as mx
+
+    model = load(path)
     for name in LAYERS:
         for part in ("weight", "bias"):
             array = unpack(data, *layout[name if part == "weight" else f"{name} bias"])
@@ -265,7 +279,7 @@ def restored(path: Path, layout: dict[str, list[int]], data: bytes) -> nn.Module
 
 
 def measured(manifest: dict) -> str:
-    """What the page says in its text of the export."""
+    """Return what the text of the page says about the export."""
     error, samples = manifest["error"], manifest["samples"]
     lines = [
         f"The generator has {manifest['parameters']:,} weights. In MLX they are float32; for the page they are rounded",
@@ -277,27 +291,27 @@ def measured(manifest: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def png(levels: np.ndarray, ink: bool = False) -> bytes:
-    """A PNG file of grey levels (height, width); with ``ink`` they are the opacity of black instead."""
-    picture = Image.fromarray(levels)
-    if ink:
-        picture = Image.merge("LA", (Image.new("L", picture.size), picture))
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=MODEL, help="a conditional generator, .safetensors")
-    parser.add_argument("--epochs", type=Path, default=EPOCHS, help=".npz with uint8 'images' (epochs + 1, 10, 28, 28)")
+    parser = common.Parser(__doc__)
+    parser.add_argument(
+        "--model", type=common.existing_file, default=MODEL, help="a conditional generator, .safetensors"
+    )
+    parser.add_argument(
+        "--epochs",
+        type=common.existing_file,
+        default=common.EPOCHS,
+        help=".npz with uint8 'images' (epochs + 1, 10, 28, 28)",
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the files")
     options = parser.parse_args()
-    with np.load(options.epochs) as file:
-        files = export(options.model, file["images"])
-    OUT.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (OUT / name).write_bytes(content)
-        print(f"{OUT.relative_to(ROOT) / name}: {len(content):,} bytes")
+    epochs = parser.read_epochs(options.epochs)
+    try:  # before the work
+        common.require_writable(options.out)
+        load(options.model)
+    except (ValueError, OSError) as error:
+        parser.error(error)
+    for name, content in export(options.model, epochs).items():
+        common.write(options.out / name, content)
 
 
 if __name__ == "__main__":

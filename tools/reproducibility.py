@@ -1,27 +1,21 @@
-"""Measure what changes the digits of a run: threads, the processor's kernels, mlxgan.cpu, and the seed.
+"""Measure what changes the digits of a run: threads, the processor's kernels, the fast CPU path, and the seed.
 
-    python tools/reproducibility.py
-
-Trains the networks of chapters 5 and 8 on MNIST in several ways, each in a process of its own, compares the weights
-after 1, 10 and 100 steps, and of the MLP the losses and the FID after an epoch, and writes
+Trains the MLP GAN and the DCGAN on MNIST in several ways, each in a process of its own. Compares the weights after 1,
+10 and 100 steps, and for the MLP GAN also the losses and the FID after an epoch. The result is written to
 book/data/reproducibility.json.
 """
 
-import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
-from contextlib import suppress
-from importlib.metadata import version
+from argparse import SUPPRESS
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).parents[1]
-OUT = ROOT / "book" / "data" / "reproducibility.json"
+import common
+
+OUT = common.ROOT / "book" / "data" / "reproducibility.json"
 STEPS, SAMPLES = (1, 10, 100), 10_000
 
-#: What each way changes of the first: the environment, and the seed.
+#: What each way changes compared with the first: the environment, and the seed.
 WAYS: dict[str, tuple[dict[str, str], int]] = {
     "one thread": ({}, 0),
     "the same again": ({}, 0),
@@ -33,98 +27,105 @@ WAYS: dict[str, tuple[dict[str, str], int]] = {
 
 
 class EnoughError(Exception):
-    """Ends a run of which no more than the first steps are wanted."""
+    """Ends a run of which only the first steps are needed."""
 
 
-def work(model: str, whole: bool, seed: int, path: str) -> None:
+def work(model: str, epoch: bool, seed: int, path: Path) -> None:
     """Train for the longest of STEPS, or a whole epoch; write weights and scores to ``path``."""
-    from mlxgan import data, load_pretrained, metrics, training
+    from mlxgan import data, load_pretrained, metrics, recipes, training
 
     import mlx.core as mx
     import numpy as np
     from mlx.utils import tree_flatten
 
-    training.seed_everything(seed)
-    make_generator, make_discriminator, rates_g, rates_d = training.GANS[model]
-    generator, discriminator, average = make_generator(), make_discriminator(), make_generator()
-    found: dict[str, np.ndarray] = {}
+    recipes.seed_everything(seed)
+    recipe = recipes.RECIPES[model]
+    generator, discriminator, average = recipe.generator(), recipe.discriminator(), recipe.generator()
+    digits = data.load("train")
+    found: dict[str, np.ndarray] = {"data": np.array(digits.name)}
     taken = 0
 
-    def make_step(*arguments):
-        step, state = training.make_step(*arguments)
+    def on_step(measured):
+        nonlocal taken
+        taken += 1
+        if taken in STEPS:
+            weights = tree_flatten([generator.trainable_parameters(), discriminator.trainable_parameters()])
+            found[str(taken)] = np.concatenate([np.array(value).ravel() for _, value in weights])
+        if taken == max(STEPS) and not epoch:
+            raise EnoughError
 
-        def counted(*batch):
-            nonlocal taken
-            if taken in STEPS:
-                weights = tree_flatten([generator.trainable_parameters(), discriminator.trainable_parameters()])
-                found[str(taken)] = np.concatenate([np.array(value).ravel() for _, value in weights])
-            if taken == max(STEPS) and not whole:
-                raise EnoughError
-            taken += 1
-            return step(*batch)
-
-        return counted, state
-
-    digits = data.load("train")
-    found["data"] = np.array(digits.name)
-    optimizers = {"optimizer_g": training.adam(rates_g[0]), "optimizer_d": training.adam(rates_d[0])}
-    with suppress(EnoughError):
-        history = training.train(
-            generator, discriminator, digits, epochs=1, seed=seed, average=average, make_step=make_step, **optimizers
-        )
+    steps = len(digits) // recipe.batch_size
+    settings = {"batch_size": recipe.batch_size, "seed": seed, "average": average, **recipe.settings(steps)}
+    try:
+        history = training.train(generator, discriminator, digits, epochs=1, on_step=on_step, **settings)
+    except EnoughError:
+        pass
+    else:
         z = mx.random.normal((SAMPLES, generator.latent_dim), key=mx.random.key(0))
-        classifier = load_pretrained("classifier")
+        classifier: Any = load_pretrained("classifier")
         real, _ = metrics.features(classifier, data.load("test").images)
         fake, _ = metrics.features(classifier, training.sample(average, z))
         found["scores"] = np.array([history.loss_d[-1], history.loss_g[-1], metrics.fid(real, fake)])
-    np.savez(path, **found)
+    np.savez(path, **found)  # type: ignore[arg-type]
 
 
-def run(model: str, whole: bool, way: str, path: Path) -> None:
+def run(model: str, epoch: bool, way: str, path: Path) -> None:
+    """Train in one of WAYS, in a process of its own."""
     environment, seed = WAYS[way]
-    command = [sys.executable, __file__, model, str(int(whole)), str(seed), str(path)]
-    one = {"OPENBLAS_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    subprocess.run(command, check=True, env=os.environ | one | environment)
+    options = ["--epoch"] if epoch else []
+    common.work(__file__, model, "--seed", seed, "--out", path, *options, **{"OPENBLAS_NUM_THREADS": "1"} | environment)
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        model, whole, seed, path = sys.argv[1:]
-        work(model, whole == "1", int(seed), path)
-        return
+def measure(folder: Path) -> dict:
+    """Train in all ways, with files in ``folder``, and return what the book reads."""
     import numpy as np
 
     *quick, slow = WAYS
     plan = [("mlp", False, way) for way in quick]
     plan += [("mlp", True, way) for way in quick if way != "the same again"]
     plan += [("dcgan", False, way) for way in quick] + [("mlp", False, slow)]
-    result: dict = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("mlx", "numpy", "scipy-openblas32")},
+    differences: dict[str, dict] = {"mlp": {}, "dcgan": {}}
+    scores: dict[str, dict] = {}
+    for model, epoch, way in plan:
+        path, first = folder / "now.npz", folder / f"{model}.npz"
+        run(model, epoch, way, path)
+        with np.load(path) as file:
+            found = dict(file)
+        if epoch:
+            scores[way] = dict(zip(("loss_d", "loss_g", "fid"), found["scores"].tolist(), strict=True))
+        else:
+            if way == "one thread":
+                path.replace(first)
+            with np.load(first) as file:
+                pairs = {step: (file[str(step)].astype(float), found[str(step)]) for step in STEPS}
+            difference = {step: float(np.linalg.norm(b - a) / np.linalg.norm(a)) for step, (a, b) in pairs.items()}
+            differences[model][way] = difference
+        print(f"{model}, {way}:", scores[way] if epoch else difference, flush=True)
+    return {
+        "machine": common.machine(),
+        "versions": common.versions("mlx", "numpy", "scipy-openblas32"),
         "samples": SAMPLES,
-        "relative difference of the weights after steps": {"mlp": {}, "dcgan": {}},
-        "mlp after an epoch": {},
+        "relative difference of the weights after steps": differences,
+        "mlp after an epoch": scores,
+        "data": str(found["data"]),
     }
+
+
+def main() -> None:
+    parser = common.Parser(__doc__)
+    parser.add_argument("--work", choices=("mlp", "dcgan"), help=SUPPRESS)
+    parser.add_argument("--epoch", action="store_true", help=SUPPRESS)
+    parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0, help=SUPPRESS)
+    parser.add_argument("--out", type=Path, help=SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        if options.out is None or not options.out.parent.is_dir():
+            parser.error("--work needs --out, a file in a folder that exists")
+        work(options.work, options.epoch, options.seed, options.out)
+        return
+    parser.require_mnist()
     with tempfile.TemporaryDirectory() as folder:
-        for model, whole, way in plan:
-            path, first = Path(folder, "now.npz"), Path(folder, f"{model}.npz")
-            run(model, whole, way, path)
-            with np.load(path) as file:
-                found = dict(file)
-            if whole:
-                names = ("loss_d", "loss_g", "fid")
-                result["mlp after an epoch"][way] = dict(zip(names, found["scores"].tolist(), strict=True))
-            else:
-                if way == "one thread":
-                    path.replace(first)
-                with np.load(first) as file:
-                    pairs = {step: (file[str(step)].astype(float), found[str(step)]) for step in STEPS}
-                difference = {step: float(np.linalg.norm(b - a) / np.linalg.norm(a)) for step, (a, b) in pairs.items()}
-                result["relative difference of the weights after steps"][model][way] = difference
-            result["data"] = str(found["data"])
-            OUT.write_text(json.dumps(result, indent=1) + "\n")
-            print(model, way, "epoch" if whole else difference, flush=True)
-    print(f"wrote {OUT.relative_to(ROOT)}")
+        common.write_json(OUT, measure(Path(folder)))
 
 
 if __name__ == "__main__":

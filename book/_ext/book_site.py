@@ -6,9 +6,6 @@ environment says where the site and its sources are: ``SITE_URL`` gives canonica
 sitemap, ``GITHUB_REPOSITORY`` the buttons for Colab, Binder, edits and issues. Without them these are absent.
 """
 
-import base64
-import hashlib
-import io
 import json
 import os
 import re
@@ -16,12 +13,14 @@ import shutil
 from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlparse
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.utils.math import latex2mathml
 from PIL import Image
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
@@ -30,7 +29,7 @@ from sphinx_design.tabs import sd_tab_input, sd_tab_label
 EPUB = "gan-in-mlx.epub"
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
 
-Inline = str | nodes.Node
+Inline: TypeAlias = str | nodes.Node
 
 
 class placeholder(nodes.General, nodes.Element):
@@ -193,9 +192,9 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             box.replace_self(offer_epub(app, box) if epub(app).exists() and app.builder.name == "html" else [])
         else:
             box.replace_self(list({"chapters": chapters, "executions": executions}[box["kind"]](app, docname)))
-    for raw in list(doctree.findall(nodes.raw)):
-        if 'class="animation"' in raw.astext():
-            raw.replace_self(stored_film(app, raw.astext()))
+    for reference in list(doctree.findall(addnodes.download_reference)):
+        if "/films/" in reference["reftarget"]:
+            reference.parent.replace_self(linked_film(app, reference, docname))
     for node in doctree.findall(film):
         place(app, node, docname)
     if docname.startswith("notebooks/"):
@@ -226,18 +225,12 @@ def offer_epub(app: Sphinx, box: placeholder) -> list[nodes.Node]:
     return box.children
 
 
-def stored_film(app: Sphinx, html: str) -> film:
-    """A film from the page that Matplotlib makes of one, which takes its icons from another host."""
-    alt = re.search(r'<img alt="([^"]*)"', html)
-    frames = [base64.b64decode(frame) for frame in re.findall(r'"data:image/png;base64,([^"]+)"', html)]
-    pictures = [Image.open(io.BytesIO(frame)).convert("L") for frame in frames]
-    width, height = pictures[0].size
-    sheet = Image.new("L", (width, height * len(pictures)))
-    for index, picture in enumerate(pictures):
-        sheet.paste(picture, (0, index * height))
-    path = app.doctreedir / f"film-{hashlib.sha256(html.encode()).hexdigest()[:16]}.png"
-    sheet.quantize(32).save(path, optimize=True)
-    return film(file=str(path), alt=alt[1] if alt else "", labels=[""] * len(pictures), autoplay=False)
+def linked_film(app: Sphinx, reference: nodes.Element, docname: str) -> film:
+    """The film that a notebook links to, a file of ``plots.film``; the text of the link describes it."""
+    path = app.env.relfn2path(reference["reftarget"], docname)[1]
+    with Image.open(path) as sheet:
+        labels = sheet.text["labels"].split("|")  # type: ignore[attr-defined]
+    return film(file=path, alt=reference.astext(), labels=labels, autoplay=False)
 
 
 def place(app: Sphinx, node: film, docname: str) -> None:

@@ -1,7 +1,5 @@
 """The command line: ``python -m mlxgan train``, ``sample`` and ``evaluate``."""
 
-from mlxgan import checkpoints, data, metrics, training
-
 import argparse
 import io
 import json
@@ -15,6 +13,9 @@ from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
+
+from . import checkpoints, data, metrics, recipes, resume, training
+from .models import is_conditional
 
 MOST = 10**5  # images in a file: they are held in memory
 LARGEST = 28 * 28 * MOST + 4096  # bytes of an array in a file
@@ -45,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mlxgan", description="GANs on MNIST in MLX")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="train a GAN; write its generator and the curves to a folder")
-    command.add_argument("--model", choices=training.GANS, default="mlp")
-    command.add_argument("--epochs", type=_whole(1, 10**6), default=50)
+    command.add_argument("--model", choices=recipes.RECIPES, default="mlp")
+    command.add_argument("--epochs", type=_whole(1, 10**6), help="by default the recipe's")
     command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--out", type=Path, required=True, help="folder for the results")
@@ -78,28 +79,28 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
-    training.seed_everything(options.seed)
-    make_generator, make_discriminator, rates_g, rates_d = training.GANS[options.model]
-    networks = {"last": make_generator(), "discriminator": make_discriminator(), "generator": make_generator()}
+    recipe = recipes.RECIPES[options.model]
+    epochs = options.epochs or recipe.epochs
+    recipes.seed_everything(options.seed)
+    networks = {"last": recipe.generator(), "discriminator": recipe.discriminator(), "generator": recipe.generator()}
     digits = data.load("train")
-    steps = options.epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
-    history = training.train(
+    steps = epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
+    history = resume.train(
         networks["last"],
         networks["discriminator"],
         digits,
-        epochs=options.epochs,
+        epochs=epochs,
         batch_size=options.batch_size,
         seed=options.seed,
-        optimizer_g=training.decaying_adam(*rates_g, steps),
-        optimizer_d=training.decaying_adam(*rates_d, steps),
         average=networks["generator"],
         checkpoint_folder=options.out / "checkpoints",
         checkpoint_every=options.checkpoint_every,
         resume=options.resume,
+        **recipe.settings(steps),
     )
     if history.stopped:
         raise KeyboardInterrupt("; --resume goes on from the last checkpoint")
-    notes = {"data": digits.name, "epochs": str(options.epochs), "seed": str(options.seed)}
+    notes = {"data": digits.name, "epochs": str(epochs), "seed": str(options.seed)}
     for name, network in networks.items():
         checkpoints.save(options.out / f"{name}.safetensors", network, notes=notes)
     with checkpoints.part_of(options.out / "history.json") as part:
@@ -117,12 +118,13 @@ def _sample(options: argparse.Namespace) -> None:
     generator = checkpoints.load_pretrained(options.model) if is_name else checkpoints.load(options.model)
     if not hasattr(generator, "latent_dim"):
         raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator")
-    conditional = hasattr(generator, "classes")
-    if options.digit is not None and not conditional:
+    if options.digit is not None and not is_conditional(generator):
         raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
-    training.seed_everything(options.seed)
+    if is_conditional(generator) and generator.classes != 10:
+        raise ValueError(f"{options.model}: draws {generator.classes} classes, not the ten digits")
+    recipes.seed_everything(options.seed)
     z, labels = mx.random.normal((options.n, generator.latent_dim)), None
-    if conditional:
+    if is_conditional(generator):
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
     images = training.sample(generator, z, labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -175,9 +177,9 @@ def _write(path: Path, images: mx.array, labels: mx.array | None) -> None:
             arrays["labels"] = np.array(labels)
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
         return
-    from mlxgan import plots
-
     from PIL import Image
+
+    from . import plots
 
     columns = min(16, math.ceil(math.sqrt(len(images))))
     picture = Image.fromarray(plots.tile(images, columns))

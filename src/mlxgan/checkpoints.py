@@ -1,12 +1,11 @@
-"""Models and interrupted runs in safetensors files: atomic to write, strict to read (chapter 6)."""
-
-from mlxgan import models
+"""Models and interrupted runs in safetensors files: atomic to write, strict to read."""
 
 import hashlib
 import inspect
 import json
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from types import MappingProxyType
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
+
+from . import models
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 KEPT = 3  # checkpoints of a run
@@ -27,9 +28,9 @@ def save(
 ) -> None:
     """Write the parameters of a model of :mod:`mlxgan.models` to ``path``, a .safetensors file.
 
-    The file's metadata hold the name of the model's class, its constructor's arguments and ``notes``.
-    The file appears under its name only when it is whole. Raises ValueError for another ending of the
-    name, and OSError where the folder cannot be written.
+    The file's metadata hold the name of the model's class, its constructor's arguments and ``notes``. The file appears
+    under its name only when it is whole. Raises ValueError for another ending of the name, and OSError where the folder
+    cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -45,9 +46,9 @@ def save(
 def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     """The model in the file at ``path``, in float32 and in evaluation mode.
 
-    It is built as the file's metadata say, or is ``model`` itself with the weights filled in. Raises
-    ValueError, naming the file, where it is no checkpoint of the book's, and the first parameter
-    that differs where it belongs to another architecture.
+    It is built as the file's metadata say, or is ``model`` itself with the weights filled in. Raises ValueError, naming
+    the file, where it is no checkpoint of the book's, and the first parameter that differs where it belongs to another
+    architecture.
     """
     arrays, about = read(Path(path))
     if model is None:
@@ -65,9 +66,9 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> Path:
     """Write the state of a run after ``epoch`` to a file of its own in ``folder``; the last three are kept.
 
-    The file's name ends in the start of its SHA-256, so that any damage shows. It appears only when it is whole
-    and on the disk. The order of each array's axes in memory is kept too: products may round otherwise in another.
-    Raises OSError where it cannot be written; the files before it stay as they are.
+    The file's name ends in the start of its SHA-256, so that any damage shows, and it appears only when it is whole and
+    on the disk. The order of each array's axes in memory is kept too, since products may round differently in another
+    order. Raises OSError if it cannot be written; the files before it stay as they are.
     """
     folder = Path(folder)
     orders = {name: _order(array) for name, array in arrays.items()}
@@ -83,9 +84,9 @@ def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], abo
 
 
 def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, str]]:
-    """The newest whole file that :func:`save_run` wrote to ``folder``: its path, arrays and metadata.
+    """Return the newest whole file that :func:`save_run` wrote to ``folder``: its path, arrays and metadata.
 
-    Warns of each damaged one, by name. Raises ValueError where none is whole.
+    Warns of each damaged one, by name. Raises ValueError if none is whole.
     """
     found = runs(folder)
     for path in reversed(found):
@@ -103,15 +104,30 @@ def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, s
 
 
 def runs(folder: str | Path) -> list[Path]:
-    """The files that :func:`save_run` wrote to ``folder``, oldest epoch first; [] where there is no such folder."""
+    """Return the files that :func:`save_run` wrote to ``folder``, oldest epoch first; [] if there is no such folder."""
     folder = Path(folder)
     found = [(match, path) for path in folder.glob("*.safetensors") if (match := RUN.fullmatch(path.name))]
     return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][1]), pair[1].stat().st_mtime_ns))]
 
 
+def prepare_runs(folder: Path, resume: bool) -> bool:
+    """Make the folder for :func:`save_run`; return True if there is something in it to resume.
+
+    Raises OSError if it cannot be written, and ValueError if it holds a run that is not to be resumed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()  # fail before hours of training, not after
+    found = runs(folder)
+    if found and not resume:
+        raise ValueError(f"{folder}: holds checkpoints of an earlier run; resume it, or remove the folder")
+    if resume and not found:
+        print(f"{folder}: no checkpoint yet, so the run starts from the beginning")
+    return bool(found)
+
+
 @contextmanager
 def part_of(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; the file takes the name ``path`` at the end, or is removed on an error."""
+    """Yield a name beside ``path`` to write to; the file is renamed to ``path`` at the end, or removed on an error."""
     part = path.with_name(f".part-{path.name}")
     try:
         yield part
@@ -123,15 +139,12 @@ def part_of(path: Path) -> Iterator[Path]:
 
 
 def pretrained_names() -> list[str]:
-    """Names of the trained models that ship with the book."""
+    """Return the names of the trained models that ship with the book."""
     return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
 
 
 def load_pretrained(name: str) -> nn.Module:
-    """The trained model that ships with the book under this name.
-
-    ``"mlp"``, ``"dcgan"`` and ``"conditional"`` are the generators of chapters 5, 8 and 10, ``"classifier"`` the
-    network that measures samples (chapter 7).
+    """Return the trained model that ships with the book: a recipe's generator by its name, or ``"classifier"``.
 
     Raises ValueError, listing the names there are, for any other.
     """
@@ -145,7 +158,10 @@ def _parameters(model: nn.Module) -> dict[str, mx.array]:
 
 
 def write(path: Path, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> None:
-    """Write arrays and metadata to a .safetensors file, and wait until it is on the disk. Raises OSError."""
+    """Write arrays and metadata to a .safetensors file, and wait until it is on the disk.
+
+    Raises OSError.
+    """
     try:
         mx.save_safetensors(str(path), dict(arrays), dict(about))
     except RuntimeError as error:
@@ -174,7 +190,10 @@ def _order(array: mx.array) -> list[int]:
 
 
 def read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
-    """The arrays and metadata of a .safetensors file. Raises ValueError, naming the file, where it is not whole."""
+    """The arrays and metadata of a .safetensors file.
+
+    Raises ValueError, naming the file, where it is not whole.
+    """
     if not path.is_file():
         raise ValueError(f"{path}: no such file (pretrained models: {', '.join(pretrained_names())})")
     try:

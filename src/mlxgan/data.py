@@ -1,10 +1,8 @@
-"""MNIST in MLX: found or downloaded, checked, parsed, and served in batches (chapter 2).
+"""MNIST in MLX: found or downloaded, checked, parsed, and served in batches.
 
-The files are those of LeCun, Cortes and Burges in the IDX format, gzipped. Nothing but the four
-files with the digests below is ever read.
+The files are those of LeCun, Cortes and Burges in the IDX format, gzipped. Nothing but the four files with the digests
+below is ever read.
 """
-
-from mlxgan import SMOKE
 
 import gzip
 import hashlib
@@ -25,10 +23,9 @@ import numpy as np
 import platformdirs
 from tqdm import tqdm
 
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
+from . import SMOKE
+
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 SHA256 = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -55,10 +52,9 @@ class Digits:
 def load(split: str = "train") -> Digits:
     """The digits of one split, ``"train"`` (60,000) or ``"test"`` (10,000), and a line that says which.
 
-    MNIST is looked for in the folder ``$MNIST_DIR``, then in the user's cache, then downloaded to it.
-    Where it cannot be had, and in smoke mode, the digits that come with scikit-learn take its place
-    (1,500 and 297). Raises ValueError for another split, or for a file in ``$MNIST_DIR`` that is not
-    the genuine one.
+    MNIST is looked for in the folder ``$MNIST_DIR``, then in the user's cache, then downloaded to it. Where it cannot
+    be had, and in smoke mode, the digits that come with scikit-learn take its place (1,500 and 297). Raises ValueError
+    for another split, or for a file in ``$MNIST_DIR`` that is not the genuine one.
     """
     if split not in PREFIX:
         raise ValueError(f"split is {split!r}, but must be 'train' or 'test'")
@@ -78,8 +74,8 @@ def load(split: str = "train") -> Digits:
 def small_digits(split: str, why: str) -> Digits:
     """The 1,797 handwritten digits of 8x8 pixels in scikit-learn, made to look like coarse MNIST.
 
-    Resized to 20x20 (bicubic) and padded to 28x28, as MNIST's digits were. The first 1,500 are the
-    train split, the rest the test split. ``why`` is told in the name.
+    Resized to 20x20 (bicubic) and padded to 28x28, as MNIST's digits were. The first 1,500 are the train split, the
+    rest the test split. ``why`` is told in the name.
     """
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -96,18 +92,18 @@ def _digits(images: np.ndarray, labels: np.ndarray, name: str) -> Digits:
     return Digits(mx.array(images[..., None]), mx.array(labels.astype(np.int32)), name)
 
 
-def normalise(images: mx.array) -> mx.array:
+def normalize(images: mx.array) -> mx.array:
     """Pixels from uint8 in [0, 255] to float32 in [-1, 1], any shape."""
     return images.astype(mx.float32) / 127.5 - 1
 
 
 def to_uint8(images: mx.array) -> mx.array:
-    """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalise`."""
+    """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalize`."""
     return mx.clip(mx.round((images + 1) * 127.5), 0, 255).astype(mx.uint8)
 
 
 def draw_labels(n: int) -> mx.array:
-    """Labels, int32 (n,), in a random order, with the share that each digit has in the training images (chapter 10)."""
+    """Labels, int32 (n,), in a random order, with the share that each digit has in the training images."""
     shares = np.cumsum(COUNTS) / sum(COUNTS)
     return mx.random.permutation(mx.array(np.searchsorted(shares, (np.arange(n) + 0.5) / n).astype(np.int32)))
 
@@ -117,9 +113,9 @@ def batches(
 ) -> Iterator[tuple[mx.array, mx.array]]:
     """One epoch of (images, labels): float32 in [-1, 1], (batch_size, 28, 28, 1), and int32, (batch_size,).
 
-    The order is a new permutation in each epoch, and depends on ``seed`` and ``epoch`` alone. The last
-    batch is left out if it is short, unless ``drop_last`` is false. Raises ValueError where
-    ``batch_size`` is not between 1 and the number of images.
+    The order is a new permutation in each epoch, and depends on ``seed`` and ``epoch`` alone. The last batch is left
+    out if it is short, unless ``drop_last`` is false. Raises ValueError where ``batch_size`` is not between 1 and the
+    number of images.
     """
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
@@ -127,14 +123,14 @@ def batches(
     end = len(data) // batch_size * batch_size if drop_last else len(data)
     for start in range(0, end, batch_size):
         index = order[start : start + batch_size]
-        yield normalise(data.images[index]), data.labels[index]
+        yield normalize(data.images[index]), data.labels[index]
 
 
 def locate(name: str) -> Path:
     """Path of the file ``name`` of MNIST, whose SHA-256 has been checked; downloaded if need be.
 
-    Raises ValueError for another name, or where the file in ``$MNIST_DIR`` is not the genuine one, and
-    ConnectionError where the file is neither there nor in the cache, and no mirror gives it.
+    Raises ValueError for another name, or where the file in ``$MNIST_DIR`` is not the genuine one, and ConnectionError
+    where the file is neither there nor in the cache, and no mirror gives it.
     """
     if name not in SHA256:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(SHA256)}")

@@ -1,12 +1,9 @@
-"""Measures of quality, on the features of a small classifier (chapter 7).
+"""Measures of quality, on the features of a small classifier.
 
-All compare samples with the test images of MNIST, by the penultimate features of the classifier that ships
-with the book. Such figures compare only with others from the same network and the same number of images. Sums
-run in float64, on NumPy.
+All compare samples with the test images of MNIST, by the penultimate features of the classifier that ships with the
+book. Such figures compare only with others from the same network and the same number of images. Sums run in float64, on
+NumPy.
 """
-
-from mlxgan import checkpoints, data
-from mlxgan.models import Classifier
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,20 +12,23 @@ from typing import cast
 import mlx.core as mx
 import numpy as np
 
+from . import checkpoints, data
+from .models import Classifier
+
 BLOCK = 1000  # images, or rows of a distance matrix, at a time
 
 
 def features(classifier: Classifier, images: mx.array) -> tuple[np.ndarray, np.ndarray]:
     """Penultimate features, float32 (N, 128), and class probabilities, float32 (N, 10), of images.
 
-    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to grey levels first, as
-    a file would hold them. The classifier is used in evaluation mode.
+    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to gray levels first, as a file would
+    hold them. The classifier is used in evaluation mode.
     """
     classifier.eval()
     found, probabilities = [], []
     for start in range(0, len(images), BLOCK):
         part = images[start : start + BLOCK]
-        part = data.normalise(part if part.dtype == mx.uint8 else data.to_uint8(part))
+        part = data.normalize(part if part.dtype == mx.uint8 else data.to_uint8(part))
         hidden = classifier.features(part)
         found.append(np.array(hidden))
         probabilities.append(np.array(mx.softmax(classifier.output(hidden), axis=-1)))
@@ -70,21 +70,40 @@ def kid(real: np.ndarray, fake: np.ndarray, size: int = 1000) -> tuple[float, fl
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """Share of fakes among the real images, and of real images among the fakes (Kynkäänniemi et al., 2019).
 
-    A point is among a set if it lies no further from one of its members than that member's ``k``-th neighbour
-    in the set does. Features are (N, F), with N above ``k``.
+    A point is among a set if it lies no further from one of its members than that member's ``k``-th neighbor in the
+    set does. Features are (N, F), with N above ``k``.
     """
     real, fake = _at_least(k + 1, real=real, fake=fake)
     return _covered(fake, real, k), _covered(real, fake, k)
 
 
+def _radii(members: np.ndarray, k: int) -> np.ndarray:
+    """Return the squared distance of each member to its k-th neighbor in the set, (N,)."""
+    return np.concatenate([np.partition(rows, k, axis=1)[:, k] for rows in _distances(members, members)])
+
+
 def _covered(points: np.ndarray, members: np.ndarray, k: int) -> float:
-    """Share of the points in one of the balls around the members, each of which reaches to its k-th neighbour."""
-    radii = np.concatenate([np.partition(rows, k, axis=1)[:, k] for rows in _distances(members, members)])
+    """Share of the points in one of the balls around the members, each of which reaches to its k-th neighbor."""
+    radii = _radii(members, k)
     return float(np.concatenate([(rows <= radii).any(axis=1) for rows in _distances(points, members)]).mean())
 
 
+def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[float, float]:
+    """Return how densely fakes fill the balls around real images, and the fraction of balls hit (Naeem et al., 2020).
+
+    Each ball reaches to its real image's ``k``-th neighbor among the real images, so copies among the fakes change
+    nothing. Density is 1 for fakes like the real images, and may exceed it; coverage is at most 1. Features are (N, F).
+    """
+    real, fake = _at_least(k + 1, real=real, fake=fake)
+    radii, inside, nearest = _radii(real, k), 0, np.full(len(real), np.inf)
+    for rows in _distances(fake, real):
+        inside += int(np.count_nonzero(rows <= radii))
+        np.minimum(nearest, rows.min(axis=0), out=nearest)
+    return inside / (k * len(fake)), float((nearest <= radii).mean())
+
+
 def nearer_to_training(fake: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float:
-    """Share of fakes whose nearest neighbour is a training image and not a held-out one; 1 for copies.
+    """Share of fakes whose nearest neighbor is a training image and not a held-out one; 1 for copies.
 
     Without copying, about the share of training images among both: 5/6 for the book's 50,000 and 10,000. All are
     features (N, F).
@@ -111,7 +130,10 @@ def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _at_least(rows: int, **sets: np.ndarray) -> list[np.ndarray]:
-    """The sets of features in float64. Raises ValueError, naming the first that has fewer rows or another width."""
+    """The sets of features in float64.
+
+    Raises ValueError, naming the first that has fewer rows or another width.
+    """
     widths = {array.shape[1:] for array in sets.values()}
     for name, array in sets.items():
         if array.ndim != 2 or len(widths) > 1 or len(array) < rows:
@@ -179,8 +201,8 @@ class Reference:
 def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
     """The reference for :func:`evaluate`, on MNIST or what takes its place (:func:`mlxgan.data.load`).
 
-    The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the
-    floor; the others stay for :func:`nearer_to_training`.
+    The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the floor;
+    the others stay for :func:`nearer_to_training`.
     """
     classifier = classifier or cast(Classifier, checkpoints.load_pretrained("classifier"))
     test, train = data.load("test"), data.load("train")
@@ -195,8 +217,8 @@ def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
 def evaluate(images: mx.array, against: Reference) -> Scores:
     """Measure images (N, 28, 28, 1), uint8 or float in [-1, 1], against the test images.
 
-    As many images as there are test images, 10,000, make the figures comparable with the book's. Raises
-    ValueError for another shape, or for fewer images than two blocks of :func:`kid`.
+    As many images as there are test images, 10,000, make the figures comparable with the book's. Raises ValueError for
+    another shape, or for fewer images than two blocks of :func:`kid`.
     """
     if images.ndim != 4 or images.shape[1:] != (28, 28, 1):
         raise ValueError(f"images are {images.shape}, but must be (N, 28, 28, 1)")

@@ -1,19 +1,19 @@
 """The networks of the book.
 
-Every constructor argument is kept as an attribute of the same name, so that a checkpoint can say how
-to build the model again (:mod:`mlxgan.checkpoints`).
+Every constructor argument is kept as an attribute of the same name, so that a checkpoint can say how to build the model
+again (:mod:`mlxgan.checkpoints`).
 """
-
-from mlxgan.cpu import Conv2d, ConvTranspose2d
 
 from itertools import pairwise
 
 import mlx.core as mx
 import mlx.nn as nn
 
+from .layers import Conv2d, ConvTranspose2d
+
 
 class MLPGenerator(nn.Module):
-    """Fully connected generator, latent_dim-256-512-1024-784 (chapter 3).
+    """Fully connected generator, latent_dim-256-512-1024-784.
 
     Maps noise of shape (N, latent_dim) to images of shape (N, 28, 28, 1) in [-1, 1].
     """
@@ -32,7 +32,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Fully connected discriminator, 784-1024-512-256-1 (chapter 3).
+    """Fully connected discriminator, 784-1024-512-256-1.
 
     Maps images of shape (N, 28, 28, 1) in [-1, 1] to logits of shape (N,): above 0 means "real".
     """
@@ -51,10 +51,10 @@ class MLPDiscriminator(nn.Module):
 
 
 class DCGANGenerator(nn.Module):
-    """Convolutional generator (Radford et al., 2016) at 28x28 with a hidden layer before them (chapter 8).
+    """Convolutional generator (Radford et al., 2016) at 28x28 with a hidden layer before the convolutions.
 
-    Maps noise of shape (N, latent_dim) to images of shape (N, 28, 28, image_channels) in [-1, 1], by way of
-    7x7 and 14x14. In training mode a sample depends on its batch: call ``eval()`` before sampling.
+    Maps noise of shape (N, latent_dim) to images of shape (N, 28, 28, image_channels) in [-1, 1], by way of 7x7 and
+    14x14. In training mode a sample depends on its batch: call ``eval()`` before sampling.
     """
 
     def __init__(self, latent_dim: int = 100, channels: int = 32, hidden: int = 512, image_channels: int = 1):
@@ -68,13 +68,13 @@ class DCGANGenerator(nn.Module):
         self.up1 = ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1)
         self.norm3 = nn.BatchNorm(channels)
         self.up2 = ConvTranspose2d(channels, image_channels, 4, stride=2, padding=1)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, z: mx.array) -> mx.array:
         return self.draw(self.project(z))
 
     def draw(self, x: mx.array) -> mx.array:
-        """Images from the hidden layer before its normalisation, (N, hidden)."""
+        """Return images, given the hidden layer before its normalization, (N, hidden)."""
         x = nn.relu(self.norm1(x))
         x = self.expand(x).reshape(-1, 7, 7, 2 * self.channels)
         x = self.up1(nn.relu(self.norm2(x)))
@@ -82,9 +82,9 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Convolutional discriminator (Radford et al., 2016) at 28x28 with a hidden layer after them (chapter 8).
+    """Convolutional discriminator (Radford et al., 2016) at 28x28 with a hidden layer after the convolutions.
 
-    Maps images of shape (N, 28, 28, image_channels) in [-1, 1] to logits of shape (N,). With ``norm`` it normalises
+    Maps images of shape (N, 28, 28, image_channels) in [-1, 1] to logits of shape (N,). With ``norm`` it normalizes
     over the batch, so real images and fakes must come in batches of their own.
     """
 
@@ -98,24 +98,27 @@ class DCGANDiscriminator(nn.Module):
         self.shrink = nn.Linear(7 * 7 * 2 * channels, hidden)
         self.norm2 = nn.BatchNorm(hidden) if norm else nn.Identity()
         self.out = nn.Linear(hidden, 1)
-        initialise(self)
+        initialize(self)
 
     def compress(self, images: mx.array) -> mx.array:
-        """The hidden layer before its normalisation, (N, hidden)."""
+        """Return the hidden layer before its normalization, (N, hidden)."""
         x = nn.leaky_relu(self.down1(images), 0.2)
         x = nn.leaky_relu(self.norm1(self.down2(x)), 0.2)
         return self.shrink(x.reshape(len(x), -1))
 
+    def features(self, x: mx.array) -> mx.array:
+        """Return the hidden layer normalized and activated, (N, hidden), from what ``compress`` returns."""
+        return nn.leaky_relu(self.norm2(x), 0.2)
+
     def __call__(self, images: mx.array) -> mx.array:
-        features = nn.leaky_relu(self.norm2(self.compress(images)), 0.2)
-        return self.out(features).squeeze(-1)
+        return self.out(self.features(self.compress(images))).squeeze(-1)
 
 
 class VarietyDiscriminator(DCGANDiscriminator):
-    """The discriminator of the DCGAN, shown how much a batch varies (chapter 8).
+    """The discriminator of the DCGAN, which also sees how much a batch varies.
 
-    Maps images of shape (N, 28, 28, 1) in [-1, 1] to logits of shape (N,). All of them share a term for the standard
-    deviation of the hidden layer over the batch, after Karras et al. (2018).
+    Maps images of shape (N, 28, 28, 1) in [-1, 1] to logits of shape (N,). All logits of a batch share a term for the
+    standard deviation of the hidden layer over the batch, after Karras et al. (2018).
     """
 
     def __init__(self, channels: int = 32, hidden: int = 512):
@@ -124,46 +127,51 @@ class VarietyDiscriminator(DCGANDiscriminator):
 
     def __call__(self, images: mx.array) -> mx.array:
         x = self.compress(images)
-        features = nn.leaky_relu(self.norm2(x), 0.2)
         spread = mx.log(mx.sqrt(mx.var(x, axis=0) + 1e-6)).mean()
-        return self.out(features).squeeze(-1) + 3 * self.variety * spread
+        return self.out(self.features(x)).squeeze(-1) + 3 * self.variety * spread
 
 
-def initialise(model: nn.Module) -> None:
-    """Draw all weight matrices and kernels from a normal distribution, deviation 0.02 (Radford et al., 2016)."""
+def is_conditional(generator: nn.Module) -> bool:
+    """Return True if a generator is told the class, as ``generator(z, labels)``."""
+    return hasattr(generator, "classes")
+
+
+def initialize(model: nn.Module) -> None:
+    """Draw all weight matrices and kernels from a normal distribution with standard deviation 0.02 (Radford et al.,
+    2016)."""
     draw = nn.init.normal(0, 0.02)
     model.apply(lambda weight: draw(weight) if weight.ndim >= 2 else weight)
 
 
 class ConditionalGenerator(DCGANGenerator):
-    """The generator of chapter 8, told which class to draw (chapter 10).
+    """The generator of the DCGAN, told which class to draw.
 
-    Maps noise of shape (N, latent_dim) and labels, int32 of shape (N,), to images of shape (N, 28, 28, 1) in
-    [-1, 1]. Each class has a learnt vector that is added in the hidden layer.
+    Maps noise of shape (N, latent_dim) and labels, int32 of shape (N,), to images of shape (N, 28, 28, 1) in [-1, 1].
+    Each class has a learned vector that is added to the hidden layer.
     """
 
     def __init__(self, latent_dim: int = 100, classes: int = 10, channels: int = 32, hidden: int = 512):
         super().__init__(latent_dim, channels, hidden)
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, z: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
         return self.draw(self.project(z) + self.embedding(labels))
 
 
 def spread_within_classes(x: mx.array, labels: mx.array, classes: int) -> mx.array:
-    """Standard deviation of features (N, F) around the means of their classes, (F,); labels int32 (N,) (chapter 10)."""
+    """Return the standard deviation of features (N, F) around the means of their classes, (F,); labels int32 (N,)."""
     member = (labels[:, None] == mx.arange(classes)).astype(x.dtype)
     means = (member.T @ x) / mx.maximum(member.sum(axis=0), 1)[:, None]
     return mx.sqrt(mx.square(x - member @ means).mean(axis=0) + 1e-6)
 
 
 class ConditionalDiscriminator(DCGANDiscriminator):
-    """The discriminator of chapter 8 with a projection on the class (Miyato and Koyama, 2018; chapter 10).
+    """The discriminator of the DCGAN with a projection on the class (Miyato and Koyama, 2018).
 
-    Maps images of shape (N, 28, 28, 1) in [-1, 1] and their labels, int32 of shape (N,), to logits of shape (N,).
-    All logits of a batch share a term for how much its images vary within their classes.
+    Maps images of shape (N, 28, 28, 1) in [-1, 1] and their labels, int32 of shape (N,), to logits of shape (N,). All
+    logits of a batch share a term for how much its images vary within their classes.
     """
 
     def __init__(self, classes: int = 10, channels: int = 32, hidden: int = 512):
@@ -171,21 +179,22 @@ class ConditionalDiscriminator(DCGANDiscriminator):
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
         self.variety = mx.zeros(1)
-        initialise(self)
+        initialize(self)
 
     def __call__(self, images: mx.array, labels: mx.array) -> mx.array:  # type: ignore[override]
         x = self.compress(images)
-        features = nn.leaky_relu(self.norm2(x), 0.2)
+        features = self.features(x)
         agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
         spread = mx.log(spread_within_classes(x, labels, self.classes)).mean()
         return self.out(features).squeeze(-1) + agreement + 3 * self.variety * spread
 
 
 class SpectralNorm(nn.Module):
-    """A layer divided by its largest singular value, so that it stretches nothing (Miyato et al., 2018; chapter 9).
+    """A layer divided by the largest singular value of its weight (Miyato et al., 2018).
 
-    ``layer`` is an ``nn.Linear`` or a ``Conv2d``; its weight is taken as a matrix with a row an output channel.
-    Training mode improves the estimate by one power iteration a call.
+    ``layer`` is an ``nn.Linear`` or a ``Conv2d``, whose weight is reshaped to a matrix with one row per output channel.
+    For a convolution this is an approximation: the layer may still stretch its input, by at most the square root of the
+    number of windows that a pixel belongs to. Each call in training mode improves the estimate by one power iteration.
     """
 
     def __init__(self, layer: nn.Module):
@@ -208,7 +217,7 @@ class SpectralNorm(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Small convolutional classifier whose penultimate layer measures samples (chapter 7).
+    """Small convolutional classifier whose penultimate layer measures samples.
 
     Maps images of shape (N, 28, 28, 1) in [-1, 1] to the logits of the ten digits, (N, 10).
     """
@@ -224,7 +233,7 @@ class Classifier(nn.Module):
         self.output = nn.Linear(128, 10)
 
     def features(self, images: mx.array) -> mx.array:
-        """The penultimate layer, (N, 128), none negative."""
+        """Return the penultimate layer, (N, 128), none negative."""
         x = nn.relu(self.norm1(self.conv1(images)))
         x = nn.relu(self.norm2(self.conv2(x)))
         return nn.relu(self.hidden(x.reshape(len(x), -1)))

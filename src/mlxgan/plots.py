@@ -1,22 +1,22 @@
-"""Figures in one style: digits, curves, animations.
+"""Figures in one style: digits, curves, films.
 
-Importing this module sets the style. Real is always blue and generated always orange, a pair that
-colour-blind readers tell apart (Okabe and Ito, 2008).
+Importing this module sets the style. Real is always blue and generated always orange, a pair that color-blind readers
+tell apart (Okabe and Ito, 2008).
 """
 
-from mlxgan.data import to_uint8
-from mlxgan.training import History
-
-from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
-from matplotlib.animation import FuncAnimation
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from .data import to_uint8
 
 if TYPE_CHECKING:
-    from IPython.display import HTML
+    from .training import History
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 
@@ -33,7 +33,6 @@ plt.rcParams.update(
         "axes.prop_cycle": plt.cycler(color=[REAL, FAKE, "#009E73", "#CC79A7", "#E69F00", GREY]),
         "legend.frameon": False,
         "lines.linewidth": 1.8,
-        "animation.embed_limit": 4,
     }
 )
 
@@ -67,7 +66,7 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
         axes.tick_params(length=0)
 
 
-def curves(history: History) -> None:
+def curves(history: "History") -> None:
     """Draw the losses on the left; the discriminator's mean output on real and generated images on the right."""
     epochs = range(1, len(history) + 1)
     _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
@@ -82,22 +81,14 @@ def curves(history: History) -> None:
         axes.legend()
 
 
-def animate(frames: list[mx.array], titles: list[str], alt: str, columns: int = 4) -> "HTML":
-    """A film with a slider, for the notebook and the book: sets of images (N, 28, 28, 1) in [-1, 1], each titled.
+def film(frames: list[mx.array], labels: list[str], path: str | Path, columns: int = 4) -> None:
+    """Write a film to ``path``, a PNG file: one sheet of images (N, 28, 28, 1) per frame, one below another.
 
-    ``alt`` is the alternative text, for those who cannot see it.
+    The site shows it with a slider, and a label for each frame.
     """
-    from IPython.display import HTML  # slow to import, and of no use in a terminal
-
-    figure, axes = plt.subplots(figsize=(3.2, 3.5), dpi=80)
-    picture = axes.imshow(tile(frames[0], columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_axis_off()
-
-    def draw(index):
-        picture.set_data(tile(frames[index], columns))
-        axes.set_title(titles[index])
-        return [picture]
-
-    film = FuncAnimation(figure, draw, frames=len(frames), interval=250)
-    plt.close(figure)
-    return HTML(film.to_jshtml(default_mode="once").replace("<img id=", f'<img alt="{escape(alt)}" id='))
+    about = PngInfo()
+    about.add_text("labels", "|".join(labels))
+    sheets = [np.pad(tile(frame, columns, gap=4), 2, constant_values=255) for frame in frames]
+    picture = Image.fromarray(np.concatenate(sheets))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    picture.resize((2 * picture.width, 2 * picture.height)).quantize(32).save(path, pnginfo=about, optimize=True)

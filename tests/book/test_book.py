@@ -3,18 +3,16 @@
 import json
 import re
 import shutil
-import sys
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import book_site
 import pytest
 from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import book_site  # noqa: E402
 
 
 class Images(HTMLParser):

@@ -2,18 +2,16 @@
 
 import base64
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import export_generator
 import mlx.core as mx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import export_generator  # noqa: E402
 
 PAGE = "/book/generator.html"
 READY = ".gan-panel .gan-picture"
@@ -90,12 +88,12 @@ def test_the_page_draws_what_mlx_draws(page):
     levels = (np.array(found).reshape(-1, 28, 28) + 1) * 127.5
     assert wanted.max() > 250 and wanted.min() < 5
     assert np.abs(levels - wanted).max() < 0.5
-    shipped = export_generator.draw(export_generator.checkpoints.load(export_generator.MODEL), z, labels)
+    shipped = export_generator.draw(export_generator.load(export_generator.MODEL), z, labels)
     assert np.abs(levels - shipped).max() < 2
 
 
 def test_a_mix_of_classes_is_what_mlx_gives_for_mixed_vectors(page):
-    model = export_generator.checkpoints.load(export_generator.MODEL)
+    model = export_generator.load(export_generator.MODEL)
     z, _ = export_generator.noise(7, 1)
     vectors = model.embedding(mx.array([3, 8]))
     image = model.draw(model.project(mx.array(z)) + 0.3 * vectors[:1] + 0.7 * vectors[1:])

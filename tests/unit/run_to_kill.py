@@ -1,10 +1,10 @@
 """A small training run for test_resume.py: python run_to_kill.py FOLDER EPOCHS MOMENT
 
-Ends itself with SIGKILL at its MOMENT-th chance, and goes on where an earlier one ended. Chances are before each
-step, in the middle of each write, and around each sync, rename and removal of a file.
+Ends itself with SIGKILL at its MOMENT-th chance, and goes on where an earlier one ended. Chances are after each step,
+in the middle of each write, and around each sync, rename and removal of a file.
 """
 
-from mlxgan import checkpoints, data, models, training
+from mlxgan import checkpoints, data, models, recipes, resume
 
 import os
 import signal
@@ -41,25 +41,26 @@ def save_in_halves(path, *arguments, save=mx.save_safetensors):
     Path(path).write_bytes(content)
 
 
-def make_step(*arguments):
-    step, state = training.make_step(*arguments)
-
-    def with_chance(*batch):
-        chance()
-        return step(*batch)
-
-    return with_chance, state
-
-
 mx.save_safetensors = save_in_halves
 os.fsync, Path.replace, Path.unlink = with_chance(os.fsync), with_chance(Path.replace), with_chance(Path.unlink)
-seed = training.seed_everything(3)
+seed = recipes.seed_everything(3)
 generator, average = (models.ConditionalGenerator(channels=2, hidden=4) for _ in range(2))
 discriminator = models.ConditionalDiscriminator(channels=2, hidden=4)
 images = mx.random.randint(0, 256, (16, 28, 28, 1)).astype(mx.uint8)
 digits = data.Digits(images, mx.arange(16) % 10, "sixteen")
-optimizers = {name: training.decaying_adam(1e-3, 1e-4, 4 * epochs) for name in ("optimizer_g", "optimizer_d")}
-common = {"epochs": epochs, "batch_size": 4, "seed": seed, "make_step": make_step, "average": average, **optimizers}
-training.train(generator, discriminator, digits, **common, checkpoint_folder=folder, resume=True)
+optimizers = {name: recipes.decaying_adam(1e-3, 1e-4, 4 * epochs) for name in ("optimizer_g", "optimizer_d")}
+resume.train(
+    generator,
+    discriminator,
+    digits,
+    epochs=epochs,
+    batch_size=4,
+    seed=seed,
+    average=average,
+    on_step=lambda measured: chance(),
+    checkpoint_folder=folder,
+    resume=True,
+    **optimizers,
+)
 for name, network in (("generator", generator), ("discriminator", discriminator), ("average", average)):
     checkpoints.save(folder / "end" / f"{name}.safetensors", network)

@@ -1,17 +1,13 @@
 """What the ablation runs and stores."""
 
 import json
-import sys
-from pathlib import Path
 
+import ablation
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import ablation  # noqa: E402
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ablation.SETTINGS)
 def test_every_setting_trains_and_is_scored(monkeypatch, setting):
     monkeypatch.setattr(ablation, "SAMPLES", 300)

@@ -2,16 +2,22 @@
 
 import ast
 import os
+import platform
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import jupytext
 import mlx.core as mx
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "notebooks").glob("*.py"), *(ROOT / "tools").glob("*.py")])
@@ -184,3 +190,77 @@ def test_no_two_files_have_the_same_name_but_for_case():
     names = Counter(str(path).casefold() for path in files if "__pycache__" not in path.parts)
     assert len(names) > 50
     assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "macos", "python", "complaint"),
+    [
+        ("Darwin", "arm64", "14.0", (3, 14), None),
+        ("Darwin", "arm64", "26.1", (3, 11), None),
+        ("Darwin", "arm64", "13.6", (3, 12), "macOS 14"),
+        ("Darwin", "x86_64", "14.0", (3, 12), "Rosetta"),
+        ("Linux", "riscv64", "", (3, 12), "processor"),
+        ("Windows", "AMD64", "", (3, 12), "macOS 14 or Linux"),
+        ("Darwin", "arm64", "14.0", (3, 10), "Python"),
+        ("Darwin", "arm64", "14.0", (3, 15), "Python"),
+    ],
+)
+def test_the_check_of_the_machine_names_what_is_missing(monkeypatch, system, machine, macos, python, complaint):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "mac_ver", lambda: (macos, ("", "", ""), machine))
+    missing = runpy.run_path(str(ROOT / "tools" / "check_machine.py"))["missing"]
+    monkeypatch.setattr(sys, "version_info", python)
+    line = missing()
+    assert (line is None) if complaint is None else (complaint in line)
+
+
+def test_all_files_name_the_same_versions_of_python():
+    first, last = re.findall(r"\(3, (\d+)\)", (ROOT / "tools" / "check_machine.py").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"\(3, (\d+)\)", makefile) == [first, last]
+    versions = [str(minor) for minor in range(int(first), int(last) + 1)]
+    assert re.findall(r"python3\.(\d+)", makefile) == versions[::-1]
+    assert re.search(r"for python in (.*);", makefile)[1].split() == [f"3.{minor}" for minor in versions]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">=3.{first},<3.{int(last) + 1}"
+
+
+def pins(name: str) -> dict[str, list[Requirement]]:
+    """The requirements in a file, by the name of their package."""
+    found = {}
+    for line in (ROOT / name).read_text().splitlines():
+        if line and not line.startswith(("#", "-")):
+            requirement = Requirement(line)
+            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+def test_the_lock_pins_every_package_that_is_not_pinned_by_hand():
+    chosen, locked = pins("requirements.txt"), pins("constraints.txt")
+    assert not chosen.keys() & locked.keys()
+    everything = [pin for entries in (chosen | locked).values() for pin in entries]
+    assert all(re.fullmatch(r"==[\w.]+", str(pin.specifier)) and not pin.url for pin in everything)
+
+    queue = [(name, extra) for name, entries in chosen.items() for pin in entries for extra in ("", *pin.extras)]
+    seen = set()
+    while queue:
+        name, extra = queue.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        assert name in chosen or name in locked, f"{name} is not pinned: run make lock"
+        try:
+            needs = map(Requirement, requires(name) or ())
+        except PackageNotFoundError:  # for another system or Python than this one
+            continue
+        for need in needs:
+            if need.marker is None or need.marker.evaluate({"extra": extra}):
+                queue += [(canonicalize_name(need.name), word) for word in ("", *need.extras)]
+
+
+@pytest.mark.parametrize("system", ["darwin", "linux"])
+def test_the_lock_holds_what_each_system_needs(system):
+    entries = [pin for found in pins("constraints.txt").values() for pin in found]
+    names = {pin.name for pin in entries if pin.marker is None or pin.marker.evaluate({"sys_platform": system})}
+    assert ("mlx-metal" in names, "mlx-cpu" in names) == (system == "darwin", system == "linux")

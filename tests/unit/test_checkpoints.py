@@ -2,6 +2,9 @@
 
 from mlxgan import checkpoints, models, training
 
+import os
+import stat
+
 import mlx.core as mx
 import pytest
 from mlx.utils import tree_flatten
@@ -69,6 +72,61 @@ def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):
     with open(path, "rb") as reader:
         checkpoints.save(path, models.MLPGenerator(latent_dim=3))
         assert reader.read() == old != path.read_bytes()  # renamed into place, not written over
+
+
+@pytest.fixture
+def after_power_cut(monkeypatch):
+    """What is left of a folder by a power cut: the names that were there when it was last synced, and to each name
+    what was in its file when that was last synced."""
+    contents, folders = {}, {}
+
+    def fsync(descriptor, really=os.fsync):
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            with os.scandir(descriptor) as entries:
+                folders[about.st_ino] = {entry.name: entry.inode() for entry in entries}
+        else:
+            contents[about.st_ino] = os.pread(descriptor, about.st_size, 0)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return lambda folder: {name: contents.get(number) for name, number in folders.get(folder.stat().st_ino, {}).items()}
+
+
+def test_a_saved_model_survives_a_power_cut(tmp_path, after_power_cut):
+    path = tmp_path / "a.safetensors"
+    for _ in range(2):
+        checkpoints.save(path, models.MLPGenerator(latent_dim=3))
+        assert after_power_cut(tmp_path) == {path.name: path.read_bytes()}
+
+
+def test_a_checkpoint_survives_a_power_cut(tmp_path, after_power_cut):
+    for epoch in range(1, 6):
+        path = checkpoints.save_run(tmp_path, epoch, {"x": mx.full((3,), epoch)}, {})
+        assert after_power_cut(tmp_path)[path.name] == path.read_bytes()
+
+
+def test_the_newest_checkpoint_is_that_of_the_last_epoch(tmp_path):
+    for epoch in (2, 999_999, 1_000_000):
+        checkpoints.save_run(tmp_path, epoch, {"x": mx.array(epoch)}, {})
+    assert checkpoints.load_run(tmp_path)[1]["x"].item() == 1_000_000
+    checkpoints.save_run(tmp_path, 1_000_001, {"x": mx.array(1_000_001)}, {})
+    assert [path.name.split("-")[0] for path in checkpoints.runs(tmp_path)] == ["999999", "1000000", "1000001"]
+
+
+@pytest.mark.parametrize("last", range(3))
+def test_of_two_of_the_same_epoch_the_newest_is_that_written_last(tmp_path, last):
+    paths = [checkpoints.save_run(tmp_path, 7, {"x": mx.array(value)}, {}) for value in range(3)]
+    for value, path in enumerate(paths):
+        os.utime(path, (1e9, 1e9 + (value == last)))
+    assert checkpoints.load_run(tmp_path)[1]["x"].item() == last
+
+
+def test_a_checkpoint_that_was_just_written_is_kept_whatever_others_there_are(tmp_path):
+    for epoch in (7, 8, 9):
+        checkpoints.save_run(tmp_path, epoch, {"x": mx.array(epoch)}, {})
+    path = checkpoints.save_run(tmp_path, 1, {"x": mx.array(1)}, {})
+    assert path.exists() and len(checkpoints.runs(tmp_path)) == 3
 
 
 def test_another_ending_is_refused(tmp_path):

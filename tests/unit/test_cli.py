@@ -24,7 +24,7 @@ def test_train_then_sample(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["train", "--epochs", "1", "--batch-size", "500", "--out", str(out)]) == 0
     history = json.loads((out / "history.json").read_text())
-    assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds"}
+    assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds", "stopped"}
     assert isinstance(checkpoints.load(out / "discriminator.safetensors"), models.MLPDiscriminator)
     samples = tmp_path / "samples.npz"
     arguments = ["sample", "--model", str(out / "generator.safetensors"), "--n", "7", "--out", str(samples)]
@@ -69,6 +69,7 @@ def test_a_grid(tmp_path, trained, n, size):
         ("train", "--out"),
         ("sample --digit 12 --out {tmp}/a.png", "--digit: '12' is not a whole number from 0 to 9"),
         ("sample --model mlp --digit 3 --out {tmp}/a.png", "--digit is 3, but mlp is not a conditional generator"),
+        ("sample --model {tmp}/five.safetensors --out {tmp}/a.png", "draws 5 classes, not the ten digits"),
         ("sample --model classifier --out {tmp}/a.png", "a Classifier, not a generator"),
         ("evaluate {tmp}/nothing.npz", "nothing.npz"),
         ("evaluate {tmp}/text", "text: not an .npz file with an array 'images'"),
@@ -90,6 +91,8 @@ def test_a_bad_argument_is_one_line_and_status_2(tmp_path, capsys, arguments, na
     (tmp_path / "text").write_text("no checkpoint")
     (tmp_path / "folder.png").mkdir()
     checkpoints.save(tmp_path / "discriminator.safetensors", models.MLPDiscriminator())
+    five = models.ConditionalGenerator(latent_dim=1, classes=5, channels=1, hidden=1)
+    checkpoints.save(tmp_path / "five.safetensors", five)
     images = np.zeros((300, 28, 28), np.uint8)
     np.savez(tmp_path / "few.npz", images=images[:5])
     np.savez(tmp_path / "floats.npz", images=images / 2)
@@ -124,6 +127,7 @@ def test_noise_does_not_depend_on_earlier_draws(tmp_path, trained):
     assert np.array_equal(*(np.load(path)["images"] for path in paths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["dcgan", "conditional"])
 def test_the_other_models_train_too(tmp_path, model):
     assert main(["train", "--model", model, "--epochs", "1", "--batch-size", "64", "--out", str(tmp_path)]) == 0

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import urllib.request
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -87,24 +88,31 @@ def test_idx_says_what_is_wrong(file, content, message):
 
 
 class Mirror:
-    """A local HTTP server; ``answer`` maps a file name to a status, a body and a Content-Length."""
+    """A local HTTP server that answers with a status, a body and a Content-Length, or falls silent after some bytes."""
 
-    def __init__(self, status: int = 200, body: bytes = GOOD, length: int | None = None):
+    def __init__(
+        self, status: int = 200, body: bytes = GOOD, length: int | None = None, silent_after: int | None = None
+    ):
         self.requests = 0
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 mirror.requests += 1
+                if silent_after == 0:
+                    threading.Event().wait(60)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body) if length is None else length))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[:silent_after])
+                if silent_after is not None:
+                    threading.Event().wait(60)
 
             def log_message(self, *args):
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
         threading.Thread(target=partial(self.server.serve_forever, poll_interval=0.01), daemon=True).start()
 
@@ -160,6 +168,16 @@ def test_mirror_that_is_down(offline, monkeypatch):
     down.server.server_close()
     use(monkeypatch, down, Mirror())
     assert data.locate(NAME).read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("silent_after", [0, 50])
+def test_a_mirror_that_falls_silent_is_given_up(offline, monkeypatch, silent_after):
+    """A hundred times sooner than for a reader."""
+    urlopen = urllib.request.urlopen
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: urlopen(url, timeout=timeout / 100))
+    use(monkeypatch, Mirror(silent_after=silent_after), Mirror())
+    assert data.locate(NAME).read_bytes() == GOOD
+    assert [path.name for path in offline.iterdir()] == [NAME]
 
 
 def test_broken_file_in_the_cache_is_replaced(offline, monkeypatch):
@@ -246,7 +264,7 @@ def test_genuine_files(monkeypatch, split, count, first):
 
 def test_pixels_round_trip():
     pixels = mx.arange(256).astype(mx.uint8)
-    images = data.normalise(pixels)
+    images = data.normalize(pixels)
     assert images.dtype == mx.float32
     assert (images.min().item(), images.max().item()) == (-1, 1)
     assert mx.array_equal(data.to_uint8(images), pixels)

@@ -1,13 +1,16 @@
 """Whatever is in a file or an argument, there is a result or one error that names it, and no half-written file.
 
-Each target gets 10,000 cases: Hypothesis draws 1,000 files, and each is tried as it is and with nine random changes.
-The failures that were found are kept as explicit examples.
+Hypothesis draws files, and each is tried as it is and with nine random changes; or it draws command lines. They meet
+the real readers and writers, with small networks on small data. The failures that were found are kept as explicit
+examples.
 """
 
 from mlxgan import checkpoints, data, metrics, models, training
-from mlxgan.__main__ import _read, main
+from mlxgan.__main__ import main
+from mlxgan.resume import train
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -28,14 +31,27 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-thorough = settings(
-    max_examples=1_000,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+
+def thorough(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def call(line: list[str]) -> tuple[int, str, str]:
+    """The status of the command line, and what it wrote to stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(line)
+        except SystemExit as leave:  # argparse
+            status = leave.code
+    return status, out.getvalue(), err.getvalue()
 
 
 def variants(content: bytes, seed: int) -> Iterator[bytes]:
@@ -73,7 +89,7 @@ headers = st.builds(
 
 
 @pytest.mark.slow
-@thorough
+@thorough(1_000)
 @given(st.one_of(st.binary(max_size=64), headers), seeds, st.booleans(), st.sampled_from([1, 3]))
 def test_idx(folder, content, seed, zip_first, ndim):
     path = folder / "odd.gz"
@@ -94,12 +110,14 @@ def safetensors(header, body: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + body
 
 
-SMALL = models.ConditionalGenerator(latent_dim=1, classes=1, channels=1, hidden=1)
+SMALL = models.ConditionalGenerator(latent_dim=1, channels=1, hidden=1)
+CRITIC = models.ConditionalDiscriminator(channels=1, hidden=1)
+FOUR = data.Digits(mx.zeros((4, 28, 28, 1), mx.uint8), mx.arange(4), "four")
 about_model = st.fixed_dictionaries(
     {},
     optional={
         "model": st.sampled_from(
-            [*(name for name in vars(models) if name[0].isupper()), "nn", "mx", "initialise", "__doc__"]
+            [*(name for name in vars(models) if name[0].isupper()), "nn", "mx", "initialize", "__doc__"]
         ),
         "arguments": st.one_of(
             st.text(max_size=8),
@@ -147,7 +165,7 @@ def small(folder) -> bytes:
 
 
 @pytest.mark.slow
-@thorough
+@thorough(1_000)
 @given(st.one_of(st.none(), crafted), seeds)
 @example(safetensors({"__metadata__": {"model": "DCGANDiscriminator", "arguments": '{"channels": 0}'}}, b""), 0)
 def test_model_files(folder, small, content, seed):
@@ -174,25 +192,66 @@ run_files = st.builds(
 )
 
 
+def resume(folder: Path) -> training.History:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return train(SMALL, CRITIC, FOUR, epochs=1, batch_size=4, checkpoint_folder=folder, resume=True)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder) -> bytes:
+    """A file from which a run goes on; in this one, there is nothing left to do."""
+    resume(folder / "run")
+    [path] = checkpoints.runs(folder / "run")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A folder in which a test may leave checkpoints."""
+    return tmp_path / "runs"
+
+
 @pytest.mark.slow
-@thorough
+@thorough(400)
 @given(st.one_of(st.none(), run_files), seeds, st.booleans())
-def test_checkpoints_of_runs(folder, small, content, seed, rightly_named):
+def test_checkpoints_of_runs(runs, checkpoint, content, seed, rightly_named):
     """A damaged one never passes for whole; one that was made on purpose is refused where it makes no sense."""
-    runs = folder / "runs"
-    runs.mkdir(exist_ok=True)
-    before = content or small
+    before = content or checkpoint
     for changed in variants(before, seed):
+        runs.mkdir()
         digest = hashlib.sha256(changed if rightly_named else before).hexdigest()[:16]
         path = runs / f"000001-{digest}.safetensors"
         path.write_bytes(changed)
-        with warnings.catch_warnings(record=True) as seen, pytest.raises(ValueError) as error:
+        with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
-            training._resume(runs, {}, {"generator": SMALL}, {}, {})
-        path.unlink()
-        assert str(runs) in str(error.value)
+            try:
+                history, error = resume(runs), ""
+                assert len(history) == 1 and (rightly_named or changed == before)
+            except (ValueError, training.DivergedError) as refusal:
+                error = str(refusal)
+        assert changed != checkpoint or not error
+        assert str(runs) in error or "NaN or infinite" in error or not error
         if changed != before and not rightly_named:
+            assert "none of its 1 checkpoints is whole" in error
             assert path.name in str(seen[0].message) and "damaged" in str(seen[0].message)
+        shutil.rmtree(runs)
+
+
+@pytest.mark.slow
+@thorough(200)
+@given(notes)
+def test_notes_of_checkpoints(runs, folder, checkpoint, changed):
+    """A whole checkpoint in which something else is noted: it goes on, or the error names it or what differs."""
+    _, arrays, about = checkpoints.load_run(folder / "run")
+    runs.mkdir()
+    checkpoints.save_run(runs, 1, arrays, {"orders": "{}"} | about | changed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            assert len(resume(runs)) == 1
+        except ValueError as error:
+            assert str(runs) in str(error) or "epochs is 1" in str(error)
+    shutil.rmtree(runs)
 
 
 # Sample files
@@ -233,8 +292,17 @@ members = st.one_of(st.just({}), st.just({"images.npy": IMAGES})).flatmap(
 )
 
 
+@pytest.fixture(scope="module")
+def measured_once():
+    """The reference of the measures, which are the real ones, is made once for all command lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "reference", functools.cache(metrics.reference))
+        yield
+
+
 @pytest.mark.slow
-@thorough
+@pytest.mark.usefixtures("measured_once")
+@thorough(400)
 @given(st.one_of(st.none(), st.builds(npz, members, st.booleans()), arrays), seeds)
 def test_sample_files(folder, content, seed):
     path = folder / "odd.npz"
@@ -244,18 +312,26 @@ def test_sample_files(folder, content, seed):
 
 
 def sample_file(path):
-    try:
-        found = _read(path)
-        assert found["images"].dtype == np.uint8 and found["images"].shape[1:] == (28, 28)
-        assert set(found) <= {"images", "labels"}
-    except ValueError as error:
-        assert str(error).startswith(f"{path}: ")
+    """It is measured, or refused in one line."""
+    status, out, err = call(["evaluate", str(path)])
+    if status == 0:
+        assert "FID" in out and "share of 9s" in out
+    else:
+        assert status == 2
+        assert err.splitlines()[-1].startswith(f"mlxgan evaluate: {path}: ") and "Traceback" not in err
+
+
+@pytest.mark.usefixtures("measured_once")
+def test_a_sample_file_that_is_whole_is_measured(folder):
+    (folder / "good.npz").write_bytes(GOOD)
+    assert call(["evaluate", str(folder / "good.npz")])[0] == 0
 
 
 def test_a_sample_file_that_zipfile_cannot_seek_in(folder):
     path = folder / "odd.npz"
     end = GOOD.rindex(b"PK\5\6")  # the size of the directory, too large by far, puts all members before the file
     path.write_bytes(GOOD[: end + 16] + struct.pack("<I", 2**31) + GOOD[end + 20 :])
+    assert call(["evaluate", str(path)])[0] == 2
     sample_file(path)
 
 
@@ -274,10 +350,10 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
     (tmp_path / "a.npy").write_bytes(pickle.dumps(Trap()))
     (tmp_path / "b.safetensors").write_bytes(pickle.dumps(Trap()))
     for file in ("a.npz", "a.npy"):
-        with pytest.raises(ValueError, match=file):
-            _read(tmp_path / file)
-    with pytest.raises(ValueError, match="b.safetensors"):
-        checkpoints.load(tmp_path / "b.safetensors")
+        status, _, err = call(["evaluate", str(tmp_path / file)])
+        assert status == 2 and file in err
+    status, _, err = call(["sample", "--model", str(tmp_path / "b.safetensors"), "--out", str(tmp_path / "c.png")])
+    assert status == 2 and "b.safetensors" in err
     assert not (tmp_path / "sprung").exists()
     with np.load(tmp_path / "a.npz", allow_pickle=True) as file:
         file[name]
@@ -293,8 +369,8 @@ def test_no_path_in_a_file_is_followed(tmp_path):
     with zipfile.ZipFile(tmp_path / "in" / "a.npz", "w") as archive:
         archive.writestr(link, str(tmp_path / "target.npy"))
         archive.writestr("../out.npy", IMAGES)
-    with pytest.raises(ValueError, match="a.npz: not an .npz file with an array 'images'"):
-        _read(tmp_path / "in" / "a.npz")
+    status, _, err = call(["evaluate", str(tmp_path / "in" / "a.npz")])
+    assert status == 2 and "a.npz: not an .npz file with an array 'images'" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "target.npy"]
 
 
@@ -305,8 +381,8 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     ):
         for _ in range(80):
             file.write(bytes(10**6))
-    with pytest.raises(ValueError, match="'images' has 80,000,000 bytes, but 78,404,096 is the most"):
-        _read(tmp_path / "a.npz")
+    status, _, err = call(["evaluate", str(tmp_path / "a.npz")])
+    assert status == 2 and "'images' has 80,000,000 bytes, but 78,404,096 is the most" in err
 
 
 @pytest.mark.parametrize("name", ["train-images.gz", "../train-images-idx3-ubyte.gz", "/etc/passwd"])
@@ -322,10 +398,25 @@ def test_only_the_four_files_are_downloaded(monkeypatch, tmp_path, name):
 
 # The command line
 
+#: The options of each command, with values that make sense for them.
 OPTIONS = {
-    "train": ["--model", "--epochs", "--batch-size", "--seed", "--out", "--checkpoint-every", "--resume"],
-    "sample": ["--model", "--n", "--seed", "--digit", "--out"],
-    "evaluate": ["{}/good.npz"],
+    "train": {
+        "--model": ["mlp", "dcgan"],
+        "--epochs": ["1", "2"],
+        "--batch-size": ["64", "700"],
+        "--seed": ["0", "7"],
+        "--out": ["{}/run", "{}/new/run", "{}", ""],
+        "--checkpoint-every": ["1", "7"],
+        "--resume": ["--resume"],
+    },
+    "sample": {
+        "--model": ["mlp", "conditional", "{}/g.safetensors", "{}/one.safetensors"],
+        "--n": ["1", "7", "64"],
+        "--seed": ["0", "7"],
+        "--digit": ["0", "9"],
+        "--out": ["{}/a.npz", "{}/new/a.png", "{}/good.npz"],
+    },
+    "evaluate": {"{}/good.npz": ["--"]},
 }
 PATHS = [
     "{}/a.npz",
@@ -346,6 +437,7 @@ PATHS += [
     "{}/\udcff.npz",
     "{}/good.npz",
     "{}/g.safetensors",
+    "{}/one.safetensors",
 ]
 values = st.one_of(
     st.sampled_from(
@@ -355,83 +447,69 @@ values = st.one_of(
     st.text(st.characters(exclude_characters="/"), max_size=5).filter(lambda text: text != ".."),
 )
 words = st.one_of(st.sampled_from([option for options in OPTIONS.values() for option in options]), values)
-lines = st.sampled_from(list(OPTIONS)).flatmap(
-    lambda command: st.lists(
-        st.one_of(st.tuples(st.sampled_from(OPTIONS[command]), values), st.tuples(words)), max_size=4
-    ).map(lambda pairs: [command, *(word for pair in pairs for word in pair)])
-)
+
+
+def lines(command: str) -> st.SearchStrategy[list[str]]:
+    right = st.sampled_from([(option, value) for option, found in OPTIONS[command].items() for value in found])
+    odd = st.one_of(st.tuples(st.sampled_from(list(OPTIONS[command])), values), st.tuples(words))
+    pairs = st.lists(st.one_of(right, right, odd), max_size=4)
+    return pairs.map(lambda pairs: [command, *(word for pair in pairs for word in pair)])
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with a bit of everything, in which training, drawing and measuring take no time."""
+def place(tmp_path_factory, measured_once):
+    """A folder with a bit of everything, to which nothing is added for good."""
     place = tmp_path_factory.mktemp("place")
-    digits = data.load("train")
-    few = data.Digits(digits.images[:10], digits.labels[:10], "ten")
-    shipped = {name: checkpoints.load_pretrained(name) for name in checkpoints.pretrained_names()}
     (place / "text").write_text("text")
     (place / "folder.png").mkdir()
     checkpoints.save(place / "g.safetensors", SMALL)
+    checkpoints.save(place / "one.safetensors", models.ConditionalGenerator(1, classes=1, channels=1, hidden=1))
     (place / "good.npz").write_bytes(GOOD)
-
-    def train(*networks, epochs, batch_size, seed, checkpoint_folder, resume, **_):
-        next(data.batches(few, batch_size, seed=seed))
-        training._prepare(checkpoint_folder, resume)
-        return training.History([0.0])
-
-    def write(path, arrays, about):
-        path.write_bytes(b"a checkpoint")
-
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setattr(data, "load", lambda _: few)
-        patch.setattr(training, "train", train)
-        patch.setattr(checkpoints, "load_pretrained", shipped.__getitem__)
-        patch.setattr(checkpoints, "write", write)
-        patch.setattr(training, "sample", lambda _, z, labels=None: mx.zeros((len(z), 28, 28, 1)))
-        patch.setattr(metrics, "reference", lambda: Measured)
-        patch.setattr(metrics, "evaluate", lambda *_: None)
-        patch.setattr(metrics, "table", lambda _: "")
-        patch.setattr(metrics, "features", lambda *_: (None, None))
-        patch.setattr(metrics, "agreement", lambda *_: [])
         yield place
 
 
-class Measured:
-    floor = classifier = None
-    real = ()
+@pytest.mark.slow
+@thorough(1_000)
+@given(lines("sample"))
+def test_command_lines_that_sample(place, line):
+    command_line(place, line)
 
 
 @pytest.mark.slow
-@thorough
-@given(st.lists(lines, min_size=10, max_size=10))
-def test_the_command_line(place, cases):
-    for line in cases:
-        command_line(place, [word.replace("{}", str(place)) for word in line])
+@thorough(300)
+@given(lines("evaluate"))
+def test_command_lines_that_evaluate(place, line):
+    command_line(place, line)
+
+
+@pytest.mark.slow
+@thorough(60)
+@given(lines("train"))
+def test_command_lines_that_train(place, line):
+    """Whatever else they say, they end with options that make the run short."""
+    command_line(place, [*line, "--epochs", "1", "--batch-size", "700", "--model", "mlp"])
 
 
 def command_line(place, line):
-    before = {path for path in place.rglob("*")}
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(line)
-        except SystemExit as leave:  # argparse
-            status = leave.code
-    new = {path for path in place.rglob("*")} - before
+    line = [word.replace("{}", str(place)) for word in line]
+    before = {path: path.read_bytes() if path.is_file() else None for path in place.rglob("*")}
+    status, out, err = call(line)
+    after = {path: path.read_bytes() if path.is_file() else None for path in place.rglob("*")}
+    new = {path: after[path] for path in after if path not in before or after[path] != before[path]}
     if status == 0:
-        assert err.getvalue() == ""
-        assert (
-            out.getvalue().startswith(("wrote ", "usage:", "\n")) or line[0] == "evaluate" or "wrote " in out.getvalue()
-        )
+        assert err == ""
+        assert "usage:" in out or "FID" in out or ("wrote " in out and any(new.values()))
     else:
         assert status == 2
-        assert "\nmlxgan" in "\n" + err.getvalue() and "Traceback" not in err.getvalue()
-        assert [path for path in new if path.is_file()] == []
+        assert "\nmlxgan" in "\n" + err and "Traceback" not in err
+        assert not any(new.values())
+    assert not [path.name for path in new if path.name.startswith(".part-")]
     for path in new:
-        assert not path.name.startswith(".part-")
-        if path.is_dir():
+        if path in before:
+            path.write_bytes(before[path])
+        elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    assert (place / "g.safetensors").stat().st_size and (place / "good.npz").stat().st_size

@@ -35,6 +35,10 @@ def hinge_formula(real, fake):
     return np.maximum(0, 1 - np.array(real)).mean() + np.maximum(0, 1 + np.array(fake)).mean()
 
 
+def relativistic_formula(winners, losers):
+    return -np.log(sigmoid(np.array(winners) - np.array(losers))).mean()
+
+
 @pytest.mark.parametrize(
     ("loss", "formula", "arguments"),
     [
@@ -47,6 +51,8 @@ def hinge_formula(real, fake):
         (losses.hinge_discriminator_loss, hinge_formula, (REAL, FAKE)),
         (losses.wasserstein_critic_loss, lambda real, fake: np.mean(fake) - np.mean(real), (REAL, FAKE)),
         (losses.wasserstein_generator_loss, lambda fake: -np.mean(fake), (FAKE,)),
+        (losses.relativistic_discriminator_loss, relativistic_formula, (REAL, FAKE)),
+        (losses.relativistic_generator_loss, lambda real, fake: relativistic_formula(fake, real), (REAL, FAKE)),
     ],
 )
 def test_value_and_gradient(loss, formula, arguments):
@@ -75,15 +81,15 @@ def test_finite_for_huge_logits():
 
 
 def penalty_formula(weights, real, fake, mix):
-    """Penalty of the critic sum(a tanh(b x)), whose gradient by x is a b / cosh^2(b x)."""
+    """Ten times the penalty of the critic sum(a tanh(b x)), whose gradient with respect to x is a b / cosh^2(b x)."""
     a, b = weights
     between = mix * real + (1 - mix) * fake
     gradients = a * b / np.cosh(b * between) ** 2
-    return np.mean((np.sqrt((gradients**2).sum(axis=(1, 2, 3))) - 1) ** 2)
+    return 10 * np.mean((np.sqrt((gradients**2).sum(axis=(1, 2, 3))) - 1) ** 2)
 
 
-def test_the_gradient_penalty_in_value_and_by_the_weights():
-    """Its gradient by the critic's weights is a second derivative of the critic."""
+def test_the_gradient_penalty_in_value_and_in_gradient():
+    """Its gradient with respect to the critic's weights is a second derivative of the critic."""
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(2, 5, 4, 4, 1))
     weights = rng.normal(size=(2, 4, 4, 1))
@@ -102,6 +108,34 @@ def test_the_gradient_penalty_in_value_and_by_the_weights():
         step = np.zeros_like(weights)
         step[index] = 1e-5
         above, below = (penalty_formula(weights + sign * step, real, fake, mix) for sign in (1, -1))
+        assert gradient[index] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-5)
+
+
+def zero_centered_formula(weights, *sets, gamma):
+    """Of the same critic, at the images of each set."""
+    a, b = weights
+    squares = [np.square(a * b / np.cosh(b * images) ** 2).sum(axis=(1, 2, 3)).mean() for images in sets]
+    return gamma / 2 * sum(squares)
+
+
+@pytest.mark.parametrize(("loss", "sets"), [(losses.r1_penalty, 1), (losses.r1_r2_penalty, 2)])
+def test_the_zero_centered_penalties_in_value_and_in_gradient(loss, sets):
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(2, 5, 4, 4, 1))
+    weights = rng.normal(size=(2, 4, 4, 1))
+    arrays = [mx.array(array.astype(np.float32)) for array in (weights, *images)]
+
+    def penalty(weights):
+        critic = lambda x: (weights[0] * mx.tanh(weights[1] * x)).sum(axis=(1, 2, 3))  # noqa: E731
+        return loss(critic, *arrays[1:], gamma=3.0)
+
+    expected = zero_centered_formula(weights, *images[:sets], gamma=3.0)
+    assert penalty(arrays[0]).item() == pytest.approx(expected, rel=1e-4)
+    gradient = np.array(mx.grad(penalty)(arrays[0]))
+    for index in [(0, 0, 0, 0), (0, 2, 1, 0), (1, 3, 3, 0), (1, 0, 2, 0)]:
+        step = np.zeros_like(weights)
+        step[index] = 1e-5
+        above, below = (zero_centered_formula(weights + sign * step, *images[:sets], gamma=3.0) for sign in (1, -1))
         assert gradient[index] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-5)
 
 
@@ -125,6 +159,15 @@ def test_the_penalty_of_the_convolutional_critic_by_finite_differences():
     assert (values[0] - values[1]) / 2e-2 == pytest.approx(mx.linalg.norm(slope).item(), rel=2e-2)
 
 
+def test_the_weight_of_the_penalty():
+    def penalty(**weight):
+        mx.random.seed(0)
+        real, fake = mx.random.normal((2, 5, 4, 4, 1))
+        return losses.gradient_penalty(lambda x: mx.square(x).sum(axis=(1, 2, 3)), real, fake, **weight).item()
+
+    assert penalty() == pytest.approx(penalty(weight=10.0)) == pytest.approx(4 * penalty(weight=2.5))
+
+
 def test_the_penalty_mixes_uniformly_and_survives_a_flat_critic():
     seen = []
 
@@ -134,7 +177,7 @@ def test_the_penalty_mixes_uniformly_and_survives_a_flat_critic():
 
     mx.random.seed(0)
     real, fake = mx.ones((4000, 2, 2, 1)), mx.zeros((4000, 2, 2, 1))
-    assert losses.gradient_penalty(flat, real, fake).item() == pytest.approx(1, abs=1e-5)
+    assert losses.gradient_penalty(flat, real, fake).item() == pytest.approx(10, abs=1e-4)
     gradient = mx.grad(lambda w: losses.gradient_penalty(lambda x: w * flat(x), real, fake))(mx.array(1.0))
     assert np.isfinite(gradient.item())
     mixes = np.array(seen[0])[:, 0, 0, 0]

@@ -8,37 +8,42 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-RNG = np.random.default_rng(0)
-CLOUD = RNG.normal(size=(3000, 4))
+CLOUD = np.random.default_rng(0).normal(size=(3000, 4))
 
 
-def test_fid_of_two_gaussians():
+@pytest.fixture
+def rng():
+    """The same draws in each test, whichever tests run before it."""
+    return np.random.default_rng(1)
+
+
+def test_fid_of_two_gaussians(rng):
     """Commuting covariances: the squared distance of the means plus that of the standard deviations."""
     means, scales = np.array([1.0, -2.0, 0.0, 0.5]), np.array([2.0, 1.0, 0.5, 3.0])
-    turn = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
     x = _white(CLOUD) @ turn
-    y = (_white(RNG.normal(size=(2000, 4))) * scales + means) @ turn
+    y = (_white(rng.normal(size=(2000, 4))) * scales + means) @ turn
     assert metrics.fid(x, y) == pytest.approx(np.square(means).sum() + np.square(scales - 1).sum(), rel=1e-6)
 
 
-def test_fid_of_covariances_that_do_not_commute():
+def test_fid_of_covariances_that_do_not_commute(rng):
     """In two dimensions tr sqrt(M) = sqrt(tr M + 2 sqrt(det M)), here with M = A B."""
     a, b = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, -0.7], [-0.7, 3.0]])
-    x, y = (_white(RNG.normal(size=(1000, 2))) @ np.linalg.cholesky(c).T for c in (a, b))
+    x, y = (_white(rng.normal(size=(1000, 2))) @ np.linalg.cholesky(c).T for c in (a, b))
     cross = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
     assert metrics.fid(x, y) == pytest.approx(np.trace(a) + np.trace(b) - 2 * cross, rel=1e-6)
 
 
 def _white(points: np.ndarray) -> np.ndarray:
     """The points with mean 0 and covariance 1 exactly."""
-    centred = points - points.mean(axis=0)
-    return np.linalg.solve(np.linalg.cholesky(np.cov(centred.T)), centred.T).T
+    centered = points - points.mean(axis=0)
+    return np.linalg.solve(np.linalg.cholesky(np.cov(centered.T)), centered.T).T
 
 
-def test_identical_sets():
+def test_identical_sets(rng):
     assert metrics.fid(CLOUD, CLOUD) == pytest.approx(0, abs=1e-9)
     assert metrics.precision_recall(CLOUD, CLOUD) == (1, 1)
-    assert metrics.nearer_to_training(CLOUD, CLOUD, RNG.normal(size=(100, 4))) == 1
+    assert metrics.nearer_to_training(CLOUD, CLOUD, rng.normal(size=(100, 4))) == 1
 
 
 def test_fid_is_symmetric_and_finite_where_covariances_are_singular():
@@ -55,8 +60,8 @@ def test_disjoint_sets():
     assert kernel > 100 * error > 0
 
 
-def test_a_collapsed_set_is_precise_and_recalls_nothing():
-    one = CLOUD[0] + 1e-3 * RNG.normal(size=(3000, 4))
+def test_a_collapsed_set_is_precise_and_recalls_nothing(rng):
+    one = CLOUD[0] + 1e-3 * rng.normal(size=(3000, 4))
     precision, recall = metrics.precision_recall(CLOUD, one)
     assert precision == 1 and recall < 0.01
 
@@ -67,15 +72,31 @@ def test_precision_and_recall_by_hand():
     assert metrics.precision_recall(real, fake, k=1) == (0.5, pytest.approx(1 / 3))
 
 
-def test_kid_is_unbiased_and_its_error_is_that_of_repetition():
-    draws = RNG.normal(size=(40, 2, 400, 3))
+def test_density_and_coverage_by_hand():
+    """On the same line: two balls hold 2, one of them 2.5 as well, and the ball around 0 holds nothing."""
+    real, fake = np.array([[0.0], [1.0], [3.0]]), np.array([[2.0], [2.5], [5.1], [9.0]])
+    assert metrics.density_coverage(real, fake, k=1) == (0.75, pytest.approx(2 / 3))
+    assert metrics.density_coverage(real, fake.repeat(3, axis=0), k=1) == (0.75, pytest.approx(2 / 3))
+
+
+def test_density_and_coverage_of_known_sets(rng):
+    density, coverage = metrics.density_coverage(CLOUD, rng.normal(size=(3000, 4)))
+    assert density == pytest.approx(1, abs=0.1) and coverage > 0.9
+    assert metrics.density_coverage(CLOUD, CLOUD + 100) == (0, 0)
+    collapsed = 0.1 * rng.normal(size=(3000, 4))
+    density, coverage = metrics.density_coverage(CLOUD, collapsed)
+    assert density == pytest.approx(1, abs=0.1) and coverage < 0.1
+
+
+def test_kid_is_unbiased_and_its_error_is_that_of_repetition(rng):
+    draws = rng.normal(size=(40, 2, 400, 3))
     estimates, errors = np.array([metrics.kid(x, y, size=100) for x, y in draws]).T
     assert abs(estimates.mean()) < 3 * estimates.std() / np.sqrt(40)
     assert np.sqrt(np.square(errors).mean()) == pytest.approx(estimates.std(ddof=1), rel=0.4)
 
 
-def test_kid_by_its_definition():
-    x, y = RNG.normal(size=(2, 6, 2))
+def test_kid_by_its_definition(rng):
+    x, y = rng.normal(size=(2, 6, 2))
 
     def k(a, b):
         return (a @ b / 2 + 1) ** 3
@@ -91,9 +112,9 @@ def test_kid_by_its_definition():
     assert error == pytest.approx(abs(expected[0] - expected[1]) / 2)
 
 
-def test_copies_are_found():
-    training, held_out = RNG.normal(size=(400, 8)), RNG.normal(size=(100, 8))
-    fresh = RNG.normal(size=(500, 8))
+def test_copies_are_found(rng):
+    training, held_out = rng.normal(size=(400, 8)), rng.normal(size=(100, 8))
+    fresh = rng.normal(size=(500, 8))
     assert metrics.nearer_to_training(fresh, training, held_out) == pytest.approx(400 / 500, abs=0.1)
     half = np.concatenate([fresh[:200], training[:200]])
     assert metrics.nearer_to_training(half, training, held_out) == pytest.approx(0.5 * 0.8 + 0.5, abs=0.07)
@@ -119,6 +140,7 @@ def test_what_the_classifier_says():
         (lambda: metrics.fid(CLOUD, CLOUD[:, :3]), r"F the same in all sets.*fake is \(3000, 3\)"),
         (lambda: metrics.kid(CLOUD, CLOUD[:1500]), "N at least 2000"),
         (lambda: metrics.precision_recall(CLOUD, CLOUD[:3]), "fake must be .* N at least 4"),
+        (lambda: metrics.density_coverage(CLOUD[:5], CLOUD), "real must be .* N at least 6"),
         (lambda: metrics.nearer_to_training(CLOUD, CLOUD[:, :2], CLOUD), r"training is \(3000, 2\)"),
         (lambda: metrics.evaluate(mx.zeros((300, 28, 28)), None), r"images are \(300, 28, 28\)"),
     ],
@@ -142,10 +164,36 @@ def test_evaluate_ranks_real_digits_before_damaged_ones(reference):
     noisy = metrics.evaluate(noise, reference)
     assert noisy.fid > 3 * reference.floor.fid and noisy.precision < 0.1
     assert sum(noisy.histogram) == pytest.approx(1)
-    floats = metrics.evaluate(data.normalise(test.images), reference)
+    floats = metrics.evaluate(data.normalize(test.images), reference)
     assert floats == again
     printed = metrics.table({"floor": reference.floor, "noise": noisy})
     assert len(printed.splitlines()) == 20 and f"{noisy.fid:.2f}" in printed.splitlines()[1]
+
+
+def test_the_features_are_those_of_evaluation_mode_in_any_batch(reference):
+    images = data.load("test").images[:30]
+    expected = reference.classifier.eval().features(data.normalize(images))
+    whole, _ = metrics.features(reference.classifier.train(), images)
+    part, _ = metrics.features(reference.classifier.train(), images[:7])
+    assert np.allclose(whole, np.array(expected), atol=1e-3) and np.allclose(part, whole[:7], atol=1e-3)
+
+
+def test_the_reference_has_the_test_images_in_random_order(reference):
+    """The kernel distance takes them in blocks, and the test set as stored begins with its easier half."""
+    stored, _ = metrics.features(reference.classifier, data.load("test").images)
+    distances = np.square(reference.real[:, None] - stored).mean(axis=2)
+    order = distances.argmin(axis=1)
+    assert distances.min(axis=1).max() < 1e-4 and sorted(order) == list(range(297))
+    assert abs(np.corrcoef(order, np.arange(297))[0, 1]) < 0.3
+
+
+def test_the_floor_is_measured_on_training_images_that_are_kept_apart(reference):
+    train = data.load("train")
+    found, _ = metrics.features(reference.classifier, train.images)
+    kept_apart = metrics.nearer_to_training(found, reference.training, reference.real)
+    assert len(reference.training) == len(train) - 297
+    assert kept_apart > reference.floor.nearer_to_training + 0.05  # most of them lie among the training images
+    assert metrics.nearer_to_training(reference.training, reference.training, reference.real) == 1
 
 
 def test_the_shipped_classifier_is_as_accurate_as_its_file_says():

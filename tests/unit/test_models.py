@@ -1,7 +1,7 @@
 """Shapes, ranges and sizes of the networks."""
 
-from mlxgan import losses, models, training
-from mlxgan.cpu import Conv2d
+from mlxgan import losses, models, recipes
+from mlxgan.layers import Conv2d
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -58,6 +58,27 @@ def test_in_evaluation_mode_a_sample_does_not_depend_on_its_batch():
     assert mx.allclose(generator(z)[0], generator(z[:3])[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("norm", [True, False])
+def test_the_logits_are_linear_in_the_features_which_leak_one_fifth(norm):
+    mx.random.seed(0)
+    discriminator = models.DCGANDiscriminator(channels=4, hidden=8, norm=norm).eval()
+    images = mx.random.uniform(-1, 1, (5, 28, 28, 1))
+    hidden = discriminator.compress(images)
+    features = discriminator.features(hidden)
+    assert hidden.shape == features.shape == (5, 8)
+    assert mx.allclose(discriminator(images), discriminator.out(features).squeeze(-1), atol=1e-6)
+    normalized = np.array(discriminator.norm2(hidden))
+    assert np.allclose(np.array(features), np.where(normalized > 0, normalized, 0.2 * normalized), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [(models.MLPGenerator, False), (models.DCGANGenerator, False), (models.ConditionalGenerator, True)],
+)
+def test_which_generators_are_told_the_class(factory, told):
+    assert models.is_conditional(factory()) == told
+
+
 def test_the_class_decides_what_is_drawn_and_what_is_believed():
     mx.random.seed(0)
     generator = models.ConditionalGenerator(channels=4, hidden=8).eval()
@@ -69,7 +90,7 @@ def test_the_class_decides_what_is_drawn_and_what_is_believed():
     image = mx.repeat(images[:1], 10, axis=0)
     logits = discriminator(image, mx.arange(10))
     assert logits.shape == (10,) and len(set(logits.tolist())) == 10
-    features = nn.leaky_relu(discriminator.norm2(discriminator.compress(image)), 0.2)
+    features = discriminator.features(discriminator.compress(image))
     projected = features @ discriminator.embedding.weight.T / 8**0.5
     assert mx.allclose(logits, discriminator.out(features).squeeze(-1) + mx.diag(projected), atol=1e-5)
 
@@ -87,7 +108,7 @@ def test_the_conditional_discriminator_learns_how_much_a_class_varies():
     labels = mx.arange(40) % 4
     varied = mx.random.uniform(-1, 1, (40, 28, 28, 1))
     alike = 0.1 * varied
-    optimizer = training.adam(0.05)
+    optimizer = recipes.adam(0.05)
     loss = nn.value_and_grad(
         discriminator,
         lambda: losses.discriminator_loss(discriminator(varied, labels), discriminator(alike, labels)),
@@ -102,7 +123,7 @@ def test_the_discriminator_is_shown_how_much_a_batch_varies():
     plain, shown = (kind(channels=4, hidden=8) for kind in (models.DCGANDiscriminator, models.VarietyDiscriminator))
     plain.update(shown.parameters(), strict=False)
     varied = mx.random.uniform(-1, 1, (40, 28, 28, 1))
-    assert mx.array_equal(plain(varied), shown(varied))  # as long as it has not learnt to use it
+    assert mx.array_equal(plain(varied), shown(varied))  # as long as it has not learned to use it
     shown.variety = mx.ones(1)
     spread = np.log(np.array(shown.compress(varied)).std(axis=0)).mean()
     assert np.allclose(np.array(shown(varied) - plain(varied)), 3 * spread, atol=1e-4)
@@ -110,19 +131,26 @@ def test_the_discriminator_is_shown_how_much_a_batch_varies():
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(12, 5), Conv2d(3, 8, 4, stride=2, padding=1)])
-def test_spectral_normalisation_makes_the_largest_singular_value_one(layer):
+def test_spectral_normalization_makes_the_largest_singular_value_one(layer):
     mx.random.seed(1)
     layer.weight = 7 * mx.random.normal(layer.weight.shape)
     normal = models.SpectralNorm(layer)
     x = mx.random.normal((4, 12) if isinstance(layer, nn.Linear) else (4, 8, 8, 3))
     for _ in range(100):
         y = normal(x)
+    estimate = mx.array(normal.u)
     sigma = np.linalg.svd(np.array(layer.weight).reshape(len(layer.weight), -1), compute_uv=False)[0]
     assert mx.allclose(y - layer.bias, (layer(x) - layer.bias) / sigma, rtol=1e-3, atol=1e-4)
-    estimate = mx.array(normal.u)
+    # in evaluation mode the estimate stays, also where one more iteration would improve it
+    normal.u = mx.random.normal(normal.u.shape)
+    rough = mx.array(normal.u)
     normal.eval()
+    outputs = [normal(x) for _ in range(2)]
+    assert mx.array_equal(normal.u, rough) and mx.array_equal(*outputs)
+    normal.train()
     normal(x)
-    assert mx.array_equal(normal.u, estimate)
+    assert not mx.allclose(normal.u, rough)
+    normal.u, _ = estimate, normal.eval()
     assert [name for name, _ in tree_flatten(normal.trainable_parameters())] == ["layer.weight", "layer.bias"]
     _, gradients = nn.value_and_grad(normal, lambda: (normal(x) ** 2).mean())()
     # scaling the weight changes nothing, so the gradient is perpendicular to it

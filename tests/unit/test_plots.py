@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +43,15 @@ def test_digits_with_titles():
     assert axes.images[0].get_array().shape == (58, 88)
 
 
-def test_an_animation_has_a_frame_for_each_set():
-    frames = [mx.full((4, 28, 28, 1), value) for value in (-1.0, 1.0)]
-    html = plots.animate(frames, ["start", "end"], 'White, then "black"', columns=2).data
-    assert html.count("data:image/png;base64") == 2
-    assert '<img alt="White, then &quot;black&quot;" id=' in html
+def test_a_film_has_a_sheet_for_each_frame_and_its_labels(tmp_path):
+    frames = [mx.full((6, 28, 28, 1), value) for value in (-1.0, 0.0, 1.0)]
+    path = tmp_path / "new" / "film.png"
+    plots.film(frames, ["start", "middle", "end"], path, columns=3)
+    with Image.open(path) as picture:
+        assert picture.text["labels"] == "start|middle|end"
+        pixels = np.array(picture.convert("L"))
+    height, width = 2 * 28 + 4 + 4, 3 * 28 + 2 * 4 + 4  # a sheet, with the gaps between digits and a frame around
+    assert pixels.shape == (3 * 2 * height, 2 * width)
+    sheets = pixels.reshape(3, 2 * height, 2 * width)
+    assert (sheets[0] == 255).all() and sheets[0].mean() > sheets[1].mean() > sheets[2].mean()
+    assert (sheets[2][8:56, 8:56] < 8).all()

@@ -1,10 +1,12 @@
 """Runs that are killed, cut off, tampered with or stopped, and go on."""
 
-from mlxgan import checkpoints, data, losses, models, training
+from mlxgan import checkpoints, data, losses, models, recipes, training
 from mlxgan.__main__ import main
+from mlxgan.resume import train
 
 import json
 import os
+import queue
 import random
 import re
 import signal
@@ -17,6 +19,7 @@ import warnings
 from pathlib import Path
 
 import mlx.core as mx
+import mlx.optimizers as optim
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
@@ -40,20 +43,18 @@ DIGITS = data.Digits(
 
 def run(kind="dcgan", epochs=4, folder=None, resume=False, digits=DIGITS, seed=0, **arguments):
     """All that a run leaves: its arrays by name, the random state, and the history."""
-    training.seed_everything(seed)
+    if folder is not None:
+        arguments |= {"checkpoint_folder": folder, "resume": resume}
+    return left_by(train, kind, digits, seed, epochs=epochs, **arguments)
+
+
+def left_by(train, kind, digits, seed, **arguments):
+    recipes.seed_everything(seed)
     make_generator, make_discriminator = KINDS[kind]
     networks = {"g": make_generator(), "d": make_discriminator(), "average": make_generator()}
-    optimizers = {name: training.adam() for name in ("optimizer_g", "optimizer_d")}
+    optimizers = {name: recipes.adam() for name in ("optimizer_g", "optimizer_d")}
     settings = {"batch_size": 4, "seed": seed, "average": networks["average"]} | optimizers | arguments
-    history = training.train(
-        networks["g"],
-        networks["d"],
-        digits,
-        epochs=epochs,
-        checkpoint_folder=folder,
-        resume=resume,
-        **settings,
-    )
+    history = train(networks["g"], networks["d"], digits, **settings)
     trees = {name: network.parameters() for name, network in networks.items()}
     trees |= {name: settings[name].state for name in optimizers}
     left = dict(tree_flatten(trees | {"random": mx.random.state[0]}))
@@ -112,12 +113,26 @@ def test_killed_from_outside(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_all_around_the_plain_loop_changes_nothing_of_a_run(kind):
+    plain, history = left_by(training.train, kind, DIGITS, 0, epochs=3)
+    ours, same_history = run(kind, 3)
+    assert_same(plain, ours)
+    assert history.loss_g == same_history.loss_g and len(history) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_resumed_run_is_an_undisturbed_one(tmp_path, kind):
     whole, history = run(kind)
     run(kind, 2, tmp_path)
     resumed, again = run(kind, 4, tmp_path, resume=True)
     assert_same(whole, resumed)
     assert (history.loss_d, history.d_fake) == (again.loss_d, again.d_fake) and len(again.seconds) == 4
+
+
+def test_the_hooks_of_the_plain_loop_are_called(tmp_path):
+    seen = []
+    run(epochs=2, folder=tmp_path, on_step=lambda _: seen.append("step"), on_epoch=lambda epoch, _: seen.append(epoch))
+    assert seen == ["step"] * 3 + [1] + ["step"] * 3 + [2]
 
 
 def test_checkpoints_change_nothing_and_three_are_kept(tmp_path):
@@ -173,6 +188,19 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_
         assert_same(run(epochs=4, folder=tmp_path, resume=True)[0], run(epochs=4)[0])
 
 
+def test_a_run_that_diverges_keeps_the_checkpoints_before(tmp_path):
+    steps, optimizer = [], recipes.adam()
+
+    def spoil(measured):
+        steps.append(1)
+        if len(steps) == 7:
+            optimizer.learning_rate = float("nan")
+
+    with pytest.raises(training.DivergedError, match="NaN or infinite in step [23] of epoch 3"):
+        run(folder=tmp_path, optimizer_g=optimizer, on_step=spoil)
+    assert [path.name[:6] for path in checkpoints.runs(tmp_path)] == ["000001", "000002"]
+
+
 def test_none_is_whole(tmp_path):
     run(epochs=3, folder=tmp_path)
     for path in checkpoints.runs(tmp_path):
@@ -181,18 +209,29 @@ def test_none_is_whole(tmp_path):
         run(folder=tmp_path, resume=True)
 
 
-def test_a_file_that_only_has_the_name_of_a_checkpoint(tmp_path):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"settings": None},
+        {"settings": "["},
+        {"settings": "1"},
+        {"versions": "[1]"},
+        {"history": '{"a": 1}'},
+        {"history": '{"loss_d": 3}'},
+    ],
+)
+def test_a_file_that_only_has_the_name_of_a_checkpoint(tmp_path, changed):
     """Its digest is right, so it was made on purpose."""
-    good = {"settings": "{}", "versions": "{}", "history": "{}"}
-    for epoch, about in enumerate(
-        [{}, good | {"settings": "["}, good | {"history": '{"a": 1}'}, good | {"settings": "1"}]
-    ):
-        checkpoints.save_run(tmp_path, epoch, {"x": mx.zeros(2)}, about)
-        with pytest.raises(ValueError, match="not a checkpoint of a run"):
-            run(folder=tmp_path, resume=True)
+    run(epochs=1, folder=tmp_path)
+    _, arrays, about = checkpoints.load_run(tmp_path)
+    about = {name: value for name, value in (about | changed).items() if value is not None}
+    path = checkpoints.save_run(tmp_path, 2, arrays, about)
+    with pytest.raises(ValueError, match=f"{path.name}: not a checkpoint of a run"):
+        run(folder=tmp_path, resume=True)
 
 
-OTHER = data.Digits(255 - DIGITS.images, DIGITS.labels, "others")
+OTHER_IMAGES = data.Digits(255 - DIGITS.images, DIGITS.labels, "others")
+OTHER_LABELS = data.Digits(DIGITS.images, 9 - DIGITS.labels, "others")
 
 
 @pytest.mark.parametrize(
@@ -201,12 +240,13 @@ OTHER = data.Digits(255 - DIGITS.images, DIGITS.labels, "others")
         ({"kind": "conditional"}, "generator is ConditionalGenerator .*, but DCGANGenerator"),
         ({"seed": 1}, "seed is 1, but 0 in .*000002-"),
         ({"batch_size": 3}, "batch_size is 3, but 4 in"),
-        ({"digits": OTHER}, "data is 12 images with SHA-256 .*, but 12 images with SHA-256"),
+        ({"digits": OTHER_IMAGES}, "data is 12 images with SHA-256 .*, but 12 images with SHA-256"),
+        ({"digits": OTHER_LABELS}, "data is 12 images with SHA-256 .*, but 12 images with SHA-256"),
         ({"loss_g": losses.least_squares_generator_loss}, "loss_g is .*least_sq.*, but .*losses.generator_loss"),
-        ({"make_step": training.make_penalised_step}, "make_step is .*make_penalised_step, but .*make_step in"),
-        ({"optimizer_d": training.adam(1e-3)}, "optimizer_d is Adam .*0.001"),
-        ({"optimizer_g": training.optim.SGD(2e-4)}, "optimizer_g is SGD .*, but Adam"),
-        ({"optimizer_g": training.decaying_adam(1e-3, 1e-4, 100)}, "number of steps, .* is 12, but absent"),
+        ({"penalty": losses.gradient_penalty}, "penalty is mlxgan.losses.gradient_penalty, but absent in"),
+        ({"optimizer_d": recipes.adam(1e-3)}, "optimizer_d is Adam .*0.001"),
+        ({"optimizer_g": optim.SGD(2e-4)}, "optimizer_g is SGD .*, but Adam"),
+        ({"optimizer_g": recipes.decaying_adam(1e-3, 1e-4, 100)}, "number of steps, .* is 12, but absent"),
         ({"average": None}, "average is absent, but DCGANGenerator"),
         ({"epochs": 1}, "epochs is 1, but the checkpoint was written after epoch 2"),
     ],
@@ -217,6 +257,19 @@ def test_other_settings_are_refused_by_name(tmp_path, changed, message):
     with pytest.raises(ValueError, match=message):
         run(folder=tmp_path, resume=True, **changed)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+class Weighted:
+    """A penalty that is an object: its text holds its address in memory, which differs from run to run."""
+
+    def __call__(self, critic, real, fake):
+        return 0.1 * mx.square(critic(real)).mean()
+
+
+def test_a_penalty_that_is_an_object_does_not_keep_a_run_from_going_on(tmp_path):
+    run(epochs=2, folder=tmp_path, penalty=Weighted())
+    resumed, _ = run(folder=tmp_path, resume=True, penalty=Weighted())
+    assert_same(resumed, run(penalty=Weighted())[0])
 
 
 def test_other_widths_are_refused_by_name(tmp_path, monkeypatch):
@@ -230,17 +283,27 @@ def test_other_widths_are_refused_by_name(tmp_path, monkeypatch):
 
 def test_more_epochs_only_where_no_rate_depends_on_their_number(tmp_path):
     def decaying(epochs):
-        return {name: training.decaying_adam(1e-3, 1e-4, 3 * epochs) for name in ("optimizer_g", "optimizer_d")}
+        return {name: recipes.decaying_adam(1e-3, 1e-4, 3 * epochs) for name in ("optimizer_g", "optimizer_d")}
 
     run(epochs=2, folder=tmp_path, **decaying(2))
     with pytest.raises(ValueError, match="number of steps, on which a learning rate depends is 12, but 6 in"):
         run(epochs=4, folder=tmp_path, resume=True, **decaying(4))
 
 
-def test_other_versions_are_a_warning(tmp_path, monkeypatch):
+def test_other_versions_are_a_warning(tmp_path):
     run(epochs=1, folder=tmp_path)
-    monkeypatch.setattr(training, "_versions", lambda versions=training._versions: versions() | {"mlx": "0.99"})
-    with pytest.warns(UserWarning, match=r"mlx is 0.99, but 0.* in .*000001-.*: the last bits may differ"):
+    path, arrays, about = checkpoints.load_run(tmp_path)
+    path.unlink()
+    versions = json.loads(about["versions"])
+    checkpoints.save_run(tmp_path, 1, arrays, about | {"versions": json.dumps(versions | {"mlx": "0.99"})})
+    with pytest.warns(UserWarning, match=r"mlx is 0\.[0-9.]+, but 0.99 in .*000001-.*: the last bits may differ"):
+        assert_same(run(epochs=2, folder=tmp_path, resume=True)[0], run(epochs=2)[0])
+
+
+def test_another_number_of_threads_is_a_warning(tmp_path, monkeypatch):
+    run(epochs=1, folder=tmp_path)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    with pytest.warns(UserWarning, match="number of threads is 7, but 1 in .*000001-.*: the last bits may differ"):
         run(epochs=2, folder=tmp_path, resume=True)
 
 
@@ -302,11 +365,13 @@ def test_the_sync_that_fails(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def read_only():
-    """A folder that this process cannot write to, even as root."""
+def read_only(monkeypatch):
+    """A folder that this process cannot write to, even as root, with a small generator in it."""
+    digits = data.load("train")
+    monkeypatch.setattr(data, "load", lambda split: digits)  # its files may be out of reach for another user than root
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "old").write_text("old")
+        checkpoints.save(folder / "old.safetensors", models.DCGANGenerator(channels=2, hidden=4))
         folder.chmod(0o555)
         user = os.geteuid()
         if user == 0:
@@ -316,38 +381,33 @@ def read_only():
         folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("command", ["train --out {}/run", "train --out {}", "sample --n 2 --out {}/a.npz"])
-def test_a_read_only_folder_is_one_line_before_any_work(read_only, capsys, monkeypatch, command):
-    monkeypatch.setattr(training, "make_step", None)  # no step is ever made
-    if "sample" in command:
-        monkeypatch.setattr(checkpoints, "load_pretrained", lambda _: models.MLPGenerator())
-    assert main(command.format(read_only).split()) == 2
-    [line] = capsys.readouterr().err.splitlines()
+@pytest.mark.parametrize(
+    "command",
+    ["train --out {}/run", "train --out {}", "sample --model {}/old.safetensors --n 2 --out {}/a.npz"],
+)
+def test_a_read_only_folder_is_one_line_before_any_epoch(read_only, capsys, command):
+    assert main(command.replace("{}", str(read_only)).split()) == 2
+    printed = capsys.readouterr()
+    [line] = printed.err.splitlines()
     assert line.startswith("mlxgan ") and "Permission denied" in line and str(read_only) in line
-    assert [path.name for path in read_only.iterdir()] == ["old"]
+    assert "epoch" not in printed.out
+    assert [path.name for path in read_only.iterdir()] == ["old.safetensors"]
 
 
 # Ctrl-C
 
 
 def press(at, times=1):
-    """A step that gets Ctrl-C as it is taken for the ``at``-th time."""
-    taken = 0
+    """A hook that presses Ctrl-C in the ``at``-th step."""
+    steps = []
 
-    def make_step(*arguments):
-        step, state = training.make_step(*arguments)
+    def on_step(measured):
+        steps.append(1)
+        if len(steps) == at:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
 
-        def pressed(*batch):
-            nonlocal taken
-            taken += 1
-            if taken == at:
-                for _ in range(times):
-                    os.kill(os.getpid(), signal.SIGINT)
-            return step(*batch)
-
-        return pressed, state
-
-    return make_step
+    return on_step
 
 
 @pytest.fixture
@@ -360,57 +420,74 @@ def ctrl_c():
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_after_the_step_with_the_history_kept(tmp_path, capsys):
-    _, history = run(make_step=press(at=5), folder=tmp_path)
+    _, history = run(on_step=press(at=5), folder=tmp_path)
     assert history.stopped and len(history) == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert "stopped after step 2 of 3 in epoch 2 of 4" in capsys.readouterr().out
     assert [path.name[:6] for path in checkpoints.runs(tmp_path)] == ["000001"]  # and none of half an epoch
-    resumed, again = run(make_step=press(at=0), folder=tmp_path, resume=True)
+    resumed, again = run(folder=tmp_path, resume=True)
     assert_same(resumed, run()[0])
     assert not again.stopped and len(again) == 4
 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_in_the_last_step_of_an_epoch_keeps_its_checkpoint(tmp_path):
-    _, history = run(make_step=press(at=6), folder=tmp_path)
+    _, history = run(on_step=press(at=6), folder=tmp_path)
     assert history.stopped and len(history) == 2
     assert [path.name[:6] for path in checkpoints.runs(tmp_path)] == ["000001", "000002"]
 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_in_the_very_last_step_is_too_late_to_stop_anything(tmp_path):
-    _, history = run(make_step=press(at=12), folder=tmp_path)
+    _, history = run(on_step=press(at=12), folder=tmp_path)
     assert not history.stopped and len(history) == 4
 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_interrupts_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(make_step=press(at=5, times=2), folder=tmp_path)
+        run(on_step=press(at=5, times=2), folder=tmp_path)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_another_handler_and_another_thread_are_left_alone():
+def test_another_handler_is_left_alone():
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
     try:
-        assert not run(make_step=press(at=5))[1].stopped and seen == [1]
+        history = run(on_step=press(at=5))[1]
     finally:
         signal.signal(signal.SIGINT, before)
-    thread = threading.Thread(target=lambda: seen.append(training._interrupt_between_steps().__enter__().is_set()))
-    thread.start()
-    thread.join()
-    assert seen == [1, False]
+    assert not history.stopped and len(history) == 4 and seen == [1]
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_on_the_command_line_is_one_line_and_status_130(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(training.train, "__kwdefaults__", training.train.__kwdefaults__ | {"make_step": press(at=3)})
-    assert main(["train", "--batch-size", "700", "--epochs", "2", "--out", str(tmp_path)]) == 130
-    [line] = capsys.readouterr().err.splitlines()
+def test_in_another_thread_a_run_goes_on_and_ctrl_c_is_the_main_threads():
+    histories = queue.Queue()
+    with pytest.raises(KeyboardInterrupt):
+        threading.Thread(target=lambda: histories.put(run(on_step=press(at=5))[1])).start()
+        histories.get(timeout=60)
+    history = histories.get(timeout=60)
+    assert not history.stopped and len(history) == 4
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize(("model", "epochs"), [("mlp", 50), pytest.param("dcgan", 12, marks=pytest.mark.slow)])
+def test_ctrl_c_on_the_command_line_is_one_line_and_status_130(tmp_path, capsys, model, epochs):
+    """The run would have been as long as the recipe says."""
+
+    def press_after_the_first_checkpoint():
+        while not checkpoints.runs(tmp_path / "checkpoints"):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press_after_the_first_checkpoint, daemon=True).start()
+    assert main(["train", "--model", model, "--batch-size", "700", "--out", str(tmp_path)]) == 130
+    printed = capsys.readouterr()
+    [line] = printed.err.splitlines()
     assert line == "mlxgan train: interrupted; --resume goes on from the last checkpoint"
+    assert re.search(rf"stopped after step [12] of 2 in epoch \d+ of {epochs}\n", printed.out)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
-    assert len(checkpoints.runs(tmp_path / "checkpoints")) == 1
+    assert 1 <= len(checkpoints.runs(tmp_path / "checkpoints")) <= 3
 
 
 # One seed
@@ -418,7 +495,7 @@ def test_ctrl_c_on_the_command_line_is_one_line_and_status_130(tmp_path, capsys,
 
 def test_the_command_line_and_the_api_give_the_same_weights(tmp_path):
     assert main(["train", "--seed", "5", "--epochs", "1", "--batch-size", "300", "--out", str(tmp_path)]) == 0
-    seed = training.seed_everything(5)
+    seed = recipes.seed_everything(5)
     generator, discriminator, average = models.MLPGenerator(), models.MLPDiscriminator(), models.MLPGenerator()
     digits = data.load("train")
     history = training.train(generator, discriminator, digits, epochs=1, batch_size=300, seed=seed, average=average)
@@ -434,24 +511,6 @@ def test_seeds_differ():
     first, again, other = run()[0], run()[0], run(seed=1)[0]
     assert_same(first, again)
     assert not np.array_equal(first["g.project.weight"], other["g.project.weight"])
-
-
-def test_one_function_seeds_everything():
-    def draw():
-        return mx.random.normal((3,)).tolist(), np.random.normal(size=3).tolist(), random.random()
-
-    assert training.seed_everything(7) == 7
-    first = draw()
-    training.seed_everything(7)
-    assert draw() == first
-    training.seed_everything(8)
-    assert all(a != b for a, b in zip(draw(), first, strict=True))
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_no_seed(seed):
-    with pytest.raises(ValueError, match=re.escape(f"seed is {seed}, but must be from 0 to 4294967295")):
-        training.seed_everything(seed)
 
 
 def test_no_warning_without_a_reason(tmp_path):
