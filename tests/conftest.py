@@ -69,7 +69,7 @@ def sources(tmp_path_factory, worker_id, build) -> Path:
         if not (source / "built").exists():
             for name in ("book", "notebooks"):
                 shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-            for name in ("_config.yml", "_toc.yml", "README.md"):
+            for name in ("_config.yml", "_toc.yml", "README.md", "pyproject.toml"):
                 shutil.copy(ROOT / name, source)
             (source / ".venv" / "package").mkdir(parents=True)
             (source / ".venv" / "package" / "README.md").write_text("# No page of the book")

@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,26 @@ SHIPPED = {  # chapters whose model ships with the package: under which name, an
 }
 
 
+#: What a notebook that was opened alone on Colab runs first, once the repository's address is known.
+COLAB = """!git clone -q --depth 1 {address} /content/book && pip install -q /content/book
+%cd /content/book/notebooks"""
+
+
+def colab_cell() -> str | None:
+    """Return the source of the cell for Colab, None as long as pyproject.toml does not name the repository."""
+    project = tomllib.loads((common.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address = project.get("urls", {}).get("Repository")
+    return COLAB.format(address=address) if address else None
+
+
+def own_cells(notebook: "NotebookNode") -> list:
+    """Return the cells that come from the source, so all except the one for Colab."""
+    return [cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", [])]
+
+
 def code_digest(notebook: "NotebookNode") -> str:
     """Return the SHA-256 of the code cells' sources."""
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in own_cells(notebook) if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
@@ -50,8 +68,16 @@ def find(names: list[str], sources: list[Path]) -> list[Path]:
 
 def update(source: Path) -> Path:
     """Copy the cells of a .py to its .ipynb; outputs of unchanged cells stay."""
+    import nbformat
+
     subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--to", "ipynb", "--update", str(source)], check=True)
-    return source.with_suffix(".ipynb")
+    path = source.with_suffix(".ipynb")
+    if cell := colab_cell():
+        notebook = nbformat.read(path, as_version=4)
+        tags = {"tags": ["colab", "remove-cell", "nbval-skip"]}
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(cell, metadata=tags, id="colab"))
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return path
 
 
 def execute(path: Path) -> None:
@@ -62,7 +88,10 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     start = time.perf_counter()
     folder = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(notebook, timeout=None, record_timing=False, resources=folder).execute()
+    client = nbclient.NotebookClient(
+        notebook, timeout=None, record_timing=False, resources=folder, skip_cells_with_tag="colab"
+    )
+    client.execute()
     for cell in notebook.cells:
         if cell.cell_type == "code":  # progress bars and the like are not part of the book
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]

@@ -1,15 +1,17 @@
 """What the book's site has beyond Jupyter Book, and what its EPUB needs.
 
 Directives: ``chapters`` (the map on the landing page), ``executions`` (where the stored outputs come from),
-``film`` (frames with a slider) and ``epub`` (a paragraph that is there only if the EPUB was built). The
-environment says where the site and its sources are: ``SITE_URL`` gives canonical addresses, social cards and a
-sitemap, ``GITHUB_REPOSITORY`` the buttons for Colab, Binder, edits and issues. Without them these are absent.
+``film`` (frames with a slider) and ``epub`` (a paragraph that is there only if the EPUB was built). ``SITE_URL`` in
+the environment gives canonical addresses, social cards and a sitemap; the repository's address, from
+``GITHUB_REPOSITORY`` or pyproject.toml, gives the buttons for Colab, Binder, edits and issues. Without them these are
+absent.
 """
 
 import json
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import Path
@@ -288,12 +290,19 @@ def epub(app: Sphinx) -> Path:
     return Path(app.outdir).parent / "epub" / EPUB
 
 
+def repository() -> str | None:
+    """The repository's address: on GitHub that of the build, elsewhere the one in pyproject.toml, if it is known."""
+    if name := os.environ.get("GITHUB_REPOSITORY"):
+        return f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project.get("urls", {}).get("Repository")
+
+
 def configure(app: Sphinx, config) -> None:
     options = config.html_theme_options
-    if repository := os.environ.get("GITHUB_REPOSITORY"):
-        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    if address := repository():
         options |= {
-            "repository_url": f"{server}/{repository}",
+            "repository_url": address,
             "repository_branch": os.environ.get("GITHUB_REF_NAME", "main"),
             "use_repository_button": True,
             "use_edit_page_button": True,
@@ -311,6 +320,14 @@ def configure(app: Sphinx, config) -> None:
     config.ogp_site_name = config.html_title
     config.epub_title = config.html_title
     config.epub_basename = EPUB.removesuffix(".epub")
+
+
+def without_buttons(app: Sphinx) -> None:
+    """An EPUB has no header for the theme's buttons, which would stop the build."""
+    if app.builder.name == "epub":
+        for name in ("launch_buttons", "repository_url", "use_repository_button", "use_issues_button"):
+            app.config.html_theme_options.pop(name, None)
+        app.config.html_theme_options["use_edit_page_button"] = False
 
 
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
@@ -372,6 +389,7 @@ def setup(app: Sphinx) -> dict:
         app.config.html_baseurl = url.rstrip("/") + "/"
         app.setup_extension("sphinx_sitemap")
     app.connect("config-inited", configure, priority=1)
+    app.connect("builder-inited", without_buttons)
     app.connect("env-updated", lambda app, env: [env.config.root_doc, "book/executions"])
     app.connect("doctree-resolved", fill)
     app.connect("html-page-context", describe, priority=400)  # before sphinxext.opengraph

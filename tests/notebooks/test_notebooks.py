@@ -7,7 +7,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
-from notebooks import code_digest
+from notebooks import code_digest, colab_cell, own_cells
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ def stored(source: Path) -> nbformat.NotebookNode:
 
 
 def code_cells(notebook) -> list:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in own_cells(notebook) if cell.cell_type == "code"]
 
 
 def test_there_are_notebooks_and_all_have_a_source():
@@ -31,7 +31,7 @@ def test_there_are_notebooks_and_all_have_a_source():
 @each
 def test_source_and_notebook_hold_the_same_cells(source):
     def cells(notebook):
-        return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+        return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in own_cells(notebook)]
 
     assert cells(jupytext.read(source)) == cells(stored(source)), "run: python tools/notebooks.py update"
 
@@ -54,6 +54,12 @@ def test_outputs_are_whole_and_from_a_full_run_of_this_code(source):
         text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
         assert not re.search(r"instead of MNIST \((?!for comparison)", text)
         assert not re.search(r"(/tmp|/home|/Users|/root|/work)/", text)
+
+
+@each
+def test_colab_gets_the_book_only_where_its_address_is_known(source):
+    others = [cell.source for cell in stored(source).cells if "colab" in cell.metadata.get("tags", [])]
+    assert others == ([colab_cell()] if colab_cell() else [])
 
 
 @each

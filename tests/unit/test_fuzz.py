@@ -218,6 +218,7 @@ def test_checkpoints_of_runs(runs, checkpoint, content, seed, rightly_named):
     """A damaged one never passes for whole; one that was made on purpose is refused where it makes no sense."""
     before = content or checkpoint
     for changed in variants(before, seed):
+        shutil.rmtree(runs, ignore_errors=True)
         runs.mkdir()
         digest = hashlib.sha256(changed if rightly_named else before).hexdigest()[:16]
         path = runs / f"000001-{digest}.safetensors"
@@ -234,15 +235,16 @@ def test_checkpoints_of_runs(runs, checkpoint, content, seed, rightly_named):
         if changed != before and not rightly_named:
             assert "none of its 1 checkpoints is whole" in error
             assert path.name in str(seen[0].message) and "damaged" in str(seen[0].message)
-        shutil.rmtree(runs)
 
 
 @pytest.mark.slow
 @thorough(200)
 @given(notes)
+@example({"history": '{"loss_d": 3}'})
 def test_notes_of_checkpoints(runs, folder, checkpoint, changed):
     """A whole checkpoint in which something else is noted: it goes on, or the error names it or what differs."""
     _, arrays, about = checkpoints.load_run(folder / "run")
+    shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir()
     checkpoints.save_run(runs, 1, arrays, {"orders": "{}"} | about | changed)
     with warnings.catch_warnings():
@@ -251,7 +253,6 @@ def test_notes_of_checkpoints(runs, folder, checkpoint, changed):
             assert len(resume(runs)) == 1
         except ValueError as error:
             assert str(runs) in str(error) or "epochs is 1" in str(error)
-    shutil.rmtree(runs)
 
 
 # Sample files

@@ -351,6 +351,18 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_checkpoint(tmp_path):
     assert main(command) == 0
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.npz"])
+def test_a_full_disk_leaves_the_old_samples(tmp_path, name):
+    path, model = tmp_path / name, tmp_path / "small.safetensors"
+    checkpoints.save(model, models.DCGANGenerator(channels=2, hidden=4))
+    path.write_bytes(b"old")
+    command = ["sample", "--model", str(model), "--out", str(path)]
+    full = subprocess.run([sys.executable, "-c", FULL, "500", *command], capture_output=True, text=True)
+    assert full.returncode == 2 and len(full.stderr.splitlines()) == 1
+    assert path.read_bytes() == b"old" and sorted(tmp_path.iterdir()) == [path, model]
+    assert main(command) == 0 and path.stat().st_size > 500
+
+
 def test_the_sync_that_fails(tmp_path, monkeypatch):
     run(epochs=1, folder=tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
