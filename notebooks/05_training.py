@@ -36,7 +36,6 @@ from mlxgan.training import History, set_up
 
 import time
 from functools import partial
-from inspect import signature
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -245,7 +244,7 @@ def make_step(
 
     def loss_of_generator(z, real, *labels):
         logits_fake = discriminator(generator(z, *labels), *labels)
-        if len(signature(loss_g).parameters) > 1:
+        if losses.needs_real(loss_g):
             return loss_g(discriminator(real, *labels), logits_fake)
         return loss_g(logits_fake)
 
@@ -271,7 +270,7 @@ def make_step(
 # %% [markdown]
 # Most of it is the two moves from above. What is new is there for later chapters, and does nothing here: `labels` are for
 # networks that are told which digit is meant ({doc}`10_conditional`), a `penalty` may be added to the discriminator's loss
-# ({doc}`09_stability`), a loss of two arguments compares fakes with real images, and `on_gradients` sees the gradients before they are
+# ({doc}`09_stability`), some losses compare fakes with real images, and `on_gradients` sees the gradients before they are
 # applied ({doc}`13_two_macs`). Two things deserve a second look. `nn.value_and_grad` differentiates the first value that the
 # function returns; the others, here the two mean outputs, come along for free. And `mx.random.state` is
 # in the list of the state. Without it, the compiled function would repeat the noise that it was traced with.

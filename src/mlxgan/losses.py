@@ -6,6 +6,7 @@ shape (N,), and return a scalar. A new loss goes here; :func:`mlxgan.training.ma
 """
 
 from collections.abc import Callable
+from inspect import signature
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -116,3 +117,8 @@ def relativistic_discriminator_loss(logits_real: mx.array, logits_fake: mx.array
 def relativistic_generator_loss(logits_real: mx.array, logits_fake: mx.array) -> mx.array:
     """Return the mean of softplus(-(D(G(z)) - D(x))) over the same pairs: the discriminator's loss, mirrored."""
     return nn.softplus(logits_real - logits_fake).mean()
+
+
+def needs_real(loss_g: Callable[..., mx.array]) -> bool:
+    """Return True if a generator's loss takes ``logits_real`` too, to compare fakes with real images."""
+    return "logits_real" in signature(loss_g).parameters

@@ -1,8 +1,7 @@
 """Measures of quality, on the features of a small classifier.
 
-All compare samples with the test images of MNIST, by the penultimate features of the classifier that ships with the
-book. Such figures compare only with others from the same network and the same number of images. Sums run in float64, on
-NumPy.
+All compare samples with MNIST's test images, by the penultimate features of the classifier that ships with the book.
+Such figures compare only with others from the same network and the same number of images. Sums run in float64.
 """
 
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ BLOCK = 1000  # images, or rows of a distance matrix, at a time
 
 
 def features(classifier: Classifier, images: mx.array) -> tuple[np.ndarray, np.ndarray]:
-    """Penultimate features, float32 (N, 128), and class probabilities, float32 (N, 10), of images.
+    """Return penultimate features, float32 (N, 128), and class probabilities, float32 (N, 10), in evaluation mode.
 
-    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to gray levels first, as a file would
-    hold them. The classifier is used in evaluation mode.
+    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to gray levels, as in a file.
     """
     classifier.eval()
     found, probabilities = [], []
@@ -51,11 +49,11 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def kid(real: np.ndarray, fake: np.ndarray, size: int = 1000) -> tuple[float, float]:
-    """Kernel distance with a cubic kernel, and its standard error (Bińkowski et al., 2018).
+    """Return the kernel distance with a cubic kernel, and its standard error (Bińkowski et al., 2018).
 
-    The unbiased estimate of the squared maximum mean discrepancy with k(x, y) = (x·y / F + 1)^3, averaged over
-    disjoint blocks of ``size`` rows of both sets, which stand in random order; the standard error comes from the
-    spread over the blocks. It may be slightly negative. Raises ValueError where there are not two whole blocks.
+    The unbiased estimate of the squared maximum mean discrepancy with k(x, y) = (x·y / F + 1)^3, averaged over disjoint
+    blocks of ``size`` rows of both sets in random order; the error is that of this average. It may be slightly
+    negative. Raises ValueError if there are not two whole blocks.
     """
     real, fake = _at_least(2 * size, real=real, fake=fake)
     estimates = []
@@ -68,10 +66,9 @@ def kid(real: np.ndarray, fake: np.ndarray, size: int = 1000) -> tuple[float, fl
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Share of fakes among the real images, and of real images among the fakes (Kynkäänniemi et al., 2019).
+    """Return the fraction of fakes among the real images, and vice versa (Kynkäänniemi et al., 2019).
 
-    A point is among a set if it lies no further from one of its members than that member's ``k``-th neighbor in the
-    set does. Features are (N, F), with N above ``k``.
+    A point is among a set if it is no further from one of its members than that member's ``k``-th neighbor in the set.
     """
     real, fake = _at_least(k + 1, real=real, fake=fake)
     return _covered(fake, real, k), _covered(real, fake, k)
@@ -83,7 +80,7 @@ def _radii(members: np.ndarray, k: int) -> np.ndarray:
 
 
 def _covered(points: np.ndarray, members: np.ndarray, k: int) -> float:
-    """Share of the points in one of the balls around the members, each of which reaches to its k-th neighbor."""
+    """Return the fraction of the points inside one of the balls that reach from a member to its k-th neighbor."""
     radii = _radii(members, k)
     return float(np.concatenate([(rows <= radii).any(axis=1) for rows in _distances(points, members)]).mean())
 
@@ -99,21 +96,17 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[fl
     for rows in _distances(fake, real):
         inside += int(np.count_nonzero(rows <= radii))
         np.minimum(nearest, rows.min(axis=0), out=nearest)
-    return inside / (k * len(fake)), float((nearest <= radii).mean())
+    return float(inside / (k * len(fake))), float((nearest <= radii).mean())
 
 
 def nearer_to_training(fake: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float:
-    """Share of fakes whose nearest neighbor is a training image and not a held-out one; 1 for copies.
+    """Return the fraction of fakes that are nearer to a training image than to any held-out one; features (N, F).
 
-    Without copying, about the share of training images among both: 5/6 for the book's 50,000 and 10,000. All are
-    features (N, F).
+    It is 1 for copies; without copying about the fraction of training images, 5/6 for the book's 50,000 and 10,000.
     """
     fake, training, held_out = _at_least(1, fake=fake, training=training, held_out=held_out)
-    return float((_nearest(fake, training) < _nearest(fake, held_out)).mean())
-
-
-def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.concatenate([rows.min(axis=1) for rows in _distances(points, others)])
+    near, far = (np.concatenate([d.min(axis=1) for d in _distances(fake, x)]) for x in (training, held_out))
+    return float((near < far).mean())
 
 
 def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
@@ -130,10 +123,7 @@ def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _at_least(rows: int, **sets: np.ndarray) -> list[np.ndarray]:
-    """The sets of features in float64.
-
-    Raises ValueError, naming the first that has fewer rows or another width.
-    """
+    """Return the sets in float64. Raises ValueError, naming the first that has fewer rows or another width."""
     widths = {array.shape[1:] for array in sets.values()}
     for name, array in sets.items():
         if array.ndim != 2 or len(widths) > 1 or len(array) < rows:
@@ -143,30 +133,27 @@ def _at_least(rows: int, **sets: np.ndarray) -> list[np.ndarray]:
 
 
 def classifier_score(probabilities: np.ndarray) -> float:
-    """Exponential of the mean KL divergence of p(class | image) from its mean: 1 to 10 (Salimans et al., 2016).
+    """Return the inception score (Salimans et al., 2016), 1 to 10, by this book's classifier and not Inception.
 
-    The inception score, with this book's classifier in the place of Inception. ``probabilities`` are (N, 10).
+    It is the exponential of the mean KL divergence of p(class | image), (N, 10), from its mean.
     """
     p = probabilities.astype(np.float64).clip(1e-12)
     return float(np.exp((p * (np.log(p) - np.log(p.mean(axis=0)))).sum(axis=1).mean()))
 
 
 def class_histogram(probabilities: np.ndarray) -> np.ndarray:
-    """Share of the images that the classifier assigns to each of the classes, (10,)."""
+    """Return the fraction of the images that the classifier assigns to each of the classes, (10,)."""
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
 def kl_from_uniform(histogram: np.ndarray) -> float:
-    """KL divergence, in nats, of a histogram from the uniform one: 0 to the log of the number of classes."""
+    """Return the KL divergence of a histogram from the uniform one: 0 to the log of the number of classes, in nats."""
     present = histogram[histogram > 0]
     return float((present * np.log(present * len(histogram))).sum())
 
 
 def agreement(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of the images of each label that the classifier assigns to it, (10,); NaN for a label without images.
-
-    ``probabilities`` are (N, 10), ``labels`` whole numbers from 0 to 9, (N,).
-    """
+    """Return the fraction of the images of each label, (N,), that the classifier assigns to it, (10,), NaN for none."""
     right = probabilities.argmax(axis=1) == labels
     return np.array([right[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10)])
 
@@ -199,10 +186,9 @@ class Reference:
 
 
 def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
-    """The reference for :func:`evaluate`, on MNIST or what takes its place (:func:`mlxgan.data.load`).
+    """Return the reference for :func:`evaluate`, on MNIST or its stand-in (:func:`mlxgan.data.load`).
 
-    The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the floor;
-    the others stay for :func:`nearer_to_training`.
+    The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the floor.
     """
     classifier = classifier or cast(Classifier, checkpoints.load_pretrained("classifier"))
     test, train = data.load("test"), data.load("train")
@@ -217,8 +203,8 @@ def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
 def evaluate(images: mx.array, against: Reference) -> Scores:
     """Measure images (N, 28, 28, 1), uint8 or float in [-1, 1], against the test images.
 
-    As many images as there are test images, 10,000, make the figures comparable with the book's. Raises ValueError for
-    another shape, or for fewer images than two blocks of :func:`kid`.
+    With 10,000 images, as many as there are test images, the figures compare with the book's. Raises ValueError for
+    another shape, or for too few images.
     """
     if images.ndim != 4 or images.shape[1:] != (28, 28, 1):
         raise ValueError(f"images are {images.shape}, but must be (N, 28, 28, 1)")
@@ -232,10 +218,7 @@ def _scores(classifier: Classifier, images: mx.array, real: np.ndarray, training
     precision, recall = precision_recall(real, found)
     return Scores(
         fid=fid(real, found),
-        kid=kernel,
-        kid_error=error,
-        precision=precision,
-        recall=recall,
+        **{"kid": kernel, "kid_error": error, "precision": precision, "recall": recall},
         classifier_score=classifier_score(probabilities),
         confident=float((probabilities.max(axis=1) > 0.9).mean()),
         kl_from_uniform=kl_from_uniform(histogram),
@@ -245,7 +228,7 @@ def _scores(classifier: Classifier, images: mx.array, real: np.ndarray, training
 
 
 def table(rows: dict[str, Scores]) -> str:
-    """The scores of several sets of images as text, a line a measure, a column a set."""
+    """Return the scores of several sets of images as text, one line per measure, one column per set."""
     width = max(12, *(len(name) + 2 for name in rows))
     lines = [f"{'':22}" + "".join(f"{name:>{width}}" for name in rows)]
     for label, text in (

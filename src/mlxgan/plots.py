@@ -91,4 +91,5 @@ def film(frames: list[mx.array], labels: list[str], path: str | Path, columns: i
     sheets = [np.pad(tile(frame, columns, gap=4), 2, constant_values=255) for frame in frames]
     picture = Image.fromarray(np.concatenate(sheets))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    picture.resize((2 * picture.width, 2 * picture.height)).quantize(32).save(path, pnginfo=about, optimize=True)
+    picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
+    picture.quantize(32).save(path, pnginfo=about, optimize=True)

@@ -51,9 +51,8 @@ def train(
     """Train like :func:`mlxgan.training.train`, with a progress bar, checkpoints and an orderly Ctrl-C.
 
     The whole state is saved in ``checkpoint_folder`` every ``checkpoint_every`` epochs and after the last. ``resume``
-    continues from the newest whole checkpoint there, or from the start if there is none. The settings must be the same,
-    except that there may be more epochs if no learning rate depends on the number of steps; functions are compared by
-    name.
+    continues from the newest whole checkpoint there, or from the start if there is none. The settings must be the same
+    (functions: their names), but there may be more epochs if no learning rate depends on the number of steps.
 
     Ctrl-C, or a notebook's stop button, ends the run after the current step; the history returned includes the
     unfinished epoch, and its ``stopped`` is true. A second one interrupts at once.
@@ -115,12 +114,12 @@ class _Run:
             measured.clear()
             started = time.perf_counter()
 
-        networks: list[Any] = [self.players["generator"], self.players["discriminator"]]
-        hooks = {"history": self.history, "on_step": after_step, "on_epoch": on_epoch}
+        networks = (self.players["generator"], self.players["discriminator"])
+        hooks: dict[str, Any] = {"history": self.history, "on_step": after_step, "on_epoch": on_epoch}
         total, done = self.epochs * self.steps, len(self.history) * self.steps
         with _deferred_ctrl_c() as stop, tqdm(total=total, initial=done, unit=" steps", mininterval=1) as bar:
             try:
-                training.train(*networks, self.data, epochs=self.epochs, **hooks, **self.settings)
+                training.train(*networks, self.data, epochs=self.epochs, **(hooks | self.settings))
             except _StopTraining:
                 if len(measured) < self.steps:
                     self.history.add(mx.stack(measured), time.perf_counter() - started)
@@ -167,7 +166,8 @@ class _Run:
 
     def arrays(self) -> dict[str, mx.array]:
         """Return everything that changes from step to step."""
-        flat: Any = tree_flatten({"random": mx.random.state[0]} | {name: p.state for name, p in self.players.items()})
+        state: Any = mx.random.state
+        flat: Any = tree_flatten({"random": state[0]} | {name: player.state for name, player in self.players.items()})
         return {name: value for name, value in flat if isinstance(value, mx.array)}
 
     def described(self) -> dict[str, str]:

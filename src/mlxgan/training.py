@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import mlx.core as mx
@@ -77,10 +76,9 @@ def make_step(
 
     ``step(real, labels)`` takes images (N, 28, 28, C) in [-1, 1] and labels, int32 (N,), which only conditional
     networks need. It updates the discriminator, then the generator, and returns loss_d, loss_g and the means of D(x)
-    and D(G(z)), shape (4,). Nothing is computed before ``mx.eval`` of that and of the state.
-
-    ``penalty(discriminator, real, fake)`` is added to the discriminator's loss. ``on_gradients`` gets the gradients of
-    each network and returns those to apply, for example their average over several machines.
+    and D(G(z)), shape (4,). Nothing is computed before ``mx.eval`` of that and of the state. The ``penalty`` of
+    (discriminator, real, fake) is added to the discriminator's loss; ``on_gradients`` may change each network's
+    gradients before they are applied, for example average them over several machines.
     """
 
     def loss_of_discriminator(real, fake, *labels):
@@ -93,7 +91,7 @@ def make_step(
 
     def loss_of_generator(z, real, *labels):
         logits_fake = discriminator(generator(z, *labels), *labels)
-        if len(signature(loss_g).parameters) > 1:  # a relativistic loss compares fakes with real images
+        if losses.needs_real(loss_g):
             return loss_g(discriminator(real, *labels), logits_fake)
         return loss_g(logits_fake)
 
@@ -121,9 +119,9 @@ def make_average(
 ) -> tuple[Callable[[], None], list]:
     """Return a compiled function that moves the weights of ``average`` toward those of ``generator``, and its state.
 
-    Called after each step, it makes them a moving average that keeps the fraction ``keep`` of itself (Yazici et al.,
-    2019), and in step t at most (1 + t) / (10 + t), to forget the first weights soon. ``average`` has the generator's
-    form, and starts with its weights unless it has followed for ``taken`` steps.
+    Called once a step, it keeps the fraction ``keep`` of the average (Yazici et al., 2019), in step t at most
+    (1 + t) / (10 + t), to forget the first weights soon. ``average`` starts with the generator's weights, unless it
+    has followed them for ``taken`` steps.
     """
     if taken == 0:
         average.update(generator.parameters())
@@ -140,10 +138,7 @@ def make_average(
 
 
 def set_up(generator, discriminator, optimizer_g, optimizer_d, average=None, taken=0, **settings):
-    """Get networks and optimizers ready, and return :func:`make_step`'s step, which moves ``average`` too, and state.
-
-    An optimizer that has a state keeps it. ``taken`` is as in :func:`make_average`.
-    """
+    """Get networks and optimizers ready; return :func:`make_step`'s step, which also moves ``average``, and state."""
     for model, optimizer in ((generator, optimizer_g), (discriminator, optimizer_d)):
         model.train()
         optimizer.init(model.trainable_parameters())
@@ -183,7 +178,7 @@ def train(
     :func:`set_up`. With ``history``, training goes on after its epochs. ``on_step(measured)`` is called after each
     step, ``on_epoch(epoch, history)`` after each epoch. :func:`mlxgan.resume.train` survives Ctrl-C and power cuts.
 
-    Raises DivergedError at the end of an epoch in which a loss became NaN or infinite, and ValueError if ``epochs`` or
+    Raises DivergedError after an epoch with a loss that is NaN or infinite, and ValueError if ``epochs`` or
     ``batch_size`` makes no sense.
     """
     if epochs < 1:
@@ -208,10 +203,9 @@ def train(
 
 
 def sample(generator: nn.Module, z: mx.array, labels: mx.array | None = None, *, batch_size: int = 500) -> mx.array:
-    """Return images in [-1, 1], (N, 28, 28, C), for noise (N, latent_dim), made in evaluation mode.
+    """Return images in [-1, 1], (N, 28, 28, C), made in evaluation mode, ``batch_size`` at a time to save memory.
 
-    ``labels``, int32 (N,), are for a conditional generator. Made ``batch_size`` at a time, so that many need no more
-    memory than few. The generator's mode stays as it was.
+    ``z`` is noise (N, latent_dim); ``labels``, int32 (N,), are for a conditional generator, whose mode stays as it was.
     """
     was_training = generator.training
     generator.eval()

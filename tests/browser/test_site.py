@@ -24,9 +24,10 @@ class Watched:
     """A tab, and what went wrong in it."""
 
     def __init__(self, context, base: str):
-        self.base, self.wrong, self.bytes = base, [], 0
+        self.base, self.bytes = base, 0
+        self.wrong: list[str] = []
         self.tab = context.new_page()
-        self.tab.on("console", lambda message: message.type == "error" and self.wrong.append(message.text))
+        self.tab.on("console", lambda message: self.wrong.extend([message.text] if message.type == "error" else []))
         self.tab.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.tab.on("requestfailed", self.fail)
         self.tab.on("request", self.check)

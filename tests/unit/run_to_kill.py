@@ -42,13 +42,13 @@ def save_in_halves(path, *arguments, save=mx.save_safetensors):
 
 
 mx.save_safetensors = save_in_halves
-os.fsync, Path.replace, Path.unlink = with_chance(os.fsync), with_chance(Path.replace), with_chance(Path.unlink)
+for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink")):
+    setattr(owner, name, with_chance(getattr(owner, name)))
 seed = recipes.seed_everything(3)
 generator, average = (models.ConditionalGenerator(channels=2, hidden=4) for _ in range(2))
 discriminator = models.ConditionalDiscriminator(channels=2, hidden=4)
 images = mx.random.randint(0, 256, (16, 28, 28, 1)).astype(mx.uint8)
 digits = data.Digits(images, mx.arange(16) % 10, "sixteen")
-optimizers = {name: recipes.decaying_adam(1e-3, 1e-4, 4 * epochs) for name in ("optimizer_g", "optimizer_d")}
 resume.train(
     generator,
     discriminator,
@@ -57,10 +57,11 @@ resume.train(
     batch_size=4,
     seed=seed,
     average=average,
+    optimizer_g=recipes.decaying_adam(1e-3, 1e-4, 4 * epochs),
+    optimizer_d=recipes.decaying_adam(1e-3, 1e-4, 4 * epochs),
     on_step=lambda measured: chance(),
     checkpoint_folder=folder,
     resume=True,
-    **optimizers,
 )
 for name, network in (("generator", generator), ("discriminator", discriminator), ("average", average)):
     checkpoints.save(folder / "end" / f"{name}.safetensors", network)

@@ -43,12 +43,12 @@ def thorough(examples: int) -> settings:
     )
 
 
-def call(line: list[str]) -> tuple[int, str, str]:
+def call(line: list[str]) -> tuple[object, str, str]:
     """The status of the command line, and what it wrote to stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = main(line)
+            status: object = main(line)
         except SystemExit as leave:  # argparse
             status = leave.code
     return status, out.getvalue(), err.getvalue()
@@ -246,7 +246,7 @@ def test_notes_of_checkpoints(runs, folder, checkpoint, changed):
     _, arrays, about = checkpoints.load_run(folder / "run")
     shutil.rmtree(runs, ignore_errors=True)
     runs.mkdir()
-    checkpoints.save_run(runs, 1, arrays, {"orders": "{}"} | about | changed)
+    checkpoints.save_run(runs, 1, arrays, about | changed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -10,7 +10,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 
-def count(model) -> int:
+def count(model):
     return sum(value.size for _, value in tree_flatten(model.parameters()))
 
 

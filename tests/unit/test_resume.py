@@ -529,4 +529,5 @@ def test_no_warning_without_a_reason(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(epochs=1, folder=tmp_path)
-        run(epochs=2, folder=tmp_path, resume=True)
+        _, history = run(epochs=2, folder=tmp_path, resume=True)
+    assert len(history) == 2
