@@ -1,0 +1,54 @@
+"""Draw the diagrams of the book: ``python book/diagrams/draw.py`` writes them beside this file.
+
+With ``--check`` it writes nothing, and fails if a file is not what would be drawn. Needs the standard library only.
+"""
+
+import sys
+from pathlib import Path
+
+import beyond
+import measures
+import networks
+import training
+
+FOLDER = Path(__file__).parent
+#: The function that draws each diagram.
+DIAGRAMS = {
+    "game": training.game,
+    "mean-digit": training.mean_digit,
+    "lazy-graph": training.lazy_graph,
+    "compile": training.compile_step,
+    "mlp-networks": networks.mlp_networks,
+    "two-moves": training.two_moves,
+    "moving-average": training.moving_average,
+    "transposed-conv": networks.transposed_conv,
+    "dcgan-networks": networks.dcgan_networks,
+    "batchnorm-together": networks.batchnorm_together,
+    "projection": networks.projection,
+    "precision-recall": measures.precision_recall,
+    "density-coverage": measures.density_coverage,
+    "gradient-penalty": training.gradient_penalty,
+    "collapse": training.collapse,
+    "rejection": measures.rejection,
+    "curves": training.curves,
+    "inversion": beyond.inversion,
+    "diffusion-vs-gan": beyond.diffusion_vs_gan,
+    "ring-sum": beyond.ring_sum,
+}
+
+
+def main() -> None:
+    stale = []
+    for name, draw in DIAGRAMS.items():
+        path, svg = FOLDER / f"{name}.svg", draw().svg()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != svg:
+                stale.append(path.name)
+        else:
+            path.write_text(svg, encoding="utf-8")
+    if stale:
+        sys.exit(f"not what draw.py draws: {', '.join(stale)}")
+
+
+if __name__ == "__main__":
+    main()
