@@ -30,9 +30,9 @@
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
 from mlxgan import checkpoints, data, losses, models, plots, recipes, training
-from mlxgan.data import batches
+from mlxgan.data import batches, check
 from mlxgan.recipes import adam
-from mlxgan.training import History, set_up
+from mlxgan.training import DivergedError, History, set_up
 
 import time
 from functools import partial
@@ -405,18 +405,24 @@ def train(
 ):
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
-    next(batches(data, batch_size, seed=seed))  # raises before anything is changed
+    check(data, batch_size, getattr(generator, "classes", None))
     history = History() if history is None else history
     optimizers = (optimizer_g or adam(), optimizer_d or adam())
     taken = len(history) * (len(data) // batch_size)
     step, state = set_up(generator, discriminator, *optimizers, taken=taken, **settings)
     for epoch in range(len(history) + 1, epochs + 1):
+        before = (generator.parameters(), discriminator.parameters())
         start, measured = time.perf_counter(), []
         for images, labels in batches(data, batch_size, seed=seed, epoch=epoch):
             measured.append(step(images, labels))
             mx.eval(measured[-1], state)
             on_step(measured[-1])
-        history.add(mx.stack(measured), time.perf_counter() - start)
+        try:
+            history.add(mx.stack(measured), time.perf_counter() - start)
+        except DivergedError:
+            generator.update(before[0])
+            discriminator.update(before[1])
+            raise
         print(history.line())
         on_epoch(epoch, history)
     generator.eval()

@@ -1,13 +1,11 @@
-"""Tests run on the small data set, offline; each of xdist's workers has one BLAS thread and its own TMPDIR."""
+"""Tests run on the small data set, offline; each of xdist's workers has one BLAS thread."""
 
 import os
-import tempfile
 
 os.environ["MLXGAN_SMOKE"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["TQDM_DISABLE"] = "1"  # progress bars are no part of a cell's output
-# MLX builds its CPU kernels in the temporary folder without locking it, so one process may read another's half file
-os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="mlxgan-tests-")
+os.environ["XDG_CACHE_HOME"] = os.path.abspath(f"{__file__}/../../.pytest_cache/cache")  # keeps kernels for later runs
 
 import mlxgan  # noqa: F401  (before any test imports mlx.core)
 
@@ -20,25 +18,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Start with the kernels that earlier runs have built, since MLX needs half a second for each."""
-    if hasattr(config, "cache"):
-        shutil.copytree(config.cache.mkdir("kernels"), os.environ["TMPDIR"], dirs_exist_ok=True)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Keep the new kernels for later runs, each under its name only when it is whole, and remove the rest."""
-    temporary = Path(os.environ["TMPDIR"])
-    for kernel in temporary.glob("mlx/*/cpu/*.so") if hasattr(config, "cache") else ():
-        kept = config.cache.mkdir("kernels") / kernel.relative_to(temporary)
-        if kernel.stat().st_size > 0 and not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(f".{os.getpid()}")
-            shutil.copy(kernel, part)
-            part.replace(kept)
-    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _build(source: Path, out: Path, *options: str, **environment: str) -> None:

@@ -112,7 +112,10 @@ def main() -> None:
     parser.require_mnist()
     with ThreadPoolExecutor(options.jobs) as pool:  # by seed first, so that each setting has a first result early
         pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
-    rows = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
+    rows = {
+        name: [json.loads(pending[name, seed].result().read_text(encoding="utf-8")) for seed in SEEDS]
+        for name in SETTINGS
+    }
     result = {
         "machine": common.machine(),
         "versions": common.versions("mlx", "numpy"),

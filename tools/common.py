@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
             self.error("MLXGAN_SMOKE is set, but this needs MNIST and models trained on it")
         try:
             for name in data.SHA256:
-                data.locate(name)
+                data.read(name)
         except (ValueError, OSError) as error:
             self.error(error)
 
@@ -110,7 +110,7 @@ def work(script: str, *arguments: object, **environment: str) -> str:
 def machine() -> str:
     """Return the system, the processor and its number of cores, as one line."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
     name = ", ".join(names) or platform.processor()
     return f"{platform.system()} {platform.machine()}, {name}, {os.cpu_count()} cores"
@@ -129,10 +129,10 @@ def versions(*names: str) -> dict[str, str | None]:
 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file that appears under its name only when it is whole, and say so."""
-    from mlxgan import checkpoints
+    from mlxgan.files import part_of
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with checkpoints.part_of(path) as part:
+    with part_of(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     print(f"wrote {name}: {path.stat().st_size:,} bytes", flush=True)

@@ -6,7 +6,6 @@ number. The same command continues from the newest state in --out. ``measure`` t
 writes the seconds of each step, or of each sum, to seconds.json.
 """
 
-import os
 import time
 import traceback
 from argparse import Namespace
@@ -131,7 +130,6 @@ def main() -> None:
     import ranks
 
     rank = mx.distributed.init().rank()
-    os.environ["TMPDIR"] = ranks.own_folder(rank)
     lost = f"rank {rank} has lost another rank; the same command continues from the newest state in {options.out}"
     try:
         if options.command == "train":

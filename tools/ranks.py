@@ -9,20 +9,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import mlx.core as mx
 import mlx.nn as nn
-import platformdirs
 from mlx.utils import tree_map
-
-
-def own_folder(rank: int) -> str:
-    """Return a rank's own folder for the CPU kernels that MLX builds, because it does not lock a shared one."""
-    folder = Path(platformdirs.user_cache_dir("mlxgan"), "kernels", f"rank-{rank}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder)
 
 
 def part(x: mx.array) -> mx.array:

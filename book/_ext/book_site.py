@@ -87,7 +87,7 @@ class Film(SphinxDirective):
 def stored(app: Sphinx, docname: str) -> dict:
     """What ``make notebooks`` noted in a notebook's metadata; empty for any other page."""
     path = Path(app.env.doc2path(docname))
-    return json.loads(path.read_text())["metadata"].get("mlxgan", {}) if path.suffix == ".ipynb" else {}
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("mlxgan", {}) if path.suffix == ".ipynb" else {}
 
 
 def minutes_to_read(doctree: nodes.document) -> int:
@@ -368,13 +368,14 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         shutil.copy(epub(app), out / EPUB)
     # the site's own address leads to the landing page, and tells the same to those who make previews of links
     landing = app.builder.get_target_uri(app.config.root_doc)
-    head = (out / landing).read_text()
+    head = (out / landing).read_text(encoding="utf-8")
     told = re.findall(r'<meta (?:property="og:|name="(?:description|twitter)).*?>|<link rel="canonical".*?>', head)
     start = f'<!DOCTYPE html>\n<html lang="{app.config.language}">\n<meta charset="utf-8">'
     refresh = f'<meta http-equiv="refresh" content="0; url={landing}">'
     body = f'<p><a href="{landing}">{escape(app.config.html_title)}</a></p>'
     title = f"<title>{escape(app.config.html_title)}</title>"
-    (out / "index.html").write_text("\n".join([start, title, refresh, *told, body, "</html>\n"]))
+    page = "\n".join([start, title, refresh, *told, body, "</html>\n"])
+    (out / "index.html").write_text(page, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict:

@@ -4,6 +4,17 @@ Import this package before ``mlx.core``: on Linux it gives MLX a fast BLAS (see 
 """
 
 import os
+import signal
+import sys
+
+
+def leave(*_: object) -> None:
+    """End at once, with the status of a program that was interrupted."""
+    os._exit(130)
+
+
+if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, leave)  # while python -m mlxgan imports its modules
 
 #: Smoke mode (``MLXGAN_SMOKE=1``): the small data set and a few steps, for tests.
 SMOKE = os.environ.get("MLXGAN_SMOKE", "0") not in ("", "0")
@@ -11,6 +22,8 @@ SMOKE = os.environ.get("MLXGAN_SMOKE", "0") not in ("", "0")
 from . import blas  # noqa: E402
 
 blas.use_openblas()  # before anything imports mlx.core
+blas.use_own_kernels()
+blas.check_kernels()
 
 from .checkpoints import load_pretrained  # noqa: E402
 

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import math
+import signal
 import sys
 import warnings
 import zipfile
@@ -14,17 +15,23 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from . import checkpoints, data, metrics, recipes, resume, training
+from . import checkpoints, data, leave, metrics, recipes, resume, training
+from .files import part_of
 from .models import is_conditional
 
 MOST = 10**5  # images in a file: they are held in memory
+MOST_IN_A_PICTURE = 10**4  # larger ones are refused by the library that writes them, and by viewers
 LARGEST = 28 * 28 * MOST + 4096  # bytes of an array in a file
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when it did what was asked, 2 after one line that says why not, 130 after Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = _parser()
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names of files that a terminal cannot show
 
     def say(message: object, *_: object) -> None:
         print(f"mlxgan {options.command}: {message}", file=sys.stderr)
@@ -33,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.showwarning = say  # type: ignore[assignment]
         try:
             options.run(options)
-        except (ValueError, OSError, training.DivergedError) as error:
-            say(error)
+        except (ValueError, OSError, RuntimeError) as error:  # MLX raises RuntimeError
+            say(" ".join(str(error).split())[:1000])
             return 2
         except KeyboardInterrupt as error:
             say(f"interrupted{error}")
@@ -50,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=_whole(1, 10**6), help="by default the recipe's")
     command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
-    command.add_argument("--out", type=Path, required=True, help="folder for the results")
+    command.add_argument("--out", type=_path, required=True, help="folder for the results")
+    command.add_argument("--data", choices=("mnist", "small"), default="mnist", help="small: scikit-learn's digits")
     command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
     command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     command.set_defaults(run=_train)
@@ -59,10 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--n", type=_whole(1, MOST), default=64, help="how many images")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--digit", type=_whole(0, 9), help="draw this digit alone; for a conditional generator")
-    command.add_argument("--out", type=Path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
+    command.add_argument("--out", type=_path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
     command.set_defaults(run=_sample)
     command = commands.add_parser("evaluate", help="measure images against MNIST's test images")
     command.add_argument("samples", type=Path, help=".npz with uint8 'images' (n, 28, 28), as sample writes it")
+    command.add_argument("--data", choices=("mnist", "small"), default="mnist", help="whose test images")
     command.set_defaults(run=_evaluate)
     return parser
 
@@ -76,6 +85,14 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _path(text: str) -> Path:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name in UTF-8") from error
+    return Path(text)
+
+
 def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
@@ -83,7 +100,7 @@ def _train(options: argparse.Namespace) -> None:
     epochs = options.epochs or recipe.epochs
     recipes.seed_everything(options.seed)
     networks = {"last": recipe.generator(), "discriminator": recipe.discriminator(), "generator": recipe.generator()}
-    digits = data.load("train")
+    digits = data.load("train", options.data)
     steps = epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
     history = resume.train(
         networks["last"],
@@ -103,8 +120,8 @@ def _train(options: argparse.Namespace) -> None:
     notes = {"data": digits.name, "epochs": str(epochs), "seed": str(options.seed)}
     for name, network in networks.items():
         checkpoints.save(options.out / f"{name}.safetensors", network, notes=notes)
-    with checkpoints.part_of(options.out / "history.json") as part:
-        part.write_text(json.dumps(asdict(history)))
+    with part_of(options.out / "history.json") as part:
+        part.write_text(json.dumps(asdict(history)), encoding="utf-8")
     names = "generator.safetensors (the average), last.safetensors, discriminator.safetensors and history.json"
     print(f"wrote {names} to {options.out}")
 
@@ -114,10 +131,13 @@ def _sample(options: argparse.Namespace) -> None:
         raise ValueError(f"--out is {str(options.out)!r}, but must end in .npz or .png")
     if options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is a folder")
+    if options.out.suffix == ".png" and options.n > MOST_IN_A_PICTURE:
+        raise ValueError(f"--n is {options.n}, but a picture holds {MOST_IN_A_PICTURE:,} images at most; write an .npz")
     is_name = options.model in checkpoints.pretrained_names()
-    generator = checkpoints.load_pretrained(options.model) if is_name else checkpoints.load(options.model)
-    if not hasattr(generator, "latent_dim"):
-        raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator")
+    path = checkpoints.PRETRAINED / f"{options.model}.safetensors" if is_name else Path(options.model)
+    generator, about = checkpoints.load(path), checkpoints.read(path)[1]
+    if getattr(generator, "image_channels", 1) != 1 or not hasattr(generator, "latent_dim"):
+        raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator of gray images")
     if options.digit is not None and not is_conditional(generator):
         raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
     if is_conditional(generator) and generator.classes != 10:
@@ -128,15 +148,18 @@ def _sample(options: argparse.Namespace) -> None:
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
     images = training.sample(generator, z, labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with checkpoints.part_of(options.out) as part:
-        _write(part, images, labels)
+    with part_of(options.out) as part:
+        _write(part, images, labels, about.get("data", ""))
     print(f"wrote {options.n:,} images to {options.out}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     arrays = _read(options.samples)
     images = mx.array(arrays["images"][..., None])
-    reference = metrics.reference()
+    reference = metrics.reference(options.data)
+    drawn_from, compared_with = (data.kind(name) for name in (str(arrays.get("data", "")), reference.name))
+    if drawn_from and drawn_from != compared_with:
+        raise ValueError(f"{options.samples}: the generator learned from {drawn_from}, not from {compared_with}")
     scores = metrics.evaluate(images, reference)
     print(metrics.table({"floor": reference.floor, "samples": scores}))
     if len(images) != len(reference.real):
@@ -147,32 +170,37 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays ``images`` and, if it is there, ``labels`` of an .npz file.
+    """Return the array ``images`` of an .npz file, and ``labels`` and ``data`` if they are there.
 
-    Raises ValueError, naming the file and the array, where they are not what ``sample`` writes.
+    Raises ValueError, naming the file and the array, if they are not what ``sample`` writes.
     """
     arrays = {}
     try:
+        if not path.is_file():  # a pipe may never end
+            raise ValueError("no regular file")
         with zipfile.ZipFile(path) as archive:
-            for name in {"images"} | {"labels"} & {member.removesuffix(".npy") for member in archive.namelist()}:
+            members = {member.removesuffix(".npy") for member in archive.namelist()}
+            for name in {"images"} | {"labels", "data"} & members:
                 if (size := archive.getinfo(f"{name}.npy").file_size) > LARGEST:
                     raise ValueError(f"{name!r} has {size:,} bytes, but {LARGEST:,} is the most")
                 content = io.BytesIO(archive.read(f"{name}.npy"))
                 arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except Exception as error:  # zipfile and NumPy raise almost anything for a damaged file
-        raise ValueError(f"{path}: not an .npz file with an array 'images' ({error!r})") from error
+        raise ValueError(f"{path}: not an .npz file with an array 'images' ({repr(error)[:200]})") from error
     images, labels = arrays["images"], arrays.get("labels")
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) < 200:
         found = f"{images.dtype} {images.shape}"
         raise ValueError(f"{path}: 'images' are {found}, but must be uint8 (n, 28, 28), n at least 200")
-    if labels is not None and (labels.shape != images.shape[:1] or labels.dtype.kind not in "iu"):
-        raise ValueError(f"{path}: 'labels' are {labels.dtype} {labels.shape}, but must be whole numbers, one an image")
+    if labels is not None and (
+        labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or np.any(labels // 10)
+    ):
+        raise ValueError(f"{path}: 'labels' are {labels.dtype} {labels.shape}, but must be from 0 to 9, one per image")
     return arrays
 
 
-def _write(path: Path, images: mx.array, labels: mx.array | None) -> None:
+def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: str) -> None:
     if path.suffix == ".npz":
-        arrays = {"images": np.array(data.to_uint8(images))[..., 0]}
+        arrays = {"images": np.array(data.to_uint8(images))[..., 0], "data": np.array(learned_from)}
         if labels is not None:
             arrays["labels"] = np.array(labels)
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

@@ -1,14 +1,11 @@
 """Models and interrupted runs in safetensors files: atomic to write, strict to read."""
 
-import hashlib
 import inspect
 import json
-import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,9 +14,11 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from . import models
+from .files import digest, part_of, publish
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 KEPT = 3  # checkpoints of a run
+LARGEST = 2**31  # bytes of a file that is read
 RUN = re.compile(r"(\d{6,})-([0-9a-f]{16})\.safetensors")  # epoch and the start of the file's SHA-256
 
 
@@ -29,7 +28,7 @@ def save(
     """Write the parameters of a model of :mod:`mlxgan.models` to ``path``, a .safetensors file.
 
     The file's metadata hold the name of the model's class, its constructor's arguments and ``notes``. The file appears
-    under its name only when it is whole. Raises ValueError for another ending of the name, and OSError where the folder
+    under its name only when it is whole. Raises ValueError for another ending of the name, and OSError if the folder
     cannot be written.
     """
     path = Path(path)
@@ -44,11 +43,10 @@ def save(
 
 
 def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
-    """The model in the file at ``path``, in float32 and in evaluation mode.
+    """Return the model in the file at ``path``, in float32 and in evaluation mode.
 
     It is built as the file's metadata say, or is ``model`` itself with the weights filled in. Raises ValueError, naming
-    the file, where it is no checkpoint of the book's, and the first parameter that differs where it belongs to another
-    architecture.
+    the file, if it is not a checkpoint of the book, or the first parameter that is not finite or does not fit.
     """
     arrays, about = read(Path(path))
     if model is None:
@@ -58,7 +56,10 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
         here = expected[name].shape if name in expected else "absent"
         there = arrays[name].shape if name in arrays else "absent"
         if here != there:
-            raise ValueError(f"{path}: parameter {name} is {there} in the file, {here} in {type(model).__name__}")
+            raise ValueError(f"{path}: parameter {name[:200]} is {there} in the file, {here} in {type(model).__name__}")
+    for name, value in evaluated(path, arrays).items():
+        if not mx.isfinite(value).all():
+            raise ValueError(f"{path}: parameter {name} has values that are NaN or infinite")
     model.load_weights([(name, value.astype(mx.float32)) for name, value in arrays.items()])
     return model.eval()
 
@@ -75,9 +76,8 @@ def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], abo
     about = {**about, "orders": json.dumps({name: order for name, order in orders.items() if order != sorted(order)})}
     with part_of(folder / "run.safetensors") as part:
         write(part, {name: array.transpose(orders[name]) for name, array in arrays.items()}, about)
-        path = folder / f"{epoch:06d}-{_digest(part)}.safetensors"
-        part.replace(path)
-        _sync(folder)
+        path = folder / f"{epoch:06d}-{digest(part)}.safetensors"
+        publish(part, path)
     for old in [other for other in runs(folder) if other != path][: 1 - KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -91,15 +91,14 @@ def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, s
     found = runs(folder)
     for path in reversed(found):
         try:
-            if not path.stem.endswith(_digest(path)):
+            if path.stat().st_size <= LARGEST and not path.stem.endswith(digest(path)):
                 raise ValueError(f"{path}: damaged (its SHA-256 does not start as its name says)")
             arrays, about = read(path)
             for name, order in json.loads(about.pop("orders")).items():
                 arrays[name] = arrays[name].transpose([order.index(axis) for axis in range(len(order))])
+            return path, evaluated(path, arrays), about
         except Exception as error:  # metadata that make no sense raise almost anything
-            warnings.warn(f"checkpoint refused: {error}", stacklevel=2)
-            continue
-        return path, arrays, about
+            warnings.warn(f"checkpoint refused: {str(error)[:400]}", stacklevel=2)
     raise ValueError(f"{folder}: none of its {len(found)} checkpoints is whole")
 
 
@@ -111,11 +110,12 @@ def runs(folder: str | Path) -> list[Path]:
 
 
 def prepare_runs(folder: Path, resume: bool) -> bool:
-    """Make the folder for :func:`save_run`; return True if there is something in it to resume.
+    """Return True if there is something to resume in the folder of :func:`save_run`, which must be there.
 
     Raises OSError if it cannot be written, and ValueError if it holds a run that is not to be resumed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    for part in folder.glob(".part-*"):  # a run that was killed left it
+        part.unlink()
     tempfile.TemporaryFile(dir=folder).close()  # fail before hours of training, not after
     found = runs(folder)
     if found and not resume:
@@ -125,17 +125,12 @@ def prepare_runs(folder: Path, resume: bool) -> bool:
     return bool(found)
 
 
-@contextmanager
-def part_of(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; the file is renamed to ``path`` at the end, or removed on an error."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        yield part
-        if part.exists():
-            part.replace(path)
-            _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+def compare(here: Mapping[str, str], there: Mapping[str, str], path: Path) -> None:
+    """Raise ValueError, naming the first setting that differs from the one of the run in the file at ``path``."""
+    for name in [*here, *(name for name in there if name not in here)]:
+        a, b = here.get(name, "absent"), there.get(name, "absent")
+        if a != b:
+            raise ValueError(f"cannot resume: {name} is {a}, but {b} in {path}")
 
 
 def pretrained_names() -> list[str]:
@@ -158,50 +153,41 @@ def _parameters(model: nn.Module) -> dict[str, mx.array]:
 
 
 def write(path: Path, arrays: Mapping[str, mx.array], about: Mapping[str, str]) -> None:
-    """Write arrays and metadata to a .safetensors file, and wait until it is on the disk.
-
-    Raises OSError.
-    """
+    """Write arrays and metadata to a .safetensors file. Raises OSError."""
     try:
         mx.save_safetensors(str(path), dict(arrays), dict(about))
     except RuntimeError as error:
         raise OSError(f"{path.parent}: could not be written ({error})") from error
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _order(array: mx.array) -> list[int]:
-    """The axes of an array from the slowest to the fastest in memory."""
+    """Return the axes of an array from the slowest to the fastest in memory."""
     strides = memoryview(array).strides or ()  # type: ignore[arg-type]
     return sorted(range(array.ndim), key=lambda axis: -strides[axis])
 
 
 def read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
-    """The arrays and metadata of a .safetensors file.
+    """Return the arrays, whose values are not read yet, and the metadata of a .safetensors file.
 
-    Raises ValueError, naming the file, where it is not whole.
+    Raises ValueError, naming the file, if it is not one.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file (pretrained models: {', '.join(pretrained_names())})")
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path}: has {size:,} bytes, but {LARGEST:,} is the most")
     try:
-        arrays, about = mx.load(str(path), format="safetensors", return_metadata=True)
-        mx.eval(arrays)  # a cut-off file shows only when its values are read
+        return mx.load(str(path), format="safetensors", return_metadata=True)  # type: ignore[return-value]
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
-    return arrays, about  # type: ignore[return-value]
+        raise ValueError(f"{path}: not a whole safetensors file ({str(error)[:200]})") from error
+
+
+def evaluated(path: str | Path, arrays: dict[str, mx.array]) -> dict[str, mx.array]:
+    """Return the arrays with their values. Raises ValueError if the file that they come from is cut off."""
+    try:
+        mx.eval(arrays)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: not a whole safetensors file ({str(error)[:200]})") from error
+    return arrays
 
 
 def _build(path: str | Path, about: dict[str, str]) -> nn.Module:
@@ -211,6 +197,7 @@ def _build(path: str | Path, about: dict[str, str]) -> nn.Module:
             raise TypeError("no such model")
         return factory(**json.loads(about["arguments"]))
     except Exception as error:  # a constructor raises almost anything for arguments that make no sense
+        found = str(about)[:200]
         raise ValueError(
-            f"{path}: its metadata do not name a model of mlxgan.models with its arguments: {about}"
+            f"{path}: its metadata do not name a model of mlxgan.models with its arguments: {found}"
         ) from error

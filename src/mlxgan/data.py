@@ -1,21 +1,18 @@
-"""MNIST in MLX: found or downloaded, checked, parsed, and served in batches.
+"""MNIST in MLX: found or downloaded, checked, and served in batches.
 
-The files are those of LeCun, Cortes and Burges in the IDX format, gzipped. Nothing but the four files with the digests
-below is ever read.
+The files are those of LeCun, Cortes and Burges in the IDX format, as they are or gzipped. Only files whose contents
+have the digests below are ever used.
 """
 
 import gzip
 import hashlib
-import math
+import io
 import os
-import struct
-import tempfile
-import urllib.error
+import time
 import urllib.request
-import zlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 import mlx.core as mx
@@ -24,15 +21,22 @@ import platformdirs
 from tqdm import tqdm
 
 from . import SMOKE
+from .files import part_of
 
-MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+#: The files' SHA-256 when they are not compressed.
 SHA256 = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 PREFIX = {"train": "train", "test": "t10k"}
+LARGEST = 48_000_000  # bytes: no file has more
+PATIENCE = 120.0  # seconds for one mirror's file
 #: How many of the training images show each digit.
 COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
@@ -49,33 +53,37 @@ class Digits:
         return len(self.labels)
 
 
-def load(split: str = "train") -> Digits:
-    """The digits of one split, ``"train"`` (60,000) or ``"test"`` (10,000), and a line that says which.
+def load(split: str = "train", name: str = "mnist") -> Digits:
+    """Return the digits of one split, ``"train"`` or ``"test"``, and print a line that says which they are.
 
-    MNIST is looked for in the folder ``$MNIST_DIR``, then in the user's cache, then downloaded to it. Where it cannot
-    be had, and in smoke mode, the digits that come with scikit-learn take its place (1,500 and 297). Raises ValueError
-    for another split, or for a file in ``$MNIST_DIR`` that is not the genuine one.
+    MNIST has 60,000 and 10,000. Its files are looked for in the folder ``$MNIST_DIR`` if it is set, otherwise in the
+    user's cache, and are downloaded if they are not there. ``"small"``, and smoke mode, give the digits that come with
+    scikit-learn instead, 1,500 and 297. Raises ValueError for another split or name, or if a file in ``$MNIST_DIR`` is
+    not the genuine one; FileNotFoundError if it is missing there; and ConnectionError if no mirror has it.
     """
     if split not in PREFIX:
         raise ValueError(f"split is {split!r}, but must be 'train' or 'test'")
-    if SMOKE:
-        digits = small_digits(split, "MLXGAN_SMOKE is set")
+    if name not in ("mnist", "small"):
+        raise ValueError(f"name is {name!r}, but must be 'mnist' or 'small'")
+    if SMOKE or name == "small":
+        digits = small_digits(split, "MLXGAN_SMOKE is set" if SMOKE else "as asked for")
     else:
-        try:
-            images = read_idx(locate(f"{PREFIX[split]}-images-idx3-ubyte.gz"), ndim=3)
-            labels = read_idx(locate(f"{PREFIX[split]}-labels-idx1-ubyte.gz"), ndim=1)
-            digits = _digits(images, labels, f"MNIST, {split} split")
-        except ConnectionError as error:
-            digits = small_digits(split, str(error))
+        images, labels = (read(f"{PREFIX[split]}-{part}-ubyte") for part in ("images-idx3", "labels-idx1"))
+        pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+        digits = _digits(pixels, np.frombuffer(labels, np.uint8, offset=8), f"MNIST, {split} split")
     print(f"{digits.name}: {len(digits):,} images")
     return digits
 
 
-def small_digits(split: str, why: str) -> Digits:
-    """The 1,797 handwritten digits of 8x8 pixels in scikit-learn, made to look like coarse MNIST.
+def kind(name: str) -> str:
+    """Return the data set in the name of some of its digits, such as "MNIST" for "MNIST, test split"."""
+    return name.split(" (")[0].split(",")[0]
 
-    Resized to 20x20 (bicubic) and padded to 28x28, as MNIST's digits were. The first 1,500 are the train split, the
-    rest the test split. ``why`` is told in the name.
+
+def small_digits(split: str, why: str) -> Digits:
+    """Return scikit-learn's 1,797 handwritten digits of 8x8 pixels, resized to 20x20 and padded to 28x28.
+
+    The first 1,500 are the train split, the rest the test split. ``why`` becomes part of the name.
     """
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -94,18 +102,32 @@ def _digits(images: np.ndarray, labels: np.ndarray, name: str) -> Digits:
 
 def normalize(images: mx.array) -> mx.array:
     """Pixels from uint8 in [0, 255] to float32 in [-1, 1], any shape."""
-    return images.astype(mx.float32) / 127.5 - 1
+    return mx.array(images).astype(mx.float32) / 127.5 - 1
 
 
 def to_uint8(images: mx.array) -> mx.array:
     """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalize`."""
-    return mx.clip(mx.round((images + 1) * 127.5), 0, 255).astype(mx.uint8)
+    return mx.clip(mx.round((mx.array(images) + 1) * 127.5), 0, 255).astype(mx.uint8)
+
+
+def levels(images: mx.array) -> mx.array:
+    """Return images as gray levels, uint8 in [0, 255]: as they are if they are uint8, otherwise from [-1, 1]."""
+    images = mx.array(images)
+    return images if images.dtype == mx.uint8 else to_uint8(images)
 
 
 def draw_labels(n: int) -> mx.array:
     """Labels, int32 (n,), in a random order, with the share that each digit has in the training images."""
     shares = np.cumsum(COUNTS) / sum(COUNTS)
     return mx.random.permutation(mx.array(np.searchsorted(shares, (np.arange(n) + 0.5) / n).astype(np.int32)))
+
+
+def check(data: Digits, batch_size: int, classes: int | None = None) -> None:
+    """Raise ValueError unless there is a whole batch and, with ``classes``, every label is below their number."""
+    if not 1 <= batch_size <= len(data):
+        raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
+    if classes is not None and not 0 <= data.labels.min().item() <= data.labels.max().item() < classes:
+        raise ValueError(f"labels must be from 0 to {classes - 1}, the classes of the generator")
 
 
 def batches(
@@ -117,8 +139,7 @@ def batches(
     out if it is short, unless ``drop_last`` is false. Raises ValueError where ``batch_size`` is not between 1 and the
     number of images.
     """
-    if not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
+    check(data, batch_size)
     order = mx.array(np.random.default_rng([seed, epoch]).permutation(len(data)).astype(np.uint32))
     end = len(data) // batch_size * batch_size if drop_last else len(data)
     for start in range(0, end, batch_size):
@@ -126,71 +147,73 @@ def batches(
         yield normalize(data.images[index]), data.labels[index]
 
 
-def locate(name: str) -> Path:
-    """Path of the file ``name`` of MNIST, whose SHA-256 has been checked; downloaded if need be.
+def read(name: str) -> bytes:
+    """Return the contents of the file ``name`` of MNIST, a key of ``SHA256``, downloaded if need be.
 
-    Raises ValueError for another name, or where the file in ``$MNIST_DIR`` is not the genuine one, and ConnectionError
-    where the file is neither there nor in the cache, and no mirror gives it.
+    Raises what :func:`load` does, and ValueError for another name.
     """
     if name not in SHA256:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(SHA256)}")
     folder = os.environ.get("MNIST_DIR")
-    if folder and (path := Path(folder, name)).exists():
-        if (digest := _sha256(path)) != SHA256[name]:
-            raise ValueError(f"{path}: not the genuine MNIST file (SHA-256 {digest}, expected {SHA256[name]})")
-        return path
-    path = Path(platformdirs.user_cache_dir("mlxgan"), name)
-    if not (path.exists() and _sha256(path) == SHA256[name]):
-        _download(name, path)
-    return path
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _download(name: str, path: Path) -> None:
-    """Bring ``name`` from the first mirror that has it; ``path`` appears only when it is whole and right."""
-    failures = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for mirror in MIRRORS:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            part = Path(folder, name)
-            try:
-                with urllib.request.urlopen(mirror + name, timeout=30) as response, open(part, "wb") as file:
-                    total = int(response.headers.get("Content-Length", 0)) or None
-                    with tqdm(total=total, desc=name, unit="B", unit_scale=True) as progress:
-                        while chunk := response.read(1 << 16):
-                            progress.update(file.write(chunk))
-            except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-                failures.append(f"{mirror}: {error}")
-                continue
-            if (digest := _sha256(part)) == SHA256[name]:
-                part.replace(path)
-                return
-            failures.append(f"{mirror}: {part.stat().st_size} bytes with the wrong SHA-256 {digest}")
-    raise ConnectionError(f"{name} could not be downloaded: {'; '.join(failures)}")
-
-
-def read_idx(path: Path, ndim: int) -> np.ndarray:
-    """The uint8 array of ``ndim`` axes in the gzipped IDX file at ``path``.
-
-    Format: two zero bytes, the type 0x08, the number of axes, each axis' length as a big-endian
-    uint32, then the values (LeCun, Cortes and Burges). Raises ValueError, naming the file and what is
-    wrong with it, for anything else.
-    """
+    if folder:
+        inside = Path(folder).expanduser()
+        for path in (inside / part / f"{name}{end}" for part in ("", "raw", "MNIST/raw") for end in (".gz", "")):
+            if path.exists():
+                return _genuine(_read_file(path), name, path)
+        raise FileNotFoundError(f"MNIST_DIR is {folder!r}, but there is no {name}.gz in that folder")
+    cached = Path(platformdirs.user_cache_dir("mlxgan"), f"{name}.gz")
     try:
-        raw = gzip.decompress(Path(path).read_bytes())
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
-    magic = bytes([0, 0, 8, ndim])
-    if raw[:4] != magic:
-        raise ValueError(f"{path}: magic number is 0x{raw[:4].hex()}, expected 0x{magic.hex()} (uint8, {ndim} axes)")
-    header = 4 + 4 * ndim
-    if len(raw) < header:
-        raise ValueError(f"{path}: cut off in the header, after {len(raw)} of {header} bytes")
-    shape = struct.unpack(f">{ndim}I", raw[4:header])
-    if len(raw) - header != math.prod(shape):
-        raise ValueError(f"{path}: holds {len(raw) - header} values, but its header says {' x '.join(map(str, shape))}")
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+        return _genuine(_read_file(cached), name, cached)
+    except (OSError, ValueError):  # missing, or damaged
+        compressed = _download(name)
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with part_of(cached) as part:
+            part.write_bytes(compressed)
+    except OSError as error:
+        warnings.warn(f"{name} is used, but not kept for the next time ({error})", stacklevel=3)
+    return _genuine(compressed, name, cached)
+
+
+def _read_file(path: Path) -> bytes:
+    if not path.is_file():  # a pipe or a device may never end
+        raise ValueError(f"{path}: not a regular file")
+    with open(path, "rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _genuine(content: bytes, name: str, where: object) -> bytes:
+    """Return the content, uncompressed. Raises ValueError, naming ``where`` it is from, if it is not the right one."""
+    try:
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST + 1)
+    except Exception as error:  # gzip and zlib raise several kinds
+        raise ValueError(f"{where}: not a whole gzip file ({error})") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256[name]:
+        raise ValueError(f"{where}: not MNIST's {name} (SHA-256 {digest}, expected {SHA256[name]})")
+    return content
+
+
+def _download(name: str) -> bytes:
+    """Return the file as the first mirror has it that answers with the right one, gzipped."""
+    failures = []
+    for mirror in MIRRORS:
+        try:
+            compressed = _fetch(f"{mirror}{name}.gz")
+            _genuine(compressed, name, "its answer")
+            return compressed
+        except Exception as error:  # whatever a mirror answers, the next one is tried
+            failures.append(f"{mirror}: {str(error)[:200]}")
+    raise ConnectionError(f"{name} could not be downloaded; {'; '.join(failures)}")
+
+
+def _fetch(url: str) -> bytes:
+    end, content = time.monotonic() + PATIENCE, bytearray()
+    with urllib.request.urlopen(url, timeout=20) as response, tqdm(desc=url, unit="B", unit_scale=True) as progress:
+        while chunk := response.read1(1 << 16):
+            content += chunk
+            progress.update(len(chunk))
+            if len(content) > LARGEST or time.monotonic() > end:
+                raise ConnectionError(f"gave up after {len(content):,} bytes and {PATIENCE:.0f} seconds at most")
+    return bytes(content)

@@ -24,8 +24,12 @@ def column_major(model: nn.Module, optimizer: optim.Optimizer) -> None:
     ``nn.Linear`` multiplies by its transposed weight, so the gradient of the weight arrives as a transposed view. If
     the weight and its moments are stored by rows, the fused update takes MLX's strided path; stored like the gradient,
     it takes the vectorized one. No value changes. Call it on a model and its initialized optimizer before training. On
-    a GPU nothing is done.
+    a GPU nothing is done. Raises RuntimeError if they were made in another thread, which MLX does not allow.
     """
+    try:
+        mx.eval(model.parameters(), optimizer.state)
+    except RuntimeError as error:
+        raise RuntimeError(f"make the networks in the thread that trains them ({error})") from error
     if not fast():
         return
 

@@ -25,8 +25,7 @@ def features(classifier: Classifier, images: mx.array) -> tuple[np.ndarray, np.n
     classifier.eval()
     found, probabilities = [], []
     for start in range(0, len(images), BLOCK):
-        part = images[start : start + BLOCK]
-        part = data.normalize(part if part.dtype == mx.uint8 else data.to_uint8(part))
+        part = data.normalize(data.levels(images[start : start + BLOCK]))
         hidden = classifier.features(part)
         found.append(np.array(hidden))
         probabilities.append(np.array(mx.softmax(classifier.output(hidden), axis=-1)))
@@ -185,13 +184,13 @@ class Reference:
     floor: Scores  #: the scores of as many real training images as there are test images
 
 
-def reference(classifier: Classifier | None = None, seed: int = 0) -> Reference:
-    """Return the reference for :func:`evaluate`, on MNIST or its stand-in (:func:`mlxgan.data.load`).
+def reference(name: str = "mnist", classifier: Classifier | None = None, seed: int = 0) -> Reference:
+    """Return the reference for :func:`evaluate` on the data set of this name (:func:`mlxgan.data.load`).
 
     The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the floor.
     """
     classifier = classifier or cast(Classifier, checkpoints.load_pretrained("classifier"))
-    test, train = data.load("test"), data.load("train")
+    test, train = data.load("test", name), data.load("train", name)
     shuffled = np.random.default_rng(seed)  # the test set as stored begins with its easier half
     order, test_order = (mx.array(shuffled.permutation(len(x)).astype(np.uint32)) for x in (train, test))
     real, _ = features(classifier, test.images[test_order])

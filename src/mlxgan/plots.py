@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .data import to_uint8
+from .data import levels
 
 if TYPE_CHECKING:
     from .training import History
@@ -42,7 +42,7 @@ def tile(images: mx.array, columns: int, gap: int = 2) -> np.ndarray:
 
     Row by row, ``columns`` to a row, ``gap`` white pixels between; the last row may be short.
     """
-    pixels = 255 - np.array(images if images.dtype == mx.uint8 else to_uint8(images))[..., 0]
+    pixels = 255 - np.array(levels(images))[..., 0]
     padded = np.pad(pixels, ((0, -len(pixels) % columns), (0, gap), (0, gap)), constant_values=255)
     rows = padded.reshape(-1, columns, *padded.shape[1:]).swapaxes(1, 2)
     return rows.reshape(-1, columns * padded.shape[2])[:-gap, :-gap]

@@ -9,10 +9,11 @@ import json
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -29,8 +30,9 @@ from tqdm import tqdm
 
 from . import checkpoints, layers, losses, training
 from .data import Digits
+from .files import locked
 from .recipes import adam
-from .training import History
+from .training import DivergedError, History
 
 DEFAULTS = {"batch_size": 64, "seed": 0, "loss_g": losses.generator_loss, "loss_d": losses.discriminator_loss}
 
@@ -57,22 +59,25 @@ def train(
     Ctrl-C, or a notebook's stop button, ends the run after the current step; the history returned includes the
     unfinished epoch, and its ``stopped`` is true. A second one interrupts at once.
 
-    Raises what ``training.train`` does; ValueError if a number makes no sense, a setting differs from the checkpoint's,
-    no checkpoint is whole, or there are some and ``resume`` is false; and OSError if one cannot be written.
+    Raises what ``training.train`` does; ValueError if a setting makes no sense or differs from the checkpoint's, no
+    checkpoint is whole, or there are some and ``resume`` is false; OSError if the folder cannot be written or is used.
     """
     if checkpoint_every < 1:
         raise ValueError(f"checkpoint_every is {checkpoint_every}, but must be at least 1")
     run = _Run(generator, discriminator, data, epochs, settings)
-    folder = None if checkpoint_folder is None else Path(checkpoint_folder)
-    if folder is not None and checkpoints.prepare_runs(folder, resume):
-        run.restore(folder)
+    if checkpoint_folder is None:
+        return run.train(on_step, on_epoch)
+    folder = Path(checkpoint_folder)
 
     def after_epoch(epoch, history):
         on_epoch(epoch, history)
-        if folder is not None and (epoch % checkpoint_every == 0 or epoch == epochs):
+        if epoch % checkpoint_every == 0 or epoch == epochs:
             run.save(folder)
 
-    return run.train(on_step, after_epoch)
+    with locked(folder):
+        if checkpoints.prepare_runs(folder, resume):
+            run.restore(folder)
+        return run.train(on_step, after_epoch)
 
 
 class _StopTraining(Exception):
@@ -117,7 +122,8 @@ class _Run:
         networks = (self.players["generator"], self.players["discriminator"])
         hooks: dict[str, Any] = {"history": self.history, "on_step": after_step, "on_epoch": on_epoch}
         total, done = self.epochs * self.steps, len(self.history) * self.steps
-        with _deferred_ctrl_c() as stop, tqdm(total=total, initial=done, unit=" steps", mininterval=1) as bar:
+        quiet = not (sys.stderr and sys.stderr.isatty())  # in a file there is a line per epoch
+        with _deferred_ctrl_c() as stop, tqdm(total=total, initial=done, unit=" steps", disable=quiet) as bar:
             try:
                 training.train(*networks, self.data, epochs=self.epochs, **(hooks | self.settings))
             except _StopTraining:
@@ -129,6 +135,10 @@ class _Run:
                 print(f"stopped after {where}")
                 for network in networks:
                     network.eval()
+            except RuntimeError as error:
+                if stop.is_set() and not isinstance(error, DivergedError):  # g++ got the Ctrl-C too
+                    raise KeyboardInterrupt from error
+                raise
         return self.history
 
     def save(self, folder: Path) -> None:
@@ -146,9 +156,9 @@ class _Run:
             done = len(self.history)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a checkpoint of a run ({error!r})") from error
-        _compare(self.described(), settings, path)
+        checkpoints.compare(self.described(), settings, path)
         here, there = ({name: f"{a.dtype} {a.shape}" for name, a in each.items()} for each in (self.arrays(), arrays))
-        _compare(here, there, path)
+        checkpoints.compare(here, there, path)
         if done > self.epochs:
             raise ValueError(f"epochs is {self.epochs}, but the checkpoint was written after epoch {done}")
         for name, value in _versions().items():
@@ -188,10 +198,7 @@ class _Run:
 
 @contextmanager
 def _deferred_ctrl_c() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets, instead of raising KeyboardInterrupt.
-
-    In a thread, or if another handler than Python's own is in place, nothing is changed.
-    """
+    """Yield an event that the first Ctrl-C sets; in a thread, or with a handler of the user's, nothing does."""
     stop = threading.Event()
 
     def handler(*_: object) -> None:
@@ -200,14 +207,14 @@ def _deferred_ctrl_c() -> Iterator[threading.Event]:
         stop.set()
 
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield stop
-        return
-    signal.signal(signal.SIGINT, handler)
+    deferred = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if deferred:
+        signal.signal(signal.SIGINT, handler)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if deferred:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _learning_rates(optimizer: optim.Optimizer, steps: int) -> list[float]:
@@ -241,10 +248,3 @@ def _versions() -> dict[str, str]:
         "fast CPU path": "on" if layers.fast() else "off",
         "number of threads": os.environ.get("OPENBLAS_NUM_THREADS") or str(os.cpu_count()),
     }
-
-
-def _compare(here: Mapping[str, str], there: Mapping[str, str], path: Path) -> None:
-    for name in [*here, *(name for name in there if name not in here)]:
-        a, b = here.get(name, "absent"), there.get(name, "absent")
-        if a != b:
-            raise ValueError(f"cannot resume: {name} is {a}, but {b} in {path}")

@@ -13,7 +13,7 @@ import numpy as np
 from mlx.utils import tree_map
 
 from . import layers, losses
-from .data import Digits, batches
+from .data import Digits, batches, check
 from .models import is_conditional
 from .recipes import adam
 
@@ -33,15 +33,12 @@ class History:
         return len(self.loss_d)
 
     def add(self, measured: mx.array, seconds: float) -> None:
-        """Add an epoch: ``measured`` has one row per step, as the step returns it, (steps, 4).
-
-        Raises DivergedError, and adds nothing, if a value is NaN or infinite.
-        """
+        """Add an epoch, given what its steps returned, (steps, 4), or raise DivergedError if a value makes no sense."""
         rows = np.array(measured)
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            where = f"step {finite.argmin() + 1} of epoch {len(self) + 1}"
-            raise DivergedError(f"a loss is NaN or infinite in {where}", self)
+        sound = (np.abs(rows) < 1e6).all(axis=1)
+        if not sound.all():
+            where = f"step {sound.argmin() + 1} of epoch {len(self) + 1}"
+            raise DivergedError(f"a loss is NaN, infinite or above a million in {where}", self)
         columns = (self.loss_d, self.loss_g, self.d_real, self.d_fake, self.seconds)
         for column, value in zip(columns, [*rows.mean(axis=0).tolist(), seconds], strict=True):
             column.append(value)
@@ -55,7 +52,7 @@ class History:
 
 
 class DivergedError(RuntimeError):
-    """A loss became NaN or infinite. ``history`` holds the epochs before."""
+    """A loss became NaN, infinite or huge. ``history`` holds the epochs before, and so do the networks."""
 
     def __init__(self, message: str, history: History):
         super().__init__(message)
@@ -175,26 +172,30 @@ def train(
 
     ``seed`` decides the order of the images; the noise comes from ``mx.random``, to be seeded before the networks are
     made. The optimizers are :func:`mlxgan.recipes.adam` unless given, ``settings`` the losses, penalty and average of
-    :func:`set_up`. With ``history``, training goes on after its epochs. ``on_step(measured)`` is called after each
-    step, ``on_epoch(epoch, history)`` after each epoch. :func:`mlxgan.resume.train` survives Ctrl-C and power cuts.
-
-    Raises DivergedError after an epoch with a loss that is NaN or infinite, and ValueError if ``epochs`` or
-    ``batch_size`` makes no sense.
+    :func:`set_up`. With ``history``, training goes on after its epochs. ``on_step(measured)`` and ``on_epoch(epoch,
+    history)`` are called after each. :func:`mlxgan.resume.train` survives Ctrl-C. Raises DivergedError, with the
+    weights of the epoch before, and ValueError if ``epochs`` or ``batch_size`` makes no sense.
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
-    next(batches(data, batch_size, seed=seed))  # raises before anything is changed
+    check(data, batch_size, getattr(generator, "classes", None))
     history = History() if history is None else history
     optimizers = (optimizer_g or adam(), optimizer_d or adam())
     taken = len(history) * (len(data) // batch_size)
     step, state = set_up(generator, discriminator, *optimizers, taken=taken, **settings)
     for epoch in range(len(history) + 1, epochs + 1):
+        before = (generator.parameters(), discriminator.parameters())
         start, measured = time.perf_counter(), []
         for images, labels in batches(data, batch_size, seed=seed, epoch=epoch):
             measured.append(step(images, labels))
             mx.eval(measured[-1], state)
             on_step(measured[-1])
-        history.add(mx.stack(measured), time.perf_counter() - start)
+        try:
+            history.add(mx.stack(measured), time.perf_counter() - start)
+        except DivergedError:
+            generator.update(before[0])
+            discriminator.update(before[1])
+            raise
         print(history.line())
         on_epoch(epoch, history)
     generator.eval()
@@ -207,6 +208,7 @@ def sample(generator: nn.Module, z: mx.array, labels: mx.array | None = None, *,
 
     ``z`` is noise (N, latent_dim); ``labels``, int32 (N,), are for a conditional generator, whose mode stays as it was.
     """
+    z, labels = mx.array(z), labels if labels is None else mx.array(labels)
     was_training = generator.training
     generator.eval()
     parts = []

@@ -1,8 +1,10 @@
-"""OpenBLAS instead of the reference BLAS."""
+"""OpenBLAS instead of the reference BLAS, and a folder of one's own for kernels."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,30 +52,64 @@ def test_no_warning_if_all_is_well_or_switched_off():
     assert python("import mlxgan", MLXGAN_STOCK_CPU="1").stderr == ""
 
 
+IMPORT = "import mlxgan, mlx.core as mx; print((mx.ones((2, 2)) @ mx.ones((2, 2))).sum().item())"
+
+
+def cached(folder: Path) -> list[Path]:
+    return sorted((folder / "mlxgan").glob("libopenblas-*.so"))
+
+
 @linux
-@pytest.mark.parametrize("obstacle", ["no patchelf", "no wheel", "cache is a file", "broken library"])
-def test_never_fails_an_import(tmp_path, obstacle):
-    program = "import mlxgan, mlx.core as mx; print(mx.ones(2).sum().item())"
+@pytest.mark.parametrize("obstacle", ["no patchelf", "no wheel"])
+def test_what_is_missing_is_a_warning_with_its_cure(tmp_path, obstacle):
     environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     if obstacle == "no patchelf":
         environment["PATH"] = ""
-        program = "import sysconfig; sysconfig.get_path = lambda name: ''\n" + program
-    elif obstacle == "no wheel":
+        program = "import sysconfig; sysconfig.get_path = lambda name: ''\n" + IMPORT
+    else:
         program = (
             "from importlib import metadata\n"
             "def missing(name): raise metadata.PackageNotFoundError(name)\n"
-            "metadata.distribution = missing\n" + program
+            "metadata.distribution = missing\n" + IMPORT
         )
-    elif obstacle == "cache is a file":
+    run = python(program, **environment)
+    assert run.stdout == "8.0\n" and run.stderr.count("Warning") == 1
+    assert "pip install -r requirements.txt" in run.stderr
+
+
+@linux
+@pytest.mark.parametrize("obstacle", ["a file in its place", "for everybody to write"])
+def test_a_cache_that_cannot_be_used_is_done_without(tmp_path, obstacle):
+    if obstacle == "a file in its place":
         (tmp_path / "cache").write_text("in the way")
     else:
-        python("import mlxgan", **environment)
-        (library,) = (tmp_path / "cache" / "mlxgan").glob("*.so")
-        library.write_bytes(b"broken")
-    run = python(program, **environment)
-    assert run.stdout == "2.0\n"
-    assert run.stderr.count("Warning") == 1
-    assert "pip install -r requirements.txt" in run.stderr
+        (tmp_path / "cache" / "mlxgan").mkdir(parents=True)
+        (tmp_path / "cache" / "mlxgan").chmod(0o777)
+    run = python(PRODUCT, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert run.stderr == ""
+    assert float(run.stdout) < 0.1  # a second with the reference BLAS
+    assert obstacle == "a file in its place" or list((tmp_path / "cache" / "mlxgan").iterdir()) == []
+
+
+@linux
+@pytest.mark.parametrize("damage", ["cut short", "a bit flipped", "empty", "for everybody to write"])
+def test_a_damaged_library_is_made_anew(tmp_path, damage):
+    """Python died of a bus error when it loaded one that was cut short."""
+    python(IMPORT, XDG_CACHE_HOME=str(tmp_path))
+    (library,) = cached(tmp_path)
+    content = library.read_bytes()
+    if damage == "cut short":
+        library.write_bytes(content[: len(content) // 2])
+    elif damage == "a bit flipped":
+        library.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    elif damage == "empty":
+        library.write_bytes(b"")
+    else:
+        library.chmod(0o777)
+    run = python(IMPORT, XDG_CACHE_HOME=str(tmp_path))
+    assert (run.stdout, run.stderr) == ("8.0\n", "")
+    assert [path.read_bytes() for path in cached(tmp_path)] == [content]
+    assert cached(tmp_path)[0].stat().st_mode & 0o022 == 0
 
 
 @linux
@@ -81,6 +117,58 @@ def test_the_copy_is_made_once(tmp_path):
     libraries = []
     for _ in range(2):
         python("import mlxgan", XDG_CACHE_HOME=str(tmp_path))
-        (library,) = (tmp_path / "mlxgan").iterdir()
+        (library,) = cached(tmp_path)
         libraries.append((library.name, library.stat().st_mtime_ns))
     assert libraries[0] == libraries[1]
+
+
+# The kernels that MLX builds
+
+FUSED = """
+import mlxgan, os, sys
+import mlx.core as mx
+print(mx.compile(lambda x: mx.sin(x) * 3 + mx.exp(x))(mx.zeros(2)).tolist())
+"""
+
+
+@linux
+@pytest.mark.skipif(shutil.which("g++") is None, reason="without g++ no kernels are built")
+@pytest.mark.parametrize("damage", [b"", b"\x7fELF" + bytes(60) + b"\xff" * 60, b"no library"])
+def test_a_damaged_kernel_is_built_again(tmp_path, damage):
+    first = python(FUSED, XDG_CACHE_HOME=str(tmp_path))
+    kernels = list(tmp_path.glob("mlxgan/kernels/0/mlx/*/cpu/*.so"))
+    assert kernels
+    for kernel in kernels:
+        kernel.write_bytes(damage)
+    again = python(FUSED, XDG_CACHE_HOME=str(tmp_path))
+    assert (again.stdout, again.stderr) == (first.stdout, "") and first.stdout == "[1.0, 1.0]\n"
+
+
+@linux
+@pytest.mark.parametrize("temporary", ["/nonexistent", "/dev/null", "/proc"])
+def test_the_temporary_folder_does_not_matter(tmp_path, temporary):
+    run = python(FUSED, XDG_CACHE_HOME=str(tmp_path), TMPDIR=temporary)
+    assert (run.stdout, run.stderr) == ("[1.0, 1.0]\n", "")
+
+
+@linux
+@pytest.mark.skipif(shutil.which("g++") is None, reason="without g++ no kernels are built")
+def test_a_compiler_that_fails_is_one_warning(tmp_path):
+    compiler = tmp_path / "bin" / "g++"
+    compiler.parent.mkdir()
+    compiler.write_text('#!/bin/sh\ncase "$*" in *-o*) echo no room >&2; exit 1;; esac\necho g++ 12\n')
+    compiler.chmod(0o755)
+    path = f"{compiler.parent}{os.pathsep}{os.environ['PATH']}"
+    run = python(FUSED, XDG_CACHE_HOME=str(tmp_path), PATH=path)
+    assert run.stdout == "[1.0, 1.0]\n"
+    assert run.stderr.count("Warning") == 1 and "mx.compile is off" in run.stderr
+
+
+@linux
+def test_two_processes_at_once_use_two_folders(tmp_path):
+    program = FUSED + "print(os.environ['TMPDIR'], flush=True); sys.stdin.read()"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, "-c", program], env=environment, **pipes) for _ in range(2)]
+    folders = [process.communicate()[0].splitlines()[1] for process in both]
+    assert len(set(folders)) == 2 and all(Path(folder).stat().st_mode & 0o077 == 0 for folder in folders)

@@ -2,10 +2,12 @@
 
 from mlxgan import checkpoints, models, training
 
+import json
 import os
 import stat
 
 import mlx.core as mx
+import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
@@ -197,3 +199,43 @@ def test_the_shipped_generator():
     assert 0.019 < ink.min().item() and ink.max().item() < 0.4  # the least and the most of MNIST's training images
     assert 0.10 < ink.mean().item() < 0.16  # theirs is 0.13
     assert (images[:, :2] > 0).astype(mx.float32).mean().item() < 0.001  # and none at the upper edge
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    model = models.MLPGenerator(latent_dim=3)
+    model.layers[1].bias = mx.full(512, value)
+    checkpoints.save(tmp_path / "a.safetensors", model)
+    with pytest.raises(ValueError, match="parameter layers.1.bias has values that are NaN or infinite"):
+        checkpoints.load(tmp_path / "a.safetensors")
+
+
+def test_a_file_of_holes_is_refused_before_it_is_read(tmp_path):
+    """Eighty gigabytes that take no room on the disk, with a header that promises them."""
+    header = json.dumps({"x": {"dtype": "F32", "shape": [2 * 10**10], "data_offsets": [0, 8 * 10**10]}}).encode()
+    for name in ("a.safetensors", "000001-0123456789abcdef.safetensors"):
+        with open(tmp_path / name, "wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            file.truncate(8 + len(header) + 8 * 10**10)
+    with pytest.raises(ValueError, match="bytes, but 2,147,483,648 is the most"):
+        checkpoints.load(tmp_path / "a.safetensors")
+    with pytest.warns(UserWarning, match="is the most"), pytest.raises(ValueError, match="none of its 1 checkpoints"):
+        checkpoints.load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"model": "MLPGenerator", "arguments": "[" * 100_000},
+        {"model": "MLPGenerator", "arguments": '{"latent_dim": "8"}'},
+        {"model": "MLPGenerator", "arguments": '{"latent_dim": 1e300}'},
+        {"model": "MLPGenerator", "arguments": '{"latent_dim": 1000000000000}'},
+        {"model": "x" * 10_000, "arguments": "{}"},
+    ],
+)  # fmt: skip
+def test_metadata_that_make_no_sense_are_one_short_error(tmp_path, about):
+    path = tmp_path / "a.safetensors"
+    mx.save_safetensors(str(path), {"x": mx.zeros(2)}, about)
+    with pytest.raises(ValueError) as error:
+        checkpoints.load(path)
+    assert str(error.value).startswith(f"{path}: ") and len(str(error.value)) < len(str(path)) + 400

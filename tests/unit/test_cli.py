@@ -1,11 +1,16 @@
 """The command line."""
 
-from mlxgan import checkpoints, data, metrics, models
+from mlxgan import checkpoints, data, files, metrics, models
 from mlxgan.__main__ import main
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -149,9 +154,29 @@ def test_a_digit_is_drawn_to_order(tmp_path):
     assert np.array_equal(sevens["images"][shared], every["images"][shared])  # the same noise, the same class
 
 
-def test_evaluate_prints_the_table_and_the_agreement(tmp_path, capsys):
+@pytest.fixture
+def samples(tmp_path):
+    """Samples of a conditional generator that says it has learned from the small digits, as the tests do."""
+    notes = {"data": data.load("train").name}
+    checkpoints.save(tmp_path / "g.safetensors", models.ConditionalGenerator(channels=2, hidden=4), notes=notes)
     path = tmp_path / "samples.npz"
-    assert main(["sample", "--model", "conditional", "--n", "400", "--out", str(path)]) == 0
+    assert main(["sample", "--model", str(tmp_path / "g.safetensors"), "--n", "400", "--out", str(path)]) == 0
+    return path
+
+
+def test_samples_are_not_compared_with_other_digits_than_the_generator_knows(tmp_path, capsys):
+    path = tmp_path / "samples.npz"
+    assert main(["sample", "--model", "mlp", "--n", "400", "--out", str(path)]) == 0
+    assert main(["evaluate", str(path)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"mlxgan evaluate: {path}: the generator learned from MNIST, "
+        "not from scikit-learn's small digits instead of MNIST"
+    )
+
+
+def test_evaluate_prints_the_table_and_the_agreement(samples, capsys):
+    path = samples
     assert main(["evaluate", str(path)]) == 0
     printed = capsys.readouterr().out
     rows = {line.split("  ")[0]: line for line in printed.splitlines()}
@@ -159,3 +184,90 @@ def test_evaluate_prints_the_table_and_the_agreement(tmp_path, capsys):
     assert {"FID", "KID", "precision", "recall", "share of 9s"} <= set(rows)
     assert "400 samples: compare these figures only with those of as many" in printed
     assert "is the digit asked for: 0 " in printed
+
+
+# One clear line, whatever is in the way
+
+
+def python_m(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "mlxgan", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.6, 1.2, 2.4])
+def test_ctrl_c_at_any_moment_is_status_130(tmp_path, seconds):
+    """While modules are imported, while kernels are built by g++, which gets the Ctrl-C too, and in a step."""
+    command = [sys.executable, "-m", "mlxgan", "train", "--epochs", "1000", "--batch-size", "100"]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}  # no kernel is there yet
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    restore = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    child = subprocess.Popen([*command, "--out", str(tmp_path / "run")], env=environment, preexec_fn=restore, **pipes)
+    time.sleep(seconds)
+    while child.poll() is None and not Path(f"/proc/{child.pid}/environ").read_bytes():
+        time.sleep(0.01)  # Python itself is still starting
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode in (130, -signal.SIGINT) if seconds < 0.1 else child.returncode == 130, said
+    assert "Traceback" not in said or seconds < 0.1
+
+
+def test_two_runs_into_one_folder(tmp_path, capsys):
+    with files.locked(tmp_path / "checkpoints"):
+        run = python_m("train", "--epochs", "1", "--batch-size", "1500", "--out", tmp_path)
+    assert run.returncode == 2
+    [line] = run.stderr.splitlines()
+    assert line == f"mlxgan train: {tmp_path / 'checkpoints'}: another process is writing there"
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path):
+    out = tmp_path / "Zoë.npz"
+    run = python_m("sample", "--n", "2", "--out", out, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert run.returncode == 0 and out.exists() and "Zo\\xeb.npz" in run.stdout
+
+
+def test_a_name_that_cannot_be_written_is_refused_before_the_work(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--out", "a\udcff"])
+    assert "is not a name in UTF-8" in capsys.readouterr().err
+
+
+def test_progress_in_a_file_is_a_line_per_epoch(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    run = python_m("train", "--epochs", "2", "--batch-size", "500", "--out", tmp_path, env=environment)
+    assert run.returncode == 0 and run.stderr == ""
+    assert [line.split()[:2] for line in run.stdout.splitlines()[1:3]] == [["epoch", "1"], ["epoch", "2"]]
+
+
+def test_a_picture_that_nothing_could_open_is_refused(tmp_path, capsys):
+    assert main(["sample", "--n", "10001", "--out", str(tmp_path / "a.png")]) == 2
+    assert "a picture holds 10,000 images at most; write an .npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [np.arange(200), np.arange(200) - 100, np.full(200, 10)])
+def test_labels_beyond_the_digits_are_refused(tmp_path, capsys, labels):
+    np.savez(tmp_path / "a.npz", images=np.zeros((200, 28, 28), np.uint8), labels=labels)
+    assert main(["evaluate", str(tmp_path / "a.npz")]) == 2
+    assert "'labels' are int64 (200,), but must be from 0 to 9, one per image" in capsys.readouterr().err
+
+
+def test_a_generator_of_color_is_refused(tmp_path, capsys):
+    path = tmp_path / "g.safetensors"
+    checkpoints.save(path, models.DCGANGenerator(channels=2, hidden=4, image_channels=3))
+    assert main(["sample", "--model", str(path), "--out", str(tmp_path / "a.png")]) == 2
+    assert "not a generator of gray images" in capsys.readouterr().err
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "a.npz")
+    assert main(["evaluate", str(tmp_path / "a.npz")]) == 2
+    assert "no regular file" in capsys.readouterr().err
+
+
+def test_mnist_that_is_not_there_is_one_line(tmp_path):
+    environment = os.environ | {"MLXGAN_SMOKE": "0", "MNIST_DIR": "/typo"}
+    run = python_m("train", "--epochs", "1", "--out", tmp_path / "run", env=environment)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "mlxgan train: MNIST_DIR is '/typo', but there is no train-images-idx3-ubyte.gz in that folder\n"
+    )

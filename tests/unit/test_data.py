@@ -2,111 +2,49 @@
 
 from mlxgan import data
 
+import contextlib
 import gzip
 import hashlib
 import os
-import struct
+import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 zipped = partial(gzip.compress, mtime=0)  # the same bytes in each of xdist's workers
-NAME = "train-labels-idx1-ubyte.gz"
-
-
-def idx(array: np.ndarray) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return zipped(header + array.astype(np.uint8).tobytes())
-
-
-GOOD = idx(np.arange(200))
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(content: bytes) -> Path:
-        path = tmp_path / "some-file.gz"
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
-# Parsing
-
-
-@given(st.lists(st.integers(0, 7), min_size=1, max_size=3), st.randoms(use_true_random=False))
-def test_idx_round_trip(tmp_path_factory, shape, random):
-    array = np.array([random.randrange(256) for _ in range(int(np.prod(shape)))], np.uint8).reshape(shape)
-    path = tmp_path_factory.mktemp("idx") / "array.gz"
-    path.write_bytes(idx(array))
-    np.testing.assert_array_equal(data.read_idx(path, ndim=len(shape)), array)
-
-
-@given(st.binary(max_size=64), st.booleans(), st.sampled_from([1, 3]))
-def test_idx_gives_an_array_or_an_error_with_the_name(tmp_path_factory, content, gz, ndim):
-    path = tmp_path_factory.mktemp("idx") / "odd.gz"
-    path.write_bytes(zipped(content) if gz else content)
-    try:
-        assert data.read_idx(path, ndim).ndim == ndim
-    except ValueError as error:
-        assert str(error).startswith(str(path))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "magic number is 0x,"),
-        (b"plain text", "not a whole gzip file"),
-        (GOOD[:-20], "not a whole gzip file"),
-        (GOOD + b"more", "not a whole gzip file"),
-        (zipped(bytes([0, 0, 9, 1, 0, 0, 0, 0])), "magic number is 0x00000901, expected 0x00000801"),
-        (zipped(bytes([0, 0, 8, 3, 0, 0, 0, 0])), "magic number is 0x00000803, expected 0x00000801"),
-        (zipped(bytes([0, 0, 8, 1, 0, 0])), "cut off in the header, after 6 of 8 bytes"),
-        (zipped(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + b"four"), "holds 4 values, but its header says 9"),
-        (zipped(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"four"), "holds 4 values, but its header says 3"),
-    ],
-)
-def test_idx_says_what_is_wrong(file, content, message):
-    path = file(content)
-    with pytest.raises(ValueError) as error:
-        data.read_idx(path, ndim=1)
-    assert str(error.value).startswith(f"{path}: {message}")
-
-
-# Finding and downloading
+NAME = "train-labels-idx1-ubyte"
+CONTENT = bytes([0, 0, 8, 1, 0, 0, 0, 200]) + bytes(range(200))
+GOOD, OTHER = zipped(CONTENT), zipped(CONTENT[::-1])
 
 
 class Mirror:
-    """A local HTTP server that answers with a status, a body and a Content-Length, or falls silent after some bytes."""
+    """A local HTTP server that sends ``parts`` with ``pause`` seconds between them, and these headers."""
 
-    def __init__(
-        self, status: int = 200, body: bytes = GOOD, length: int | None = None, silent_after: int | None = None
-    ):
+    def __init__(self, *parts: bytes, status: int = 200, pause: float = 0, **headers: str):
         self.requests = 0
-        mirror = self
+        mirror, parts = self, parts or (GOOD,)
+        headers = {"Content-Length": str(sum(map(len, parts)))} | headers
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 mirror.requests += 1
-                if silent_after == 0:
-                    threading.Event().wait(60)
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body) if length is None else length))
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body[:silent_after])
-                if silent_after is not None:
-                    threading.Event().wait(60)
+                with contextlib.suppress(OSError):  # the reader has given up
+                    for part in parts:
+                        self.wfile.write(part)
+                        self.wfile.flush()
+                        time.sleep(pause)
 
             def log_message(self, *args):
                 pass
@@ -120,15 +58,11 @@ class Mirror:
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
     """An empty cache, no MNIST_DIR, and mirrors to be chosen by the test; returns the cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MNIST_DIR", raising=False)
     monkeypatch.setattr(data, "SMOKE", False)
-    monkeypatch.setitem(data.SHA256, NAME, hashlib.sha256(GOOD).hexdigest())
-    cache = Path(data.platformdirs.user_cache_dir("mlxgan"))
-    if not cache.is_relative_to(tmp_path):
-        monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
-        cache = tmp_path / "mlxgan"
-    return cache
+    monkeypatch.setitem(data.SHA256, NAME, hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
+    return tmp_path / "cache" / "mlxgan"
 
 
 def use(monkeypatch, *mirrors: Mirror) -> None:
@@ -139,27 +73,58 @@ def test_download_to_the_cache_once(offline, monkeypatch):
     mirror = Mirror()
     use(monkeypatch, mirror)
     for _ in range(2):
-        path = data.locate(NAME)
-        assert path == offline / NAME
-        assert path.read_bytes() == GOOD
+        assert data.read(NAME) == CONTENT
+        assert [path.name for path in offline.iterdir()] == [f"{NAME}.gz"]
     assert mirror.requests == 1
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        (partial(Mirror, body=idx(np.zeros(200))), "wrong SHA-256"),
-        (partial(Mirror, body=GOOD[:100], length=len(GOOD)), "100 bytes"),
-        (partial(Mirror, status=404), "404"),
-    ],
-)
-def test_bad_mirror(offline, monkeypatch, bad, reason):
-    use(monkeypatch, bad())
-    with pytest.raises(ConnectionError, match=reason):
-        data.locate(NAME)
-    assert list(offline.iterdir()) == []  # nothing cut off or wrong is left
-    use(monkeypatch, bad(), Mirror())
-    assert data.locate(NAME).read_bytes() == GOOD
+BAD = {
+    "another file": (partial(Mirror, OTHER), "not MNIST's"),
+    "cut off": (partial(Mirror, GOOD[:100], **{"Content-Length": str(len(GOOD))}), "not a whole gzip file"),
+    "missing": (partial(Mirror, status=404), "404"),
+    "a page": (partial(Mirror, b"<!DOCTYPE html><title>Log in</title>"), "not MNIST's"),
+    "a length that is none": (partial(Mirror, OTHER, **{"Content-Length": "many"}), None),
+    "a redirect to nonsense": (partial(Mirror, status=302, Location="gopher://x:y/z"), None),
+    "a redirect to itself": (partial(Mirror, status=302, Location="/"), None),
+    "no HTTP": (partial(Mirror, status=9), None),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_whatever_a_mirror_answers_the_next_is_tried(offline, monkeypatch, bad):
+    make, reason = BAD[bad]
+    use(monkeypatch, make())
+    with pytest.raises(ConnectionError, match=reason) as error:
+        data.read(NAME)
+    assert NAME in str(error.value) and len(str(error.value)) < 700
+    assert not offline.exists()  # nothing cut off or wrong is left
+    use(monkeypatch, make(), Mirror())
+    assert data.read(NAME) == CONTENT
+
+
+@pytest.mark.parametrize("bad", ["endless", "a byte now and then", "silent"])
+def test_a_mirror_that_takes_too_long_is_given_up(offline, monkeypatch, bad):
+    """Sooner than for a reader, who would wait two minutes."""
+    monkeypatch.setattr(data, "LARGEST", 10_000)
+    monkeypatch.setattr(data, "PATIENCE", 0.5)
+    urlopen = urllib.request.urlopen
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: urlopen(url, timeout=timeout / 40))
+    endless = {"Content-Length": str(10**9)}
+    mirrors = {
+        "endless": lambda: Mirror(*[bytes(1000)] * 1000, **endless),
+        "a byte now and then": lambda: Mirror(*[b"x"] * 100, pause=0.1, **endless),
+        "silent": lambda: Mirror(b"x", pause=30, **endless),
+    }
+    use(monkeypatch, mirrors[bad](), Mirror())
+    start = time.monotonic()
+    assert data.read(NAME) == CONTENT
+    assert time.monotonic() - start < 5
+
+
+def test_a_bomb_is_not_unpacked(offline, monkeypatch):
+    monkeypatch.setattr(data, "LARGEST", 10_000)
+    use(monkeypatch, Mirror(zipped(bytes(10**7))), Mirror())
+    assert data.read(NAME) == CONTENT
 
 
 def test_mirror_that_is_down(offline, monkeypatch):
@@ -167,62 +132,117 @@ def test_mirror_that_is_down(offline, monkeypatch):
     down.server.shutdown()
     down.server.server_close()
     use(monkeypatch, down, Mirror())
-    assert data.locate(NAME).read_bytes() == GOOD
+    assert data.read(NAME) == CONTENT
 
 
-@pytest.mark.parametrize("silent_after", [0, 50])
-def test_a_mirror_that_falls_silent_is_given_up(offline, monkeypatch, silent_after):
-    """A hundred times sooner than for a reader."""
-    urlopen = urllib.request.urlopen
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: urlopen(url, timeout=timeout / 100))
-    use(monkeypatch, Mirror(silent_after=silent_after), Mirror())
-    assert data.locate(NAME).read_bytes() == GOOD
-    assert [path.name for path in offline.iterdir()] == [NAME]
-
-
-def test_broken_file_in_the_cache_is_replaced(offline, monkeypatch):
+def test_a_damaged_file_in_the_cache_is_replaced(offline, monkeypatch):
     use(monkeypatch, Mirror())
-    offline.mkdir()
-    (offline / NAME).write_bytes(GOOD[:50])
-    assert data.locate(NAME).read_bytes() == GOOD
+    offline.mkdir(parents=True)
+    (offline / f"{NAME}.gz").write_bytes(GOOD[:50])
+    assert data.read(NAME) == CONTENT
+    assert (offline / f"{NAME}.gz").read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("obstacle", ["a file is in its place", "a folder is in the file's place"])
+def test_a_cache_that_cannot_be_written_is_one_line(offline, monkeypatch, obstacle):
+    mirror = Mirror()
+    use(monkeypatch, mirror)
+    if obstacle == "a file is in its place":
+        offline.parent.mkdir()
+        offline.write_text("in the way")
+    else:
+        (offline / f"{NAME}.gz" / "inside").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=f"{NAME} is used, but not kept") as seen:
+            assert data.read(NAME) == CONTENT
+        assert len(seen) == 1
+    assert mirror.requests == 2
 
 
 def test_two_processes_at_once(offline):
-    mirror = Mirror(body=GOOD)
+    mirror = Mirror()
     program = f"""
 import hashlib
 from mlxgan import data
 data.MIRRORS = ({mirror.url!r},)
-data.SHA256[{NAME!r}] = {hashlib.sha256(GOOD).hexdigest()!r}
+data.SHA256[{NAME!r}] = {hashlib.sha256(CONTENT).hexdigest()!r}
 data.platformdirs.user_cache_dir = lambda name: {str(offline)!r}
-data.locate({NAME!r})
+data.read({NAME!r})
 """
     runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
     for run in runs:
         _, error = run.communicate(timeout=60)
         assert run.returncode == 0, error.decode()
-    assert [path.name for path in offline.iterdir() if path.suffix != ".so"] == [NAME]  # beside OpenBLAS
-    assert (offline / NAME).read_bytes() == GOOD
+    assert [path.name for path in offline.iterdir()] == [f"{NAME}.gz"]
+    assert (offline / f"{NAME}.gz").read_bytes() == GOOD
 
 
-def test_folder_of_the_reader_comes_first(offline, monkeypatch, tmp_path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / NAME).write_bytes(GOOD)
-    monkeypatch.setenv("MNIST_DIR", str(folder))
+@pytest.mark.parametrize("place", ["{}.gz", "{}", "raw/{}", "MNIST/raw/{}", "MNIST/raw/{}.gz"])
+@pytest.mark.parametrize(
+    "content", [CONTENT, GOOD, gzip.compress(CONTENT, 1), zipped(CONTENT[:50]) + zipped(CONTENT[50:])]
+)
+def test_the_readers_own_files_in_every_usual_form(offline, monkeypatch, tmp_path, place, content):
+    """As they are on a mirror, unpacked, packed anew, and where torchvision leaves them; the contents count."""
     use(monkeypatch)
-    assert data.locate(NAME) == folder / NAME
-    (folder / NAME).write_bytes(b"not it")
-    with pytest.raises(ValueError, match=f"{NAME}: not the genuine MNIST file"):
-        data.locate(NAME)
+    file = tmp_path / "mine" / place.format(NAME)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "mine"))
+    assert data.read(NAME) == CONTENT
 
 
-def test_without_mnist_the_small_digits_and_the_reason(offline, monkeypatch, capsys):
+def test_the_home_folder_has_its_short_name(offline, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MNIST_DIR", "~/mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / NAME).write_bytes(CONTENT)
+    assert data.read(NAME) == CONTENT
+
+
+@pytest.mark.parametrize("folder", ["/no/such/folder", "{}"])
+def test_a_folder_of_the_readers_that_lacks_a_file_is_an_error(offline, monkeypatch, tmp_path, folder):
+    """Neither a download nor other digits take its place."""
+    mirror = Mirror()
+    use(monkeypatch, mirror)
+    folder = folder.format(tmp_path)
+    monkeypatch.setenv("MNIST_DIR", folder)
+    with pytest.raises(FileNotFoundError, match=re.escape(f"MNIST_DIR is {folder!r}, but there is no {NAME}.gz")):
+        data.read(NAME)
+    assert mirror.requests == 0
+
+
+def test_a_wrong_file_of_the_readers_is_an_error(offline, monkeypatch, tmp_path):
+    use(monkeypatch)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+    for content in (OTHER, b"", b"not it", GOOD[:-20]):
+        (tmp_path / f"{NAME}.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=re.escape(str(tmp_path / f"{NAME}.gz"))):
+            data.read(NAME)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_a_regular_file_is_read(offline, monkeypatch, tmp_path, kind):
+    """A pipe without a writer would wait for ever, and some devices never end."""
+    use(monkeypatch)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+    path = tmp_path / f"{NAME}.gz"
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": os.mkdir}[kind](path)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: not a regular file")):
+        data.read(NAME)
+
+
+def test_without_mnist_there_is_an_error_and_no_other_digits(offline, monkeypatch):
     use(monkeypatch, Mirror(status=404))
-    digits = data.load("test")
-    printed = capsys.readouterr().out
-    assert "small digits instead of MNIST" in printed and "404" in printed
-    assert len(digits) == 297
+    with pytest.raises(ConnectionError, match="t10k-images-idx3-ubyte could not be downloaded.*404"):
+        data.load("test")
+
+
+def test_the_small_digits_are_there_for_who_asks(offline, monkeypatch, capsys):
+    use(monkeypatch)
+    assert len(data.load("test", "small")) == 297
+    assert "scikit-learn's small digits instead of MNIST (as asked for), test split" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="name is 'fashion', but must be 'mnist' or 'small'"):
+        data.load("test", "fashion")
 
 
 def test_smoke_says_so(capsys):

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlxgan"
 FLOORS = {
-    "blas": 0, "layers": 0, "data": 0,
+    "files": 0, "blas": 0, "layers": 0, "data": 0,
     "models": 1, "losses": 1, "recipes": 1, "checkpoints": 1, "plots": 1,
     "training": 2,
     "resume": 3, "metrics": 3,
@@ -49,7 +49,7 @@ def imports(tree: ast.AST) -> set[str]:
 
 def private_attributes(tree: ast.AST) -> list[str]:
     """Attributes of others that begin with one underscore, by text: those of MLX may change in any version."""
-    own = {"self", "cls", *FLOORS}
+    own = {"self", "cls", "os", *FLOORS}  # os._exit is public
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -124,7 +124,7 @@ def f():
 def test_kernels_are_built_in_a_folder_of_this_process():
     """So that no process reads what another has written only in part."""
     folder = Path(os.environ["TMPDIR"])
-    assert folder.name.startswith("mlxgan-tests-")
+    assert folder.parent.name == "kernels" and folder.stat().st_mode & 0o077 == 0
     with mx.stream(mx.cpu):
         mx.eval(mx.compile(lambda x: mx.exp(x) * mx.sin(x) + 1)(mx.ones(3)))
     assert list(folder.glob("mlx/*/cpu/*.so"))

@@ -2,6 +2,8 @@
 
 from mlxgan import data, losses, models, recipes, training
 
+import threading
+
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
@@ -271,19 +273,19 @@ def test_a_run_that_diverges_stops_and_keeps_its_history(few):
             optimizer.learning_rate = float("nan")
 
     optimizer = recipes.adam()
-    with pytest.raises(training.DivergedError, match="NaN or infinite in step 2 of epoch 3") as error:
+    with pytest.raises(training.DivergedError, match="NaN, infinite or above a million in step 2 of epoch 3") as error:
         run(few, epochs=5, optimizer_g=optimizer, on_epoch=spoil)
     assert len(error.value.history) == 2
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e7, -1e30])
 @pytest.mark.parametrize("column", range(4))
-def test_one_step_that_is_not_finite_is_enough(value, column):
+def test_one_step_that_makes_no_sense_is_enough(value, column):
     history = training.History()
     rows = np.ones((3, 4), np.float32)
     history.add(mx.array(rows), 1.0)
     rows[1, column] = value
-    with pytest.raises(training.DivergedError, match="NaN or infinite in step 2 of epoch 2"):
+    with pytest.raises(training.DivergedError, match="above a million in step 2 of epoch 2"):
         history.add(mx.array(rows), 1.0)
     assert history == training.History([1.0], [1.0], [1.0], [1.0], [1.0])
 
@@ -368,3 +370,41 @@ def test_samples_are_made_in_evaluation_mode_and_the_mode_stays(mode):
     images = training.sample(generator, z)
     assert generator.training == generator.norm1.training == mode
     assert mx.allclose(images, generator.eval()(z), atol=1e-6)
+
+
+def test_losses_that_explode_end_the_run_with_the_networks_of_the_epoch_before(few):
+    """Every loss is still a number at a rate of a thousand."""
+    networks, optimizers = (models.MLPGenerator(), models.MLPDiscriminator()), (recipes.adam(), recipes.adam())
+    kept = []
+
+    def spoil(epoch, history):
+        kept.append([tree_flatten(network.parameters()) for network in networks])
+        if epoch == 2:
+            for optimizer in optimizers:
+                optimizer.learning_rate = 1e3
+
+    settings = {"optimizer_g": optimizers[0], "optimizer_d": optimizers[1], "on_epoch": spoil}
+    with pytest.raises(training.DivergedError, match="of epoch 3") as error:
+        training.train(*networks, few, epochs=5, batch_size=8, **settings)
+    assert len(error.value.history) == len(kept) == 2
+    for network, before in zip(networks, kept[-1], strict=True):
+        assert same(dict(before), dict(tree_flatten(network.parameters())))
+
+
+def test_a_run_in_a_thread_works_or_says_why_not(few):
+    """MLX's arrays are computed by the thread that made them."""
+    mx.eval(few.images, few.labels)
+    made_here, said = (models.MLPGenerator(), models.MLPDiscriminator()), []
+
+    def run_there(networks):
+        try:
+            made_there = networks or (models.MLPGenerator(), models.MLPDiscriminator())
+            said.append(len(training.train(*made_there, few, epochs=1, batch_size=8)))
+        except RuntimeError as error:
+            said.append(str(error))
+
+    for networks in (None, made_here):
+        thread = threading.Thread(target=run_there, args=[networks])
+        thread.start()
+        thread.join()
+    assert said[0] == 1 and "make the networks in the thread that trains them" in said[1]
