@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 FOLDER = common.ROOT / "notebooks"
 SHIPPED = {  # chapters whose model ships with the package: under which name, and from which file in runs/
-    "05_training": ("mlp", "mlp/generator.safetensors"),
-    "07_evaluation": ("classifier", "classifier/classifier.safetensors"),
-    "08_dcgan": ("dcgan", "dcgan/generator.safetensors"),
-    "10_conditional": ("conditional", "conditional/generator.safetensors"),
+    "06_training": ("mlp", "mlp/generator.safetensors"),
+    "08_measuring": ("classifier", "classifier/classifier.safetensors"),
+    "09_convolutions": ("dcgan", "dcgan/generator.safetensors"),
+    "12_conditional": ("conditional", "conditional/generator.safetensors"),
 }
 
 

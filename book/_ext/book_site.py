@@ -200,9 +200,10 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for node in doctree.findall(film):
         place(app, node, docname)
     if docname.startswith("notebooks/"):
-        before = next(strong for strong in doctree.findall(nodes.strong) if strong.astext() == "Before")
-        unresolved = app.env.get_doctree(docname)  # as the landing page counts it
-        before.parent.parent += nodes.paragraph("", facts(app, docname, unresolved), classes=["facts"])
+        before = next((strong for strong in doctree.findall(nodes.strong) if strong.astext() == "Before"), None)
+        if before:
+            unresolved = app.env.get_doctree(docname)  # as the landing page counts it
+            before.parent.parent += nodes.paragraph("", facts(app, docname, unresolved), classes=["facts"])
     if app.builder.name == "epub":
         spread_tabs(doctree)
 

@@ -65,7 +65,7 @@ def test_references_resolve_and_figures_are_numbered(site):
     for page in pages(site):
         text = page.read_text()
         assert "[?]" not in text and "{numref}" not in text and "{cite" not in text
-    assert "Fig." in (site / "notebooks" / "05_training.html").read_text()
+    assert "Fig." in (site / "notebooks" / "06_training.html").read_text()
 
 
 def meta(page: Path) -> dict[str, str]:
@@ -121,7 +121,7 @@ def test_epub_is_well_formed_and_offered(site):
         assert len(parts) >= 15
         for part in parts:
             ElementTree.fromstring(book.read(part))  # readers of books refuse what is not well-formed
-        assert b"<math" in book.read("notebooks/04_losses.xhtml")
+        assert b"<math" in book.read("notebooks/05_losses.xhtml")
         assert not [name for name in names if name.endswith(".js")]
     assert 'href="../gan-in-mlx.epub"' in (site / "book" / "index.html").read_text()
 
@@ -129,11 +129,11 @@ def test_epub_is_well_formed_and_offered(site):
 def test_films_come_without_another_hosts_icons(site):
     for page in pages(site):
         assert "maxcdn" not in page.read_text(), page.name
-    assert 'class="film"' in (site / "notebooks" / "05_training.html").read_text()
+    assert 'class="film"' in (site / "notebooks" / "06_training.html").read_text()
 
 
 def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tmp_path):
-    plain = (site / "notebooks" / "05_training.html").read_text()
+    plain = (site / "notebooks" / "06_training.html").read_text()
     assert not re.search(r"colab|mybinder|github\.com/[^\"]*(edit|issues)|og:image", plain)
     assert not (site / "sitemap.xml").exists()
     shutil.copytree(sources / "_build" / ".doctrees", tmp_path / "_build" / ".doctrees")  # spares reading again
@@ -141,20 +141,20 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tm
         sources, tmp_path, GITHUB_REPOSITORY="owner/name", GITHUB_REF_NAME="main", SITE_URL="https://book.example/name"
     )
     known = tmp_path / "_build" / "html"
-    text = (known / "notebooks" / "05_training.html").read_text()
+    text = (known / "notebooks" / "06_training.html").read_text()
     for address in (
-        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/05_training.ipynb",
-        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/05_training.ipynb",
-        "https://github.com/owner/name/edit/main/notebooks/05_training.py",
+        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/06_training.ipynb",
+        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/06_training.ipynb",
+        "https://github.com/owner/name/edit/main/notebooks/06_training.py",
         "https://github.com/owner/name/issues/new",
     ):
         assert address in text, address
-    for page in ("index.html", "notebooks/05_training.html"):
+    for page in ("index.html", "notebooks/06_training.html"):
         card = meta(known / page)["og:image"]
         assert card.startswith("https://book.example/name/")
         assert (known / card.removeprefix("https://book.example/name/")).is_file()
     assert 'href="/name/_static/' in (known / "404.html").read_text()
-    assert "<loc>https://book.example/name/notebooks/05_training.html</loc>" in (known / "sitemap.xml").read_text()
+    assert "<loc>https://book.example/name/notebooks/06_training.html</loc>" in (known / "sitemap.xml").read_text()
 
 
 def test_tables_of_reproducibility_say_what_was_measured():

@@ -161,7 +161,7 @@ def test_no_serious_hindrance_to_access(seen, theme):
 @pytest.mark.parametrize("how", ["server", "files"])
 def test_search_finds_a_topic_and_the_hit_opens(context, server, site, how):
     watched = Watched(context, server if how == "server" else site.as_uri())
-    watched.open("notebooks/05_training.html")
+    watched.open("notebooks/06_training.html")
     watched.tab.keyboard.press("Control+k")
     watched.tab.locator("dialog input[type=search]").fill("mode collapse")
     watched.tab.keyboard.press("Enter")
@@ -220,5 +220,5 @@ def test_missing_page_has_its_style_at_any_depth(context, server):
     assert hindrances(tab) == []
     assert tab.evaluate("getComputedStyle(document.body).fontFamily").startswith('"Source Serif')
     tab.locator("nav a", has_text="MLX in ten minutes").first.click()
-    tab.wait_for_url("**/notebooks/01_mlx.html")
+    tab.wait_for_url("**/notebooks/02_mlx.html")
     tab.close()

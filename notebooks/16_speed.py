@@ -24,7 +24,7 @@
 # - recognise a slow BLAS, a slow layout and a slow convolution on a CPU
 # - read a benchmark
 #
-# **Before**: {doc}`05_training`.
+# **Before**: [The training loop](06_training.ipynb).
 # ```
 
 # %%
@@ -261,7 +261,7 @@ for name, work in works.items():
 # On a CPU all four are nearly alike, in time and in memory. Evaluating rarely gains nothing, because a step
 # is long beside what a call of `mx.eval` costs. Sixteen steps need no more memory than one, because
 # each intermediate result is freed when nothing needs it any more. (Lazy *losses* that are kept for
-# ever are another matter: {doc}`01_mlx`.) What remains for once a step is order: a loop that knows where
+# ever are another matter: [MLX in a quarter of an hour](02_mlx.ipynb).) What remains for once a step is order: a loop that knows where
 # it is.
 #
 # Evaluating does cost where it is done for each operation. The next cell computes twenty times
@@ -306,7 +306,7 @@ for size in (1_000, 100_000, 1_000_000):
 #
 # ## The batch size
 #
-# A matrix product with more rows uses the machine better, up to a point. {numref}`fig-12-batch`
+# A matrix product with more rows uses the machine better, up to a point. {numref}`fig-16-batch`
 # shows images per second.
 
 # %%
@@ -318,7 +318,7 @@ for size in sizes:
 seconds = medians(works, few)
 speed = {size: size / seconds[size] for size in sizes}
 
-# %% mystnb={"figure": {"caption": "Larger batches train on more images per second, with less and less to be gained from each doubling.", "name": "fig-12-batch"}, "image": {"alt": "Images per second against the batch size, which is on a logarithmic axis. The curve rises from the smallest batch and flattens towards the largest."}}
+# %% mystnb={"figure": {"caption": "Larger batches train on more images per second, with less and less to be gained from each doubling.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, which is on a logarithmic axis. The curve rises from the smallest batch and flattens towards the largest."}}
 _, axes = plt.subplots()
 axes.semilogx(sizes, speed.values(), "o-")
 axes.set(xlabel="batch size", ylabel="images per second", ylim=(0, None))
@@ -687,7 +687,7 @@ for model, rows in benchmark["milliseconds"].items():
     for variant, times in rows.items():
         print(f"{model:6} {variant:20} {statistics.median(times) / base:6.2f}")
 
-# %% mystnb={"figure": {"caption": "The benchmark kept with the book. As installed, MLX is far slower on a Linux CPU than with the means of this chapter, which bring it near PyTorch.", "name": "fig-12-benchmark"}, "image": {"alt": "Two panels of horizontal bars, milliseconds per step on a logarithmic axis, for the MLP GAN and the DCGAN. In both, the bar of MLX as installed is by far the longest, while the others are of similar length. Error bars run from the fastest round to the slowest."}}
+# %% mystnb={"figure": {"caption": "The benchmark kept with the book. As installed, MLX is far slower on a Linux CPU than with the means of this chapter, which bring it near PyTorch.", "name": "fig-16-benchmark"}, "image": {"alt": "Two panels of horizontal bars, milliseconds per step on a logarithmic axis, for the MLP GAN and the DCGAN. In both, the bar of MLX as installed is by far the longest, while the others are of similar length. Error bars run from the fastest round to the slowest."}}
 _, panels = plt.subplots(1, 2, figsize=(8, 2.6), sharex=True, sharey=True)
 for axes, (model, rows) in zip(panels, benchmark["milliseconds"].items(), strict=True):
     middle = np.array([statistics.median(times) for times in rows.values()])
@@ -727,11 +727,11 @@ print(f"all but the steps: {1 - epoch['steps'] / epoch['epoch']:.1%}")
 # ## Exercises
 #
 # ```{exercise} When doubling stops helping
-# :label: ex-12-doubling
+# :label: ex-16-doubling
 # Take the DCGAN. Double the batch until a doubling gains less than a tenth in images per second.
 # ```
 #
-# ```{solution-start} ex-12-doubling
+# ```{solution-start} ex-16-doubling
 # :class: dropdown
 # ```
 
@@ -755,12 +755,12 @@ while size <= (8 if mlxgan.SMOKE else 256):
 # ```
 #
 # ```{exercise} An epoch without training
-# :label: ex-12-batches
+# :label: ex-16-batches
 # Which share of an epoch is spent on making its batches? Time the batches of an epoch alone, then an epoch of
 # training the MLP GAN.
 # ```
 #
-# ```{solution-start} ex-12-batches
+# ```{solution-start} ex-16-batches
 # :class: dropdown
 # ```
 
@@ -782,12 +782,12 @@ print(f"batches: {alone / history.seconds[0]:.1%} of the epoch")
 # ```
 #
 # ```{exercise} Whose move takes longer?
-# :label: ex-12-moves
+# :label: ex-16-moves
 # Split the step of the MLP GAN into the two moves, compile each, and compare the times with the counts of the
 # arithmetic.
 # ```
 #
-# ```{solution-start} ex-12-moves
+# ```{solution-start} ex-16-moves
 # :class: dropdown
 # ```
 
@@ -831,7 +831,7 @@ print(f"operations, D / G: {moves['D'] / moves['G']:.2f}")
 #
 # ## Further reading
 #
-# MLX's documentation describes lazy evaluation, compilation and what is fused {cite}`mlx2023`. The DCGAN's layers
-# are those of {cite:t}`radford2016`, and Adam's update with its bias correction is in {cite:t}`kingma2015`. What
+# MLX's documentation describes lazy evaluation, compilation and what is fused ([Hannun et al., 2023](../book/bibliography.md#hannun-et-al-2023)). The DCGAN's layers
+# are those of [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016), and Adam's update with its bias correction is in [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015). What
 # to do in PyTorch, and what its calls are called here, is in {doc}`../book/pytorch`; the environment variables of this
 # chapter are in {doc}`../book/running`.

@@ -24,7 +24,7 @@
 # - train the GAN of the last two chapters in full, and read its curves
 # - recognise a run that has diverged
 #
-# **Before**: {doc}`03_models` and {doc}`04_losses`.
+# **Before**: [Generator and discriminator](04_models.ipynb) and [Losses and optimizers](05_losses.ipynb).
 # ```
 
 # %%
@@ -55,7 +55,7 @@ print("a batch:", real.shape, real.dtype)
 # batch of real digits from a batch of fakes. The generator's move makes its fakes look more real
 # to the discriminator as it is now. Together they are one *step*.
 #
-# Both networks, and an optimizer for each. The factory `recipes.adam` is the one of {doc}`04_losses`:
+# Both networks, and an optimizer for each. The factory `recipes.adam` is the one of [Losses and optimizers](05_losses.ipynb):
 # learning rate 2e-4, betas 0.5 and 0.999, with bias correction.
 
 
@@ -269,9 +269,9 @@ def make_step(
 
 # %% [markdown]
 # Most of it is the two moves from above. What is new is there for later chapters, and does nothing here: `labels` are for
-# networks that are told which digit is meant ({doc}`10_conditional`), a `penalty` may be added to the discriminator's loss
-# ({doc}`09_stability`), some losses compare fakes with real images, and `on_gradients` sees the gradients before they are
-# applied ({doc}`13_two_macs`). Two things deserve a second look. `nn.value_and_grad` differentiates the first value that the
+# networks that are told which digit is meant ([Choosing the digit](12_conditional.ipynb)), a `penalty` may be added to the discriminator's loss
+# ([What makes training stable](11_stability.ipynb)), some losses compare fakes with real images, and `on_gradients` sees the gradients before they are
+# applied ([Data parallelism](18_parallel.ipynb)). Two things deserve a second look. `nn.value_and_grad` differentiates the first value that the
 # function returns; the others, here the two mean outputs, come along for free. And `mx.random.state` is
 # in the list of the state. Without it, the compiled function would repeat the noise that it was traced with.
 #
@@ -333,7 +333,7 @@ print(f"an eager step takes {eager / compiled:.1f} times as long as a compiled o
 # $$\bar w \leftarrow 0.999\,\bar w + 0.001\,w.$$
 #
 # It covers about the last thousand steps, a little more than an epoch, and takes no part in the game
-# {cite}`yazici2019`. This is another compiled function with state, and no argument at all:
+# ([Yazıcı et al., 2019](../book/bibliography.md#yazıcı-et-al-2019)). This is another compiled function with state, and no argument at all:
 
 
 # %%
@@ -465,7 +465,7 @@ print(f"{sum(history.seconds) / 60:.0f} minutes")
 # %% [markdown]
 # The fixed noise after the first epoch, and then every ten:
 
-# %% mystnb={"figure": {"caption": "Sixteen samples from the same noise. The strokes are there after ten epochs; what follows is slow work on their shape.", "name": "fig-05-every-ten"}, "image": {"alt": "Six grids of four by four generated digits. In the first all sixteen show the same grey smudge; in the second the digits can be read but are ragged and speckled; towards the last the strokes get smoother, and several places show another digit than before."}}
+# %% mystnb={"figure": {"caption": "Sixteen samples from the same noise. The strokes are there after ten epochs; what follows is slow work on their shape.", "name": "fig-06-every-ten"}, "image": {"alt": "Six grids of four by four generated digits. In the first all sixteen show the same grey smudge; in the second the digits can be read but are ragged and speckled; towards the last the strokes get smoother, and several places show another digit than before."}}
 shown = [1, *range(10, epochs + 1, 10)]
 rows = -(-len(shown) // 3)
 figure, axes = plt.subplots(rows, 3, figsize=(6.4, 2.3 * rows))
@@ -478,17 +478,17 @@ for axis, epoch in zip(axes.flat, shown, strict=False):
 # %% [markdown]
 # And as a film, one picture per epoch:
 #
-# [Film: sixteen blurs of grey noise turn into digits within a few epochs; later some change into others.](../book/films/05_training.png)
+# [Film: sixteen blurs of grey noise turn into digits within a few epochs; later some change into others.](../book/films/06_training.png)
 
 # %% tags=["remove-cell"]
 titles = ["untrained"] + [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
 folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
-plots.film(frames, titles, f"{folder}/05_training.png")
+plots.film(frames, titles, f"{folder}/06_training.png")
 
 # %% [markdown]
 # ## Reading the curves
 
-# %% mystnb={"figure": {"caption": "The run in figures. The discriminator stays ahead; neither loss says how good the pictures are.", "name": "fig-05-curves"}, "image": {"alt": "Left: the loss of the generator stays above that of the discriminator in every epoch. Right: the discriminator's mean output on real images stays well above one half, and on generated ones well below; the two curves do not meet."}}
+# %% mystnb={"figure": {"caption": "The run in figures. The discriminator stays ahead; neither loss says how good the pictures are.", "name": "fig-06-curves"}, "image": {"alt": "Left: the loss of the generator stays above that of the discriminator in every epoch. Right: the discriminator's mean output on real images stays well above one half, and on generated ones well below; the two curves do not meet."}}
 plots.curves(history)
 
 # %%
@@ -516,7 +516,7 @@ print(
 # :class: warning
 # *Symptom*: the discriminator's loss goes to 0 and D(G(z)) with it, and the samples stay noise. *Cause*: the
 # discriminator wins outright; its learning rate is too high, or the generator's loss is the saturating one of
-# {doc}`04_losses`. *Cure*: the same learning rate for both, and the non-saturating loss.
+# [Losses and optimizers](05_losses.ipynb). *Cure*: the same learning rate for both, and the non-saturating loss.
 # ```
 
 # %% [markdown]
@@ -537,7 +537,7 @@ def restlessness(frames):
 print(f"generator: {restlessness(frames):.1f} grey levels an epoch")
 print(f"average:   {restlessness(average_frames):.1f} grey levels an epoch")
 
-# %% mystnb={"figure": {"caption": "The last generator (upper two rows) and the average of its weights (lower two), from the same noise. The average draws mostly the same digits, with cleaner edges.", "name": "fig-05-average"}, "image": {"alt": "Four rows of eight generated digits. The lower two rows show mostly the same digits as the upper two, with smoother strokes and fewer specks around them."}}
+# %% mystnb={"figure": {"caption": "The last generator (upper two rows) and the average of its weights (lower two), from the same noise. The average draws mostly the same digits, with cleaner edges.", "name": "fig-06-average"}, "image": {"alt": "Four rows of eight generated digits. The lower two rows show mostly the same digits as the upper two, with smoother strokes and fewer specks around them."}}
 plots.digits(mx.concatenate([frames[-1], average_frames[-1]]), columns=8)
 
 # %% [markdown]
@@ -548,7 +548,7 @@ plots.digits(mx.concatenate([frames[-1], average_frames[-1]]), columns=8)
 #
 # The fixed noise was used to watch. Here is noise that was not used before, through the average.
 
-# %% mystnb={"figure": {"caption": "Sixteen digits that nobody wrote.", "name": "fig-05-new"}, "image": {"alt": "Two rows of eight generated digits. Most can be read at a glance; one or two are between digits, and some strokes have ragged edges."}}
+# %% mystnb={"figure": {"caption": "Sixteen digits that nobody wrote.", "name": "fig-06-new"}, "image": {"alt": "Two rows of eight generated digits. Most can be read at a glance; one or two are between digits, and some strokes have ragged edges."}}
 z = mx.random.normal((16, generator.latent_dim), key=mx.random.key(2))
 plots.digits(training.sample(average, z), columns=8)
 
@@ -601,13 +601,13 @@ except training.DivergedError as error:
 # ## Exercises
 #
 # ```{exercise} Is stop_gradient needed?
-# :label: ex-05-stop
+# :label: ex-06-stop
 # Compute the gradients of the discriminator's loss with and without `mx.stop_gradient` around the
 # fakes. Do they differ? Why?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-05-stop
+# ```{solution-start} ex-06-stop
 # :class: dropdown
 # ```
 
@@ -630,12 +630,12 @@ print("same gradients:", all(mx.array_equal(a, b).item() for (_, a), (_, b) in p
 # ```
 #
 # ```{exercise} The forgotten state
-# :label: ex-05-state
+# :label: ex-06-state
 # Compile a step that leaves `mx.random.state` out of its state. Show that it draws the same noise in every call.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-05-state
+# ```{solution-start} ex-06-state
 # :class: dropdown
 # ```
 
@@ -666,13 +666,13 @@ print("with the state, the same again:", mx.array_equal(mindful(), mindful()).it
 # ```
 #
 # ```{exercise} A short last batch
-# :label: ex-05-short
+# :label: ex-06-short
 # `data.batches(..., drop_last=False)` ends with a batch of another size. How long does the compiled step
 # take on its first such batch, and on the second?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-05-short
+# ```{solution-start} ex-06-short
 # :class: dropdown
 # ```
 
@@ -695,13 +695,13 @@ for size in (64, 32, 32):
 # ```
 #
 # ```{exercise} The generator first
-# :label: ex-05-order
+# :label: ex-06-order
 # Let the generator move before the discriminator, in an eager loop of a hundred steps, and compare the losses
 # with those of the usual order.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-05-order
+# ```{solution-start} ex-06-order
 # :class: dropdown
 # ```
 
@@ -741,7 +741,7 @@ for order in ("DG", "GD"):
 #
 # ## Further reading
 #
-# The algorithm is that of {cite:t}`goodfellow2014`, with the optimizer's settings of {cite:t}`radford2016`.
-# {cite:t}`heusel2017` let the two players learn at different rates and prove that this converges to a local
-# equilibrium. {cite:t}`salimans2016` collect what helps when a run does not settle. Compilation and lazy
-# evaluation are described in MLX's own documentation {cite}`mlx2023`.
+# The algorithm is that of [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014), with the optimizer's settings of [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016).
+# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) let the two players learn at different rates and prove that this converges to a local
+# equilibrium. [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) collect what helps when a run does not settle. Compilation and lazy
+# evaluation are described in MLX's own documentation ([Hannun et al., 2023](../book/bibliography.md#hannun-et-al-2023)).

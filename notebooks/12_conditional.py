@@ -24,7 +24,7 @@
 # - measure whether the asked-for digit is drawn, class by class
 # - hold the style and change the digit, and walk from one digit to another
 #
-# **Before**: {doc}`08_dcgan`.
+# **Before**: [Convolutions](09_convolutions.ipynb).
 # ```
 
 # %%
@@ -43,7 +43,7 @@ real, labels = next(data.batches(digits, 64, seed=0))
 # %% [markdown]
 # ## A distribution for each class
 #
-# The training set has a label for each image, and Part I threw it away. A *conditional* GAN {cite}`mirza2014` keeps it. The
+# The training set has a label for each image, and Part I threw it away. A *conditional* GAN ([Mirza and Osindero, 2014](../book/bibliography.md#mirza-and-osindero-2014)) keeps it. The
 # generator becomes a function of noise and class, $G(z, c)$, and is to draw from $p_\text{data}(x \mid c)$. The discriminator becomes
 # a function of image and class, $D(x, c)$, and asks: is this a real image *of that class*? A perfect seven is a fake if a four was
 # asked for.
@@ -91,7 +91,7 @@ print(
 #
 # ## The discriminator's side
 #
-# One could append the class to the image as ten more channels. {cite:t}`miyato2018projection` derive something simpler from the form of the
+# One could append the class to the image as ten more channels. [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) derive something simpler from the form of the
 # optimal discriminator. Its logit is a log ratio of densities, which splits in two:
 #
 # $$\log\frac{p_\text{data}(x, c)}{p_g(x, c)} = \log\frac{p_\text{data}(x)}{p_g(x)}
@@ -122,7 +122,7 @@ for c in range(2):
 # %% [markdown]
 # ## Variety within a class
 #
-# Told the class, a generator has an easy way to please: draw the plainest seven, again and again. The discriminator of {doc}`08_dcgan` is
+# Told the class, a generator has an easy way to please: draw the plainest seven, again and again. The discriminator of [Convolutions](09_convolutions.ipynb) is
 # shown how much a batch varies, and would hardly object: ten plain digits differ a lot from each other. With classes the deviation that
 # counts is the one around the mean of the *class*, again before the normalisation.
 
@@ -136,7 +136,7 @@ def spread_within_classes(x, labels, classes):
 
 # %% [markdown]
 # `member` has a row an image, with a one in the column of its class: so a product with it sums up each class, and another hands the means
-# back to the images. The small number under the root has the reason that {doc}`09_stability` gives.
+# back to the images. The small number under the root has the reason that [What makes training stable](11_stability.ipynb) gives.
 #
 # **Predict**: every image of a batch is moved halfway to the mean image of its class. The features here are the pixels themselves. What
 # becomes of the spread? What does batch normalisation show of it?
@@ -179,7 +179,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 
 # %% [markdown]
 # Two factors are not part of any derivation. A sum of 512 products moves 512 times as fast as each of its weights, so without the
-# $\sqrt{512}$ the discriminator learns the classes in a few steps and wins. The 3 is that of {doc}`08_dcgan`, and has the same reason.
+# $\sqrt{512}$ the discriminator learns the classes in a few steps and wins. The 3 is that of [Convolutions](09_convolutions.ipynb), and has the same reason.
 #
 # Two classes give the same image two logits. Their difference is the projection on the difference of the vectors:
 
@@ -196,7 +196,7 @@ print("it is not zero:", mx.all(difference != 0).item())
 # %% [markdown]
 # ## The step, with labels
 #
-# The step of {doc}`05_training` was written for this: what is in `*labels` goes to every call of either network. The fakes are made for
+# The step of [The training loop](06_training.ipynb) was written for this: what is in `*labels` goes to every call of either network. The fakes are made for
 # the labels of the real images, so both halves of the game see the same classes equally often.
 #
 # **Predict**: after one step on a batch of threes alone, which rows of the generator's embedding have changed?
@@ -270,7 +270,7 @@ history = training.train(
 seconds = np.cumsum(history.seconds)
 print(f"{seconds[-1]:.0f} seconds, {1000 * seconds[-1] / steps:.0f} ms a step")
 
-# %% mystnb={"figure": {"caption": "FID, and the share of samples that are the digit asked for, after each epoch.", "name": "fig-10-time"}, "image": {"alt": "Two panels over seconds of training. On the left the FID falls towards a dotted line, the floor. On the right the share of right digits is high from the first epoch and rises a little."}}
+# %% mystnb={"figure": {"caption": "FID, and the share of samples that are the digit asked for, after each epoch.", "name": "fig-12-time"}, "image": {"alt": "Two panels over seconds of training. On the left the FID falls towards a dotted line, the floor. On the right the share of right digits is high from the first epoch and rises a little."}}
 _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
 left.semilogy(seconds, [s.fid for s in scores], "o-", color=plots.FAKE, label="samples")
 left.axhline(reference.floor.fid, color=plots.REAL, linestyle=":", label="real images")
@@ -293,17 +293,17 @@ plt.show()
 # %% [markdown]
 # The same noise, ten classes, one picture per epoch:
 #
-# [Film: ten grey squares turn into the digits 0 to 9 within an epoch; after that their strokes get smoother.](../book/films/10_conditional.png)
+# [Film: ten grey squares turn into the digits 0 to 9 within an epoch; after that their strokes get smoother.](../book/films/12_conditional.png)
 
 # %% tags=["remove-cell"]
 titles = ["untrained"] + [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
 folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
-plots.film(frames, titles, f"{folder}/10_conditional.png", columns=5)
+plots.film(frames, titles, f"{folder}/12_conditional.png", columns=5)
 
 # %% [markdown]
 # ## Ten of each
 
-# %% mystnb={"figure": {"caption": "A row for each class asked for, a column for each noise vector. Nothing was selected.", "name": "fig-10-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column slant and thickness are alike."}}
+# %% mystnb={"figure": {"caption": "A row for each class asked for, a column for each noise vector. Nothing was selected.", "name": "fig-12-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column slant and thickness are alike."}}
 z = mx.repeat(mx.random.normal((1, 10, 100), key=mx.random.key(2)), 10, axis=0).reshape(
     100, 100
 )
@@ -316,7 +316,7 @@ plots.digits(training.sample(average, z, asked), columns=10, scale=0.5)
 #
 # ## Does it draw what was asked for?
 #
-# The classifier of {doc}`07_evaluation` looks at 10,000 samples. On test images it errs in about one of a hundred, so
+# The classifier of [Measuring](08_measuring.ipynb) looks at 10,000 samples. On test images it errs in about one of a hundred, so
 # a perfect generator would get its accuracy and no more.
 
 # %%
@@ -335,7 +335,7 @@ print(
 )
 
 # %% [markdown]
-# Compare the class histograms. The DCGAN of {doc}`08_dcgan` has to find out by itself how often each digit occurs, and is
+# Compare the class histograms. The DCGAN of [Convolutions](09_convolutions.ipynb) has to find out by itself how often each digit occurs, and is
 # never quite right. The conditional one is told, and its histogram is that of the labels, in which ones are frequent and fives are rare.
 #
 # High agreement alone is no merit. A generator that draws one perfect seven, always the same, agrees fully.
@@ -366,7 +366,7 @@ print(", ".join(f"{digit}: {ratio:.2f}" for digit, ratio in enumerate(ratios)))
 #
 # The class is a row of the embedding, and between two rows there is a straight line. The generator was never trained on a point of it.
 
-# %% mystnb={"figure": {"caption": "The noise stays, and the class vector moves from one digit's to the next in eleven steps.", "name": "fig-10-walk"}, "image": {"alt": "Four rows of eleven digits. In each row the digit on the left turns into the one on the right by way of shapes in between, while slant and thickness stay."}}
+# %% mystnb={"figure": {"caption": "The noise stays, and the class vector moves from one digit's to the next in eleven steps.", "name": "fig-12-walk"}, "image": {"alt": "Four rows of eleven digits. In each row the digit on the left turns into the one on the right by way of shapes in between, while slant and thickness stay."}}
 pairs = [(3, 8), (4, 9), (1, 7), (5, 6)]
 t = mx.linspace(0, 1, 11)[:, None]
 style = mx.random.normal((1, 100), key=mx.random.key(5))
@@ -423,12 +423,12 @@ np.savez_compressed("../runs/conditional/epochs.npz", images=film)
 # ## Exercises
 #
 # ```{exercise} A wrong label
-# :label: ex-10-wrong
+# :label: ex-12-wrong
 # Give a trained discriminator real images with wrong labels. By how much does its mean logit fall?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-10-wrong
+# ```{solution-start} ex-12-wrong
 # :class: dropdown
 # ```
 
@@ -446,13 +446,13 @@ print(f"right labels {right:.2f}, wrong labels {wrong:.2f}")
 # ```
 #
 # ```{exercise} Without the spread
-# :label: ex-10-blind
+# :label: ex-12-blind
 # Train for three epochs with a discriminator that does not see the spread, all else being equal. Compare with the run above after as
 # many. What does the term buy, and what does it cost?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-10-blind
+# ```{solution-start} ex-12-blind
 # :class: dropdown
 # ```
 
@@ -503,16 +503,16 @@ for name, share, features in (
 # ```
 #
 # ```{exercise} The mean handwriting
-# :label: ex-10-mean
+# :label: ex-12-mean
 # What does the generator draw for $z = 0$, for each class? Compare with the mean of the training images of that class.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-10-mean
+# ```{solution-start} ex-12-mean
 # :class: dropdown
 # ```
 
-# %% mystnb={"figure": {"caption": "The digit for noise zero (above), and the mean of all training images of the class (below).", "name": "fig-10-mean"}, "image": {"alt": "Two rows of the digits 0 to 9. The upper ones are sharp and plain; the lower ones are grey blurs of the same shapes."}}
+# %% mystnb={"figure": {"caption": "The digit for noise zero (above), and the mean of all training images of the class (below).", "name": "fig-12-mean"}, "image": {"alt": "Two rows of the digits 0 to 9. The upper ones are sharp and plain; the lower ones are grey blurs of the same shapes."}}
 zero = average(mx.zeros((10, 100)), mx.arange(10))
 train_labels = np.array(digits.labels)
 means = [
@@ -529,12 +529,12 @@ plots.digits(mx.concatenate([zero, mx.array(np.stack(means))]), columns=10)
 # ```
 #
 # ```{exercise} A class histogram by order
-# :label: ex-10-histogram
+# :label: ex-12-histogram
 # Draw 2,000 samples whose classes are those of the first 2,000 test images, and compare the classifier's histogram with theirs.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-10-histogram
+# ```{solution-start} ex-12-histogram
 # :class: dropdown
 # ```
 
@@ -552,5 +552,5 @@ print(f"largest difference of a share: {np.abs(histogram - asked).max():.4f}")
 #
 # ## Further reading
 #
-# {cite:t}`mirza2014` made GANs conditional, {cite:t}`miyato2018projection` introduced the projection, {cite:t}`odena2017` let the discriminator classify
-# instead. {cite:t}`brock2019` put the class into every normalisation layer, which pays when there are many classes.
+# [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) made GANs conditional, [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) introduced the projection, [Odena et al. (2017)](../book/bibliography.md#odena-et-al-2017) let the discriminator classify
+# instead. [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) put the class into every normalisation layer, which pays when there are many classes.

@@ -24,7 +24,7 @@
 # - put a floor under a measure, and an error bar on it
 # - read the report card of a generator
 #
-# **Before**: {doc}`05_training` and {doc}`06_generating`.
+# **Before**: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb).
 # ```
 
 # %%
@@ -53,7 +53,7 @@ order, test_order = (
 # Pixels are a poor place to compare pictures: a digit that moves by two pixels is far from where it was,
 # and a grey mean of all digits is close to each. The usual way out is to compare *features*, the inner
 # layers of a network that was trained to recognise. For photographs that network is Inception
-# {cite}`heusel2017`. It has never seen a digit, so we train one that has.
+# ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)). It has never seen a digit, so we train one that has.
 #
 # It is small: two convolutions of kernel 4 and stride 2, a hidden layer of 128, ten logits. The hidden layer, after
 # its ReLU, is what all measures below look at.
@@ -85,7 +85,7 @@ classifier = models.Classifier()  # the same, from the package
 print("features:", classifier.features(data.normalize(test.images[:5])).shape)
 
 # %% [markdown]
-# This `Conv2d` is `nn.Conv2d`, faster on a CPU ({doc}`12_performance`). Training is a matter of a minute. Each batch is
+# This `Conv2d` is `nn.Conv2d`, faster on a CPU ([Where the time goes](16_speed.ipynb)). Training is a matter of a minute. Each batch is
 # shifted by up to two pixels, so that the classifier learns the shape and not the place.
 
 
@@ -163,7 +163,7 @@ print("none negative:", bool((real >= 0).all()))
 
 # %% [markdown]
 # Two sets of features to begin with: those of the test images, and those of as many samples of the MLP GAN of
-# {doc}`05_training`. {numref}`fig-07-plane` shows them in the plane in which the real ones spread most.
+# [The training loop](06_training.ipynb). {numref}`fig-08-plane` shows them in the plane in which the real ones spread most.
 
 # %%
 generator = checkpoints.load_pretrained("mlp")
@@ -177,7 +177,7 @@ def sample_mlp(seed, scale=1.0):
 images = sample_mlp(0)
 fake, fake_probabilities = metrics.features(judge, images)
 
-# %% mystnb={"figure": {"caption": "Features of test images and of samples, projected on the two directions in which the real ones vary most. The samples reach the same clusters, crowd into a few of them and thin out in the others.", "name": "fig-07-plane"}, "image": {"alt": "Two scatter plots side by side, blue for real and orange for generated. The blue points form several clusters of similar density; the orange ones crowd into one dense spot on the right and leave the clusters on the left nearly empty."}}
+# %% mystnb={"figure": {"caption": "Features of test images and of samples, projected on the two directions in which the real ones vary most. The samples reach the same clusters, crowd into a few of them and thin out in the others.", "name": "fig-08-plane"}, "image": {"alt": "Two scatter plots side by side, blue for real and orange for generated. The blue points form several clusters of similar density; the orange ones crowd into one dense spot on the right and leave the clusters on the left nearly empty."}}
 centre = real.mean(axis=0)
 directions = np.linalg.svd(real - centre, full_matrices=False)[2][:2]
 _, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(7.5, 3.4))
@@ -265,7 +265,7 @@ for size in sizes:
     )
     print(f"{size:6,} images: real {rows[size][0]:6.2f}   MLP GAN {rows[size][1]:6.2f}")
 
-# %% mystnb={"figure": {"caption": "The fewer images, the larger the FID, for real images as for generated ones. A value without its number of images means nothing.", "name": "fig-07-size"}, "image": {"alt": "FID against the number of images, both axes logarithmic. The blue curve of real images falls steadily from left to right; the orange curve of the MLP GAN lies far above it and falls only a little."}}
+# %% mystnb={"figure": {"caption": "The fewer images, the larger the FID, for real images as for generated ones. A value without its number of images means nothing.", "name": "fig-08-size"}, "image": {"alt": "FID against the number of images, both axes logarithmic. The blue curve of real images falls steadily from left to right; the orange curve of the MLP GAN lies far above it and falls only a little."}}
 _, axes = plt.subplots()
 values = np.array(list(rows.values())).T
 for line, color, name in zip(
@@ -291,7 +291,7 @@ print(f"two random halves:              {metrics.fid(real[:half], real[half:]):.
 
 # %% [markdown]
 # The two halves of the file come from two groups of writers, employees and students, and the first is the neater one
-# {cite}`lecun1998`. A measure on "the first thousand test images" is one on the easy ones.
+# ([LeCun et al., 1998](../book/bibliography.md#lecun-et-al-1998)). A measure on "the first thousand test images" is one on the easy ones.
 #
 # ```{admonition} What such a number can be compared with
 # :class: important
@@ -302,7 +302,7 @@ print(f"two random halves:              {metrics.fid(real[:half], real[half:]):.
 #
 # ## The kernel distance
 #
-# The bias of the FID comes from fitting covariances. The *kernel distance* {cite}`binkowski2018` fits nothing. It asks
+# The bias of the FID comes from fitting covariances. The *kernel distance* ([Bińkowski et al., 2018](../book/bibliography.md#bińkowski-et-al-2018)) fits nothing. It asks
 # whether two images of one set are more alike than two of different sets, with a kernel as the measure of
 # likeness, $k(x, y) = (x \cdot y / F + 1)^3$ where $F$ is the number of features:
 #
@@ -324,7 +324,7 @@ for name, features in (("real", more_real), ("MLP GAN", fake)):
 #
 # A generator can fail in two ways: its digits are not digits, or they are but always the same. One distance mixes
 # the two. *Precision* is the share of samples that lie among the real images; *recall* the share of real images that
-# lie among the samples {cite}`kynkaanniemi2019`. "Among" is taken literally: around each member of a set lies a ball
+# lie among the samples ([Kynkäänniemi et al., 2019](../book/bibliography.md#kynkäänniemi-et-al-2019)). "Among" is taken literally: around each member of a set lies a ball
 # that reaches to its third nearest neighbour in the set, and what is in one of the balls is among them.
 #
 # Points in a plane show what that does. Below, real points come from a ring of eight clusters; the generated ones are
@@ -349,7 +349,7 @@ cases = {
     "blurred": ring(500, width=0.3),
 }
 
-# %% mystnb={"figure": {"caption": "Real points in blue, generated ones in orange. Losing half of the clusters costs recall and no precision; blurring costs precision and no recall.", "name": "fig-07-ring"}, "image": {"alt": "Three panels with eight blue clusters on a ring. In the first, orange points lie on all of them; in the second on the four upper ones only; in the third they are scattered over the whole disc."}}
+# %% mystnb={"figure": {"caption": "Real points in blue, generated ones in orange. Losing half of the clusters costs recall and no precision; blurring costs precision and no recall.", "name": "fig-08-ring"}, "image": {"alt": "Three panels with eight blue clusters on a ring. In the first, orange points lie on all of them; in the second on the four upper ones only; in the third they are scattered over the whole disc."}}
 _, axes = plt.subplots(1, 3, figsize=(8, 3), sharex=True, sharey=True)
 for axis, (name, cloud) in zip(axes, cases.items(), strict=True):
     precision, recall = metrics.precision_recall(points, cloud)
@@ -381,11 +381,11 @@ for name, features in (("real", more_real), ("MLP GAN", fake)):
 # - the *class histogram*, and its KL divergence from the uniform one: 0 where all digits are equally frequent, and
 #   $\log 10 = 2.30$ where there is one digit only;
 # - the *classifier score* $\exp\,\mathbb E\,\mathrm{KL}\big(p(c\,|\,x)\,\Vert\,p(c)\big)$, which is the inception score
-#   {cite}`salimans2016` with our network: 10 where each sample is clear and all digits are equally frequent.
+#   ([Salimans et al., 2016](../book/bibliography.md#salimans-et-al-2016)) with our network: 10 where each sample is clear and all digits are equally frequent.
 #
 # **Predict**: which digit does a GAN make too often, and which too rarely?
 
-# %% mystnb={"figure": {"caption": "How often the classifier sees each digit. The MLP GAN has its favourites.", "name": "fig-07-classes"}, "image": {"alt": "Pairs of bars for the digits 0 to 9, blue for test images and orange for samples. The blue bars are all near one tenth; the orange ones differ more among themselves."}}
+# %% mystnb={"figure": {"caption": "How often the classifier sees each digit. The MLP GAN has its favourites.", "name": "fig-08-classes"}, "image": {"alt": "Pairs of bars for the digits 0 to 9, blue for test images and orange for samples. The blue bars are all near one tenth; the orange ones differ more among themselves."}}
 histograms = [
     metrics.class_histogram(p) for p in (real_probabilities, fake_probabilities)
 ]
@@ -414,7 +414,7 @@ for name, p in (("real", more_probabilities), ("MLP GAN", fake_probabilities)):
 # %% [markdown]
 # ## Copies
 #
-# None of the measures so far objects to a generator that repeats its training images. {doc}`06_generating` looked at the
+# None of the measures so far objects to a generator that repeats its training images. [Generating](07_generating.ipynb) looked at the
 # nearest training image and had no scale for it. Here is one: is the nearest *training* image nearer than the
 # nearest *held-out* image? Nobody copied from the held-out ones. With five times as many training images, the nearest of all is
 # one of them in about five cases of six, for a sample that is no copy. A copy is at distance 0 from its original.
@@ -491,7 +491,7 @@ for name, faulty in faults.items():
         f"{name:22} {s.fid:6.1f}  {s.precision:9.3f}  {s.recall:6.3f}  {s.kl_from_uniform:10.4f}"
     )
 
-# %% mystnb={"figure": {"caption": "Eight images of each set in the table, in the same order.", "name": "fig-07-faults"}, "image": {"alt": "Seven rows of eight digits: clean, blurred, with single dark pixels, moved to the right, with no four among them, the same few digits, and pairs of digits laid over each other in grey."}}
+# %% mystnb={"figure": {"caption": "Eight images of each set in the table, in the same order.", "name": "fig-08-faults"}, "image": {"alt": "Seven rows of eight digits: clean, blurred, with single dark pixels, moved to the right, with no four among them, the same few digits, and pairs of digits laid over each other in grey."}}
 plots.digits(
     mx.concatenate([faulty[:8] for faulty in faults.values()]), columns=8, scale=0.45
 )
@@ -518,7 +518,7 @@ for name in ("fid", "precision", "recall", "confident"):
 
 # %% [markdown]
 # The spread is small: 10,000 samples pin a generator down. This is the error of *sampling*. Training again with another seed
-# gives another generator, and that spread is larger. {doc}`09_stability` measures it, and no conclusion about a
+# gives another generator, and that spread is larger. [What makes training stable](11_stability.ipynb) measures it, and no conclusion about a
 # training method can be drawn without it.
 #
 # ```{admonition} If it goes wrong
@@ -551,12 +551,12 @@ for name in ("fid", "precision", "recall", "confident"):
 # ## Exercises
 #
 # ```{exercise} One dimension
-# :label: ex-07-one
+# :label: ex-08-one
 # Show numerically that in one dimension FID is $(m_r - m_g)^2 + (s_r - s_g)^2$.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-07-one
+# ```{solution-start} ex-08-one
 # :class: dropdown
 # ```
 
@@ -575,13 +575,13 @@ print("the same:", bool(np.isclose(metrics.fid(*pair), expected)))
 # ```
 #
 # ```{exercise} Truncation
-# :label: ex-07-truncation
-# {doc}`06_generating` scaled the noise down and saw the digits get more typical and more alike. Measure it: precision, recall
+# :label: ex-08-truncation
+# [Generating](07_generating.ipynb) scaled the noise down and saw the digits get more typical and more alike. Measure it: precision, recall
 # and FID for scales 0.5, 0.7, 0.85 and 1.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-07-truncation
+# ```{solution-start} ex-08-truncation
 # :class: dropdown
 # ```
 
@@ -601,13 +601,13 @@ for scale in (0.5, 0.7, 0.85, 1.0):
 # ```
 #
 # ```{exercise} Without the bias
-# :label: ex-07-extrapolate
+# :label: ex-08-extrapolate
 # The bias of FID falls about as $1/n$. Fit $\mathrm{FID}(n) = a + b/n$ to the values of real images above. What is $a$, the
 # value for infinitely many images, and why may it still not be 0?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-07-extrapolate
+# ```{solution-start} ex-08-extrapolate
 # :class: dropdown
 # ```
 
@@ -621,7 +621,7 @@ print(
 
 # %% [markdown]
 # Part of the floor is bias, which more images would remove. The rest is the real difference between the writers of the two sets, together with the
-# classifier's having seen one of them. {cite:t}`chong2020` build an estimator on this line.
+# classifier's having seen one of them. [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) build an estimator on this line.
 
 # %% [markdown]
 # ```{solution-end}
@@ -629,6 +629,6 @@ print(
 #
 # ## Further reading
 #
-# {cite:t}`heusel2017` introduced FID, {cite:t}`binkowski2018` KID, {cite:t}`kynkaanniemi2019` the precision and recall used
-# here, {cite:t}`salimans2016` the inception score. {cite:t}`theis2016` show why a likelihood, a look and a distance need not
-# agree. The use of LeNet's features for MNIST is from {cite:t}`binkowski2018`, too.
+# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID, [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) KID, [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) the precision and recall used
+# here, [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) the inception score. [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) show why a likelihood, a look and a distance need not
+# agree. The use of LeNet's features for MNIST is from [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018), too.

@@ -26,7 +26,7 @@
 # - initialize, and choose a learning rate for each player
 # - train the DCGAN in full, and measure it while it learns
 #
-# **Before**: {doc}`05_training` and {doc}`07_evaluation`.
+# **Before**: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb).
 # ```
 
 # %%
@@ -64,17 +64,17 @@ print(np.array(up(dot))[0, 1:5, 1:5, 0].astype(int))
 
 # %% [markdown]
 # One lit pixel in the middle leaves the kernel itself. `Conv2d` and `ConvTranspose2d` here are those of `mlx.nn` with a
-# faster path on a CPU ({doc}`12_performance`); on a GPU they are the same.
+# faster path on a CPU ([Where the time goes](16_speed.ipynb)); on a GPU they are the same.
 #
 # ## Checkerboards
 #
 # Copies that overlap are added. If some pixels are covered by more copies than others, a pattern is there before anything is
-# learnt {cite}`odena2016`.
+# learnt ([Odena et al., 2016](../book/bibliography.md#odena-et-al-2016)).
 #
 # **Predict**: an image of ones goes through a transposed convolution of ones, stride 2. Is the result constant inside for
 # kernel 3? For kernel 4? For kernel 5?
 
-# %% mystnb={"figure": {"caption": "How many copies of the kernel cover each pixel, at stride 2. Only a kernel size that is divisible by the stride covers the inside evenly.", "name": "fig-08-checkerboard"}, "image": {"alt": "Three grey squares for kernels 3, 4 and 5. Those for 3 and 5 show a regular checkerboard of light and dark pixels; the one for 4 is uniform inside."}}
+# %% mystnb={"figure": {"caption": "How many copies of the kernel cover each pixel, at stride 2. Only a kernel size that is divisible by the stride covers the inside evenly.", "name": "fig-09-checkerboard"}, "image": {"alt": "Three grey squares for kernels 3, 4 and 5. Those for 3 and 5 show a regular checkerboard of light and dark pixels; the one for 4 is uniform inside."}}
 _, axes = plt.subplots(1, 3, figsize=(7, 2.6))
 for axis, kernel in zip(axes, (3, 4, 5), strict=True):
     up = nn.ConvTranspose2d(1, 1, kernel, stride=2, padding=1, bias=False)
@@ -93,7 +93,7 @@ plt.show()
 # ## The generator
 #
 # Noise goes through a hidden layer of 512, is laid out as 64 images of 7x7, and doubled twice. Batch normalisation stands
-# between all of these, {cite:t}`radford2016` found it to be what makes deep generators train. The last layer has none: its
+# between all of these, [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) found it to be what makes deep generators train. The last layer has none: its
 # output is to have the range and the statistics of images, and `tanh` bounds it.
 
 
@@ -123,7 +123,7 @@ class DCGANGenerator(nn.Module):
 
 
 # %% [markdown]
-# `draw` is a method of its own because {doc}`10_conditional` will change what it gets. The last line of the constructor draws
+# `draw` is a method of its own because [Choosing the digit](12_conditional.ipynb) will change what it gets. The last line of the constructor draws
 # all weights anew, with a standard deviation of 0.02, as Radford and his co-authors did. MLX's layers begin with larger
 # ones: the layer `project` with a deviation of $1/\sqrt{3 \cdot 100} \approx 0.06$. With normalisation behind a layer the
 # scale of its weights does not change what it computes. It changes how fast it learns: a step of the same length turns a
@@ -203,7 +203,7 @@ for network in (
 # What belongs into a discriminator? Its first layer has no normalisation, since what goes in has the statistics of images, and
 # should keep them. Behind the others, normalisation keeps the discriminator from winning at once: what it says about one
 # image depends on the batch, so it cannot be quite sure. Without it a pair of half this width collapsed with every seed, at a rate of
-# 1e-3 for both; {doc}`09_stability` has the figures, and other means to the same end.
+# 1e-3 for both; [What makes training stable](11_stability.ipynb) has the figures, and other means to the same end.
 #
 # ## Never real and fake in one batch
 #
@@ -223,8 +223,8 @@ change = mx.abs(alone - together).mean() / mx.std(alone)
 print("changed by more than half of their spread:", change.item() > 0.5)
 
 # %% [markdown]
-# The training step of {doc}`05_training` calls the discriminator twice, once with real images and once with fakes. That is why
-# `losses.discriminator_loss` takes two arrays of logits and not one with labels. {doc}`11_failures` does it the wrong way.
+# The training step of [The training loop](06_training.ipynb) calls the discriminator twice, once with real images and once with fakes. That is why
+# `losses.discriminator_loss` takes two arrays of logits and not one with labels. [When it goes wrong](10_failures.ipynb) does it the wrong way.
 #
 # ```{admonition} Coming from PyTorch
 # :class: tip
@@ -250,7 +250,7 @@ print("vary as much after:", abs((after[0] / after[1]).item() - 1) < 0.01)
 
 # %% [markdown]
 # Batch normalisation divides each feature by the very deviation that would give the copies away. So the discriminator has to be
-# shown. {cite:t}`salimans2016` let it compare the images of a batch, and {cite:t}`karras2018` reduce the comparison to a standard deviation. Here
+# shown. [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) let it compare the images of a batch, and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduce the comparison to a standard deviation. Here
 # it is that of the hidden layer, taken before its normalisation. To every logit of the batch goes a learnt multiple of its
 # logarithm:
 
@@ -292,11 +292,11 @@ for mode in ("train", "eval"):
 #
 # Part I used 2e-4 for both players, for fifty epochs. With weights this small, and normalisation in both networks, the
 # generator takes 2e-3, and learns in minutes. The discriminator gets 3e-4: a discriminator that runs ahead is sure of itself, and
-# the slope that it gives is small and points at yesterday's faults. How much that is worth is asked in {doc}`09_stability`, over
+# the slope that it gives is small and points at yesterday's faults. How much that is worth is asked in [What makes training stable](11_stability.ipynb), over
 # several seeds.
 #
 # A large rate has a price. The generator never comes to rest: each step overshoots what the last one has done. The moving average
-# of {doc}`05_training` takes care of that, and the run below measures both the average and the last state.
+# of [The training loop](06_training.ipynb) takes care of that, and the run below measures both the average and the last state.
 #
 # ## The run
 #
@@ -343,7 +343,7 @@ print(f"{seconds[-1]:.0f} seconds, {1000 * seconds[-1] / steps:.0f} ms a step")
 # does not notice either: it was traced in training mode, and stays so. An eager loop would go on with the running statistics, and
 # nothing would say so.
 
-# %% mystnb={"figure": {"caption": "Sixteen samples of the average from the same noise, after each epoch.", "name": "fig-08-epochs"}, "image": {"alt": "Grids of four by four generated digits, one for each epoch. Already the first shows legible digits; in the later ones strokes get cleaner, and here and there one digit has turned into another."}}
+# %% mystnb={"figure": {"caption": "Sixteen samples of the average from the same noise, after each epoch.", "name": "fig-09-epochs"}, "image": {"alt": "Grids of four by four generated digits, one for each epoch. Already the first shows legible digits; in the later ones strokes get cleaner, and here and there one digit has turned into another."}}
 columns = min(5, len(frames))
 rows = -(-len(frames) // columns)
 _, axes = plt.subplots(
@@ -360,7 +360,7 @@ plt.show()
 # %% [markdown]
 # ## Quality over time
 
-# %% mystnb={"figure": {"caption": "FID against seconds of training, for the average and for the last state. The average is ahead all the way, by a factor of 2.6 to 4.3.", "name": "fig-08-time"}, "image": {"alt": "Two falling curves over seconds of training on a logarithmic FID axis. The average lies well below the last state all the way, and comes near a dotted line, the floor of real images."}}
+# %% mystnb={"figure": {"caption": "FID against seconds of training, for the average and for the last state. The average is ahead all the way, by a factor of 2.6 to 4.3.", "name": "fig-09-time"}, "image": {"alt": "Two falling curves over seconds of training on a logarithmic FID axis. The average lies well below the last state all the way, and comes near a dotted line, the floor of real images."}}
 _, axes = plt.subplots()
 for measured, color, name in (
     (scores, plots.FAKE, "average"),
@@ -392,7 +392,7 @@ rows = {
 }
 print(metrics.table(rows))
 
-# %% mystnb={"figure": {"caption": "Which are real? The rows alternate: test images in rows 1 and 3, samples of the DCGAN in rows 2 and 4.", "name": "fig-08-which"}, "image": {"alt": "Four rows of sixteen digits in dark ink. The generated rows look like the real ones at a glance; a few generated strokes end raggedly or leave the digit open to doubt."}}
+# %% mystnb={"figure": {"caption": "Which are real? The rows alternate: test images in rows 1 and 3, samples of the DCGAN in rows 2 and 4.", "name": "fig-09-which"}, "image": {"alt": "Four rows of sixteen digits in dark ink. The generated rows look like the real ones at a glance; a few generated strokes end raggedly or leave the digit open to doubt."}}
 test = data.load("test")
 samples = training.sample(average, test_z[:32])
 shown = [
@@ -479,12 +479,12 @@ checkpoints.save("../runs/dcgan/generator.safetensors", average, notes=notes)
 # ## Exercises
 #
 # ```{exercise} Count them
-# :label: ex-08-count
+# :label: ex-09-count
 # How many weights and biases do the convolutions of both networks have in all? Count on paper, then check.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-08-count
+# ```{solution-start} ex-09-count
 # :class: dropdown
 # ```
 
@@ -502,13 +502,13 @@ print(f"{counted:,} of each kind of count: {counted == paper}")
 # ```
 #
 # ```{exercise} What the last bias would do
-# :label: ex-08-bias
+# :label: ex-09-bias
 # A layer that is followed by batch normalisation has a bias that does nothing. Show it: add 5 to the bias of `project` and compare the
 # samples in training mode.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-08-bias
+# ```{solution-start} ex-09-bias
 # :class: dropdown
 # ```
 
@@ -529,12 +529,12 @@ print("the same samples:", mx.allclose(before, network(z), atol=1e-3).item())
 # ```
 #
 # ```{exercise} Without the spread
-# :label: ex-08-blind
+# :label: ex-09-blind
 # Train for two epochs with the plain `DCGANDiscriminator`, all else being equal. Compare with the run above after as many.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-08-blind
+# ```{solution-start} ex-09-blind
 # :class: dropdown
 # ```
 
@@ -556,19 +556,19 @@ print(metrics.table({"with": scores[few - 1], "without": blind_score}))
 
 # %% [markdown]
 # In this pair of runs the term takes a seventh off the FID, and raises precision. Recall, which is what one would expect of it, is no higher
-# after two epochs. One pair is a hint and not a proof: {doc}`09_stability` shows how far seeds alone drive two runs apart.
+# after two epochs. One pair is a hint and not a proof: [What makes training stable](11_stability.ipynb) shows how far seeds alone drive two runs apart.
 
 # %% [markdown]
 # ```{solution-end}
 # ```
 #
 # ```{exercise} Without the average
-# :label: ex-08-last
+# :label: ex-09-last
 # How many epochs does the last state need to be as good as the average after two?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-08-last
+# ```{solution-start} ex-09-last
 # :class: dropdown
 # ```
 
@@ -588,6 +588,6 @@ print(
 #
 # ## Further reading
 #
-# {cite:t}`radford2016` is the paper of the DCGAN. {cite:t}`salimans2016` have more to say on comparing the images of a batch. {cite:t}`odena2016` explain checkerboards with pictures that move. The hidden fully
-# connected layer on each side, common in networks for MNIST, is from {cite:t}`chen2016`. {cite:t}`ioffe2015` introduced batch
-# normalisation, {cite:t}`yazici2019` study the average, and {cite:t}`brock2019` what happens to running statistics under it.
+# [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) is the paper of the DCGAN. [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) have more to say on comparing the images of a batch. [Odena et al. (2016)](../book/bibliography.md#odena-et-al-2016) explain checkerboards with pictures that move. The hidden fully
+# connected layer on each side, common in networks for MNIST, is from [Chen et al. (2016)](../book/bibliography.md#chen-et-al-2016). [Ioffe and Szegedy (2015)](../book/bibliography.md#ioffe-and-szegedy-2015) introduced batch
+# normalisation, [Yazıcı et al. (2019)](../book/bibliography.md#yazıcı-et-al-2019) study the average, and [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) what happens to running statistics under it.

@@ -25,12 +25,12 @@
 # - Save a model, read its file by hand, and load it into the right architecture only.
 # - Look for copies of training images, and say what such a search cannot show.
 #
-# **Before**: {doc}`05_training`.
+# **Before**: [The training loop](06_training.ipynb).
 # ```
 #
 # ## A sheet of digits
 #
-# `load_pretrained` returns the generator that {doc}`05_training` trained for 50 epochs. It ships
+# `load_pretrained` returns the generator that [The training loop](06_training.ipynb) trained for 50 epochs. It ships
 # with the book, so nothing is trained here. Loaded models are in evaluation mode.
 
 # %% tags=["nbval-check-output"]
@@ -57,7 +57,7 @@ print(
     f"{type(generator).__name__}: {generator.latent_dim} numbers in, {parameters:,} parameters"
 )
 
-# %% mystnb={"figure": {"caption": "Digits from 48 noise vectors. Nothing was selected: most can be read, some cannot.", "name": "fig-06-sheet"}, "image": {"alt": "Four rows of twelve generated digits in dark ink on white, most of them legible, some broken or blurred, with single dark pixels around the strokes."}}
+# %% mystnb={"figure": {"caption": "Digits from 48 noise vectors. Nothing was selected: most can be read, some cannot.", "name": "fig-07-sheet"}, "image": {"alt": "Four rows of twelve generated digits in dark ink on white, most of them legible, some broken or blurred, with single dark pixels around the strokes."}}
 mx.random.seed(0)
 z = mx.random.normal((48, generator.latent_dim))
 sheet = training.sample(generator, z)
@@ -106,12 +106,12 @@ print("same key, same noise: ", mx.array_equal(one, other).item())
 #
 # Training drew $z$ from a normal distribution with standard deviation 1. In use you may multiply
 # $z$ by a number $s$. With $s < 1$ the noise stays near the origin; published samples often come
-# from such *truncated* noise, because it gives more typical images {cite}`brock2019`.
+# from such *truncated* noise, because it gives more typical images ([Brock et al., 2019](../book/bibliography.md#brock-et-al-2019)).
 #
 # **Predict**: what is lost with $s = 0.3$? What happens with $s = 2$, where training never went?
 
 
-# %% mystnb={"figure": {"caption": "One noise vector to a column, scaled by 0.3, 1 and 2. Shrinking it pulls the digits towards each other; stretching it adds contrast more than it adds shapes.", "name": "fig-06-scale"}, "image": {"alt": "Three rows of twelve digits labelled 0.3, 1 and 2. In the top row several digits are greyer and alike; the two lower rows show mostly the same digits as each other, with firm strokes."}}
+# %% mystnb={"figure": {"caption": "One noise vector to a column, scaled by 0.3, 1 and 2. Shrinking it pulls the digits towards each other; stretching it adds contrast more than it adds shapes.", "name": "fig-07-scale"}, "image": {"alt": "Three rows of twelve digits labelled 0.3, 1 and 2. In the top row several digits are greyer and alike; the two lower rows show mostly the same digits as each other, with firm strokes."}}
 def label_rows(names):
     """Write a name to the left of each row of the figure of digits that was drawn last."""
     axes = plt.gca()
@@ -170,7 +170,7 @@ print(f"fewer than 10 of {len(norm):,} draws are as short: {shorter < 10}")
 # $1/\sqrt2 \approx 71$ per cent as long as they are. The straight line leaves the shell for a place
 # where almost no training noise was.
 #
-# *Spherical linear interpolation* stays in it {cite}`shoemake1985,white2016`. With $\omega$ the
+# *Spherical linear interpolation* stays in it ([Shoemake, 1985](../book/bibliography.md#shoemake-1985); [White, 2016](../book/bibliography.md#white-2016)). With $\omega$ the
 # angle between $a$ and $b$,
 #
 # $$\mathrm{slerp}(a, b, t) = \frac{\sin((1-t)\,\omega)}{\sin\omega}\,a
@@ -196,7 +196,7 @@ for path in (lerp, slerp):
     norms = mx.linalg.norm(path(a, b, t), axis=1).tolist()
     print(f"{path.__name__:5s}", " ".join(f"{norm:4.1f}" for norm in norms))
 
-# %% mystnb={"figure": {"caption": "From one digit to another in eleven steps, on the straight line and on the arc. Shapes change step by step, with no jump.", "name": "fig-06-interpolation"}, "image": {"alt": "Two rows of eleven digits, labelled lerp and slerp. Both begin and end with the same digits and pass through similar intermediate shapes."}}
+# %% mystnb={"figure": {"caption": "From one digit to another in eleven steps, on the straight line and on the arc. Shapes change step by step, with no jump.", "name": "fig-07-interpolation"}, "image": {"alt": "Two rows of eleven digits, labelled lerp and slerp. Both begin and end with the same digits and pass through similar intermediate shapes."}}
 straight, arc = (training.sample(generator, path(a, b, t)) for path in (lerp, slerp))
 plots.digits(mx.concatenate([straight, arc]), columns=11)
 label_rows(["lerp", "slerp"])
@@ -214,7 +214,7 @@ print(
 # An arc can go on. Two perpendicular directions span a circle of radius $\sqrt{d}$, and four
 # vectors span a sheet of arcs between arcs.
 
-# %% mystnb={"figure": {"caption": "Once around a great circle in 24 steps, read row by row. The walk returns to where it began.", "name": "fig-06-circle"}, "image": {"alt": "Two rows of twelve digits that change gradually from one to the next; the last digit resembles the first."}}
+# %% mystnb={"figure": {"caption": "Once around a great circle in 24 steps, read row by row. The walk returns to where it began.", "name": "fig-07-circle"}, "image": {"alt": "Two rows of twelve digits that change gradually from one to the next; the last digit resembles the first."}}
 u = a / mx.linalg.norm(a)
 v = b - (b * u).sum() * u  # what of b is perpendicular to a
 v = v / mx.linalg.norm(v)
@@ -223,7 +223,7 @@ circle = generator.latent_dim**0.5 * (mx.cos(angle) * u + mx.sin(angle) * v)
 assert mx.allclose(circle[0], circle[24], atol=1e-4)
 plots.digits(training.sample(generator, circle[:24]), columns=12)
 
-# %% mystnb={"figure": {"caption": "A plane between four digits of the sheet, chosen because they differ, one in each corner. Neighbours are alike everywhere: the generator is continuous, also where a digit turns into another.", "name": "fig-06-plane"}, "image": {"alt": "A grid of eight by eight digits that change gradually along the rows and the columns, from corner to corner."}}
+# %% mystnb={"figure": {"caption": "A plane between four digits of the sheet, chosen because they differ, one in each corner. Neighbours are alike everywhere: the generator is continuous, also where a digit turns into another.", "name": "fig-07-plane"}, "image": {"alt": "A grid of eight by eight digits that change gradually along the rows and the columns, from corner to corner."}}
 t = mx.linspace(0, 1, 8)[:, None]
 top_left, top_right, low_left, low_right = z[1], z[5], z[6], z[11]
 left, right = slerp(top_left, low_left, t), slerp(top_right, low_right, t)
@@ -264,9 +264,9 @@ print(f"{count} of {len(lengths)} directions carry 99 % of the squared change")
 # %% [markdown]
 # Few do, and most of the noise is ignored: the set of images that this generator makes is thin.
 # One $z$ has its own directions. Averaging $J J^\top$ over a sheet of digits, with $J$ the matrix
-# above, finds the one that matters most in the mean; {numref}`fig-06-directions` walks along it.
+# above, finds the one that matters most in the mean; {numref}`fig-07-directions` walks along it.
 
-# %% mystnb={"figure": {"caption": "Three digits moved along the direction that matters most (top) and along a random one (bottom), by the same lengths. The first changes them more than the second.", "name": "fig-06-directions"}, "image": {"alt": "Six rows of eleven digits. In the upper three, digits change their shape from left to right, often into another digit. In the lower three, the rows change more slowly."}}
+# %% mystnb={"figure": {"caption": "Three digits moved along the direction that matters most (top) and along a random one (bottom), by the same lengths. The first changes them more than the second.", "name": "fig-07-directions"}, "image": {"alt": "Six rows of eleven digits. In the upper three, digits change their shape from left to right, often into another digit. In the lower three, the rows change more slowly."}}
 jacobians = [jacobian(generator, one) for one in z]
 mean = np.mean([np.array(j @ j.T) for j in jacobians], axis=0)
 top = mx.array(np.linalg.eigh(mean)[1][:, -1].astype(np.float32))
@@ -396,7 +396,7 @@ print("the sheet, to a grey level:", np.abs(written - sheet_uint8).max() <= 1)
 # the neighbour; a subtraction then measures the distance without cancellation.
 #
 # And how near is suspiciously near? Images of the test set give the scale: nobody copied them from
-# the training set, yet they have near neighbours in it. {numref}`fig-06-distances` compares.
+# the training set, yet they have near neighbours in it. {numref}`fig-07-distances` compares.
 
 
 # %% tags=["nbval-check-output"]
@@ -422,12 +422,12 @@ print(
     "a training image lies", distances.max().item(), "from the nearest training image"
 )
 
-# %% mystnb={"figure": {"caption": "Sixteen samples, and below each the training image that is nearest to it. The neighbours resemble the samples; whether a pair is a copy takes more than a look.", "name": "fig-06-neighbours"}, "image": {"alt": "Two rows of sixteen digits labelled sample and nearest. Below most samples is a cleaner digit of similar outline, not identical."}}
+# %% mystnb={"figure": {"caption": "Sixteen samples, and below each the training image that is nearest to it. The neighbours resemble the samples; whether a pair is a copy takes more than a look.", "name": "fig-07-neighbours"}, "image": {"alt": "Two rows of sixteen digits labelled sample and nearest. Below most samples is a cleaner digit of similar outline, not identical."}}
 index, _ = nearest(sheet[:16], references)
 plots.digits(mx.concatenate([sheet[:16], references[index]]), columns=16, scale=0.5)
 label_rows(["sample", "nearest"])
 
-# %% mystnb={"figure": {"caption": "Distance to the nearest training image, for held-out test images and for samples. A generator that copied would pile up near zero, left of the held-out images.", "name": "fig-06-distances"}, "image": {"alt": "Two overlapping histograms over the distance to the nearest training image, blue for held-out images and orange for samples. Both cover about the same range, well away from zero, with a hump on its left and a broader one on its right."}}
+# %% mystnb={"figure": {"caption": "Distance to the nearest training image, for held-out test images and for samples. A generator that copied would pile up near zero, left of the held-out images.", "name": "fig-07-distances"}, "image": {"alt": "Two overlapping histograms over the distance to the nearest training image, blue for held-out images and orange for samples. Both cover about the same range, well away from zero, with a hump on its left and a broader one on its right."}}
 mx.random.seed(4)
 count = 200 if mlxgan.SMOKE else 1000
 samples = training.sample(generator, mx.random.normal((count, generator.latent_dim)))
@@ -454,7 +454,7 @@ legend = axes.legend()
 # many ones gets a smaller one, because ones have near neighbours, as the printed line shows. Dark
 # pixels beside the strokes move a sample away from everything, so a large distance is no merit.
 # And Euclidean distance is blind to what the eye calls the same: a copy that is shifted by a pixel
-# can have another nearest neighbour than its original {cite}`theis2016`. The third exercise
+# can have another nearest neighbour than its original ([Theis et al., 2016](../book/bibliography.md#theis-et-al-2016)). The third exercise
 # measures how often.
 #
 # ## Summary
@@ -470,13 +470,13 @@ legend = axes.legend()
 # ## Exercises
 #
 # ```{exercise} Truncate each number
-# :label: ex-06-truncated
+# :label: ex-07-truncated
 # Truncation can also mean that no entry of $z$ lies outside an interval. Draw noise with
 # `mx.random.truncated_normal` between -0.7 and 0.7, and compare variety and mean length with those
 # of normal noise scaled to the same standard deviation.
 # ```
 #
-# ```{solution-start} ex-06-truncated
+# ```{solution-start} ex-07-truncated
 # :class: dropdown
 # ```
 
@@ -496,12 +496,12 @@ for name, draws in (("truncated", limited), ("scaled", scaled)):
 
 # %% [markdown]
 # ```{exercise} Equal steps
-# :label: ex-06-steps
+# :label: ex-07-steps
 # Stretch the points of `lerp` to the length of those of `slerp`. Do you get the same path? And the
 # same steps? Print the angle between neighbouring points of both.
 # ```
 #
-# ```{solution-start} ex-06-steps
+# ```{solution-start} ex-07-steps
 # :class: dropdown
 # ```
 
@@ -522,12 +522,12 @@ for name, path in (("slerp", slerp(a, b, t)), ("stretched lerp", lerp(a, b, t)))
 
 # %% [markdown]
 # ```{exercise} A copy that hides
-# :label: ex-06-shift
+# :label: ex-07-shift
 # Shift training images to the right by 1, 2 and 3 pixels. For how many of them is another training
 # image nearer than their own original? What does it mean for the search above?
 # ```
 #
-# ```{solution-start} ex-06-shift
+# ```{solution-start} ex-07-shift
 # :class: dropdown
 # ```
 
@@ -547,7 +547,7 @@ for pixels in (0, 1, 2, 3):
 #
 # ## Further reading
 #
-# {cite:t}`white2016` gives recipes for walks in latent spaces and the case for arcs.
-# {cite:t}`radford2016` do arithmetic with noise vectors. {cite:t}`brock2019` show truncation at
-# scale. {cite:t}`theis2016` explain why neither pretty samples nor nearest neighbours prove that a
-# distribution was learnt; {cite:t}`kynkaanniemi2019` measure fidelity and variety apart.
+# [White (2016)](../book/bibliography.md#white-2016) gives recipes for walks in latent spaces and the case for arcs.
+# [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) do arithmetic with noise vectors. [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) show truncation at
+# scale. [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) explain why neither pretty samples nor nearest neighbours prove that a
+# distribution was learnt; [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) measure fidelity and variety apart.

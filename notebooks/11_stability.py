@@ -23,7 +23,7 @@
 # - normalize a layer by its largest singular value
 # - read an ablation: which differences are larger than the spread between seeds
 #
-# **Before**: {doc}`04_losses`, {doc}`07_evaluation` and {doc}`08_dcgan`.
+# **Before**: [Losses and optimizers](05_losses.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb).
 # ```
 
 # %%
@@ -46,9 +46,9 @@ real, _ = next(data.batches(digits, 64, seed=0))
 #
 # The cross-entropy asks the discriminator for a probability. Other losses take its logit as a plain number.
 #
-# *Least squares* {cite}`mao2017` draws the logits of real images to 1 and those of fakes to 0, and the generator draws its fakes
-# to 1. *Hinge* {cite}`lim2017` wants real images above 1 and fakes below -1, and is content with what is; the generator just
-# raises the logits of its fakes. *Wasserstein* {cite}`arjovsky2017` drops the margins, too: the discriminator, now called a *critic*,
+# *Least squares* ([Mao et al., 2017](../book/bibliography.md#mao-et-al-2017)) draws the logits of real images to 1 and those of fakes to 0, and the generator draws its fakes
+# to 1. *Hinge* ([Lim and Ye, 2017](../book/bibliography.md#lim-and-ye-2017)) wants real images above 1 and fakes below -1, and is content with what is; the generator just
+# raises the logits of its fakes. *Wasserstein* ([Arjovsky et al., 2017](../book/bibliography.md#arjovsky-et-al-2017)) drops the margins, too: the discriminator, now called a *critic*,
 # raises real images and lowers fakes without an end. It needs a bound on its slope, to which we come below.
 
 
@@ -74,7 +74,7 @@ def wasserstein_generator_loss(logits_fake):
 
 
 # %% [markdown]
-# What the generator learns from is the slope of its loss by the logit of a fake. {numref}`fig-09-slopes` shows it.
+# What the generator learns from is the slope of its loss by the logit of a fake. {numref}`fig-11-slopes` shows it.
 #
 # **Predict**: a fake that the discriminator is sure of has a logit of -5. Which of the losses give it the largest slope, which
 # none?
@@ -92,7 +92,7 @@ slopes = {
     for name, loss in generator_losses.items()
 }
 
-# %% mystnb={"figure": {"caption": "Slope of the generator's losses by the logit of a fake. On the left, where the discriminator is sure of the fake, the saturating loss has no slope and the least squares one the steepest.", "name": "fig-09-slopes"}, "image": {"alt": "Four curves of slope against logit. The saturating one is flat at zero on the left and goes to minus one on the right; the non-saturating one is its mirror image; least squares is a rising straight line; hinge and Wasserstein are constant at minus one."}}
+# %% mystnb={"figure": {"caption": "Slope of the generator's losses by the logit of a fake. On the left, where the discriminator is sure of the fake, the saturating loss has no slope and the least squares one the steepest.", "name": "fig-11-slopes"}, "image": {"alt": "Four curves of slope against logit. The saturating one is flat at zero on the left and goes to minus one on the right; the non-saturating one is its mirror image; least squares is a rising straight line; hinge and Wasserstein are constant at minus one."}}
 _, axes = plt.subplots()
 for name, slope in slopes.items():
     axes.plot(np.array(logit), np.array(slope), label=name)
@@ -124,7 +124,7 @@ print("finite differences: ", [f"{value.item() / 2e-2:.3f}" for value in numeric
 # ## A penalty on the gradient
 #
 # A critic without a bound would just multiply itself by a large number. The theory wants it to be 1-Lipschitz: between two
-# images it may rise by no more than their distance. {cite:t}`gulrajani2017` observe that the best such critic has a gradient of
+# images it may rise by no more than their distance. [Gulrajani et al. (2017)](../book/bibliography.md#gulrajani-et-al-2017) observe that the best such critic has a gradient of
 # length 1 on the lines between real images and fakes, and add to its loss
 #
 # $$10 \cdot \mathbb E\,\big(\lVert\nabla_x\, \ell(x)\rVert - 1\big)^2, \qquad x = u\,x_\text{real} + (1 - u)\,x_\text{fake},
@@ -185,7 +185,7 @@ print(
 )
 
 # %% [markdown]
-# The step is that of {doc}`05_training`: it takes the penalty as an argument, and adds it to the discriminator's loss.
+# The step is that of [The training loop](06_training.ipynb): it takes the penalty as an argument, and adds it to the discriminator's loss.
 
 # %% [markdown]
 # A few steps show the penalty at work: the critic's gradient between real images and fakes approaches the length 1.
@@ -223,7 +223,7 @@ for steps in (0, 20, 80) if mlxgan.SMOKE else (0, 50, 200):
 #
 # The other way to bound the critic's slope works on its layers. A linear layer stretches no vector by more than the largest singular
 # value of its matrix. Divided by it, the layer stretches nothing; and since the leaky ReLU does not either, the whole network
-# is bounded {cite}`miyato2018`.
+# is bounded ([Miyato et al., 2018](../book/bibliography.md#miyato-et-al-2018)).
 #
 # The largest singular value comes from *power iteration*: multiply a vector by the matrix and its transpose in turn, and it
 # turns towards the direction that is stretched most. Weights change little in one step, so the vector is kept from step to step, and
@@ -275,10 +275,10 @@ for call in range(1, 201):
 #
 # ## Three smaller means
 #
-# *Two time scales* {cite}`heusel2017`: the discriminator learns faster than the generator, so that it is nearer to its best answer
+# *Two time scales* ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)): the discriminator learns faster than the generator, so that it is nearer to its best answer
 # when the generator asks. In code: two learning rates.
 #
-# *One-sided label smoothing* {cite}`salimans2016`: real images are called 0.9 instead of 1. The best discriminator is then
+# *One-sided label smoothing* ([Salimans et al., 2016](../book/bibliography.md#salimans-et-al-2016)): real images are called 0.9 instead of 1. The best discriminator is then
 # $0.9\,p_\text{data} / (p_\text{data} + p_g)$, and its logit cannot go to infinity. Only the real side is smoothed: a label of 0.1
 # for fakes would praise the generator for what it does wrong.
 
@@ -300,12 +300,12 @@ print(
 )
 
 # %% [markdown]
-# *Averaging the weights* {cite}`yazici2019` was introduced in {doc}`05_training`.
+# *Averaging the weights* ([Yazıcı et al., 2019](../book/bibliography.md#yazıcı-et-al-2019)) was introduced in [The training loop](06_training.ipynb).
 #
 # ## Twenty-four runs
 #
 # Which of these help? A single run cannot say, as the same setting with another seed gives another generator. So each of eight settings
-# was trained with three seeds, two epochs each, all other things equal: the DCGAN of {doc}`08_dcgan` at half its width, batch 64, a constant learning
+# was trained with three seeds, two epochs each, all other things equal: the DCGAN of [Convolutions](09_convolutions.ipynb) at half its width, batch 64, a constant learning
 # rate of 1e-3 for both unless stated. Each run is measured by 10,000 samples of its last state and of its average. `make ablation`
 # repeats them; this chapter reads the stored results.
 
@@ -333,9 +333,9 @@ for setting in runs:
     print(f"{setting:37} {cells[0]:>16} {cells[1]:>15} {cells[2]:>15}")
 
 # %% [markdown]
-# Means over three seeds, and after the +- the standard deviation between seeds. {numref}`fig-09-ablation` shows every run.
+# Means over three seeds, and after the +- the standard deviation between seeds. {numref}`fig-11-ablation` shows every run.
 
-# %% mystnb={"figure": {"caption": "FID of each run, a line a setting, one point a seed: the average of the weights in orange, the last state in grey. The axis is logarithmic.", "name": "fig-09-ablation"}, "image": {"alt": "Eight rows of points on a logarithmic FID axis. In most rows the orange points lie close together and to the left of the grey ones; in some rows all points lie far to the right."}}
+# %% mystnb={"figure": {"caption": "FID of each run, a line a setting, one point a seed: the average of the weights in orange, the last state in grey. The axis is logarithmic.", "name": "fig-11-ablation"}, "image": {"alt": "Eight rows of points on a logarithmic FID axis. In most rows the orange points lie close together and to the left of the grey ones; in some rows all points lie far to the right."}}
 _, axes = plt.subplots(figsize=(7.5, 4.2))
 for row, setting in enumerate(runs):
     for which, color in (("last", plots.GREY), ("average", plots.FAKE)):
@@ -387,7 +387,7 @@ print(
 # - *One-sided smoothing* and the *hinge* are ahead of the baseline by a little more than two standard errors. With three seeds that is a hint.
 # - *Least squares* and the *slower discriminator* are ahead by less than two. Here they are not told from chance.
 # - *Wasserstein with a penalty*, at its low rate, has not begun to draw digits after two epochs. Its place in the table says that it is slow, not
-#   that it is bad: five critic steps for one of the generator, and many more steps, are what its authors use {cite}`gulrajani2017`.
+#   that it is bad: five critic steps for one of the generator, and many more steps, are what its authors use ([Gulrajani et al., 2017](../book/bibliography.md#gulrajani-et-al-2017)).
 #
 # The budget decides such a table as much as the settings do. Another one, ten times as long, may have another order.
 #
@@ -422,12 +422,12 @@ print(
 # ## Exercises
 #
 # ```{exercise} Both sides
-# :label: ex-09-both
+# :label: ex-11-both
 # Show that smoothing the label of the fakes, to 0.1, makes the best discriminator prefer regions where the generator already is.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-09-both
+# ```{solution-start} ex-11-both
 # :class: dropdown
 # ```
 
@@ -447,13 +447,13 @@ print("two-sided:", two_sided.round(2).tolist())
 # ```
 #
 # ```{exercise} A normal mixing weight
-# :label: ex-09-mixing
+# :label: ex-11-mixing
 # What share of the points $u\,x_\text{real} + (1 - u)\,x_\text{fake}$ lies outside of the segment if $u$ is drawn from the standard normal
 # distribution?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-09-mixing
+# ```{solution-start} ex-11-mixing
 # :class: dropdown
 # ```
 
@@ -469,13 +469,13 @@ print(f"outside: {((u < 0) | (u > 1)).mean().item():.0%}")
 # ```
 #
 # ```{exercise} How many seeds
-# :label: ex-09-seeds
+# :label: ex-11-seeds
 # Two settings differ by half of the standard deviation between seeds. How many seeds of each make the difference three standard
 # errors?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-09-seeds
+# ```{solution-start} ex-11-seeds
 # :class: dropdown
 # ```
 
@@ -493,6 +493,6 @@ print(f"{n:.0f} seeds of each")
 #
 # ## Further reading
 #
-# {cite:t}`lucic2018` compare losses on a large scale, and find that with enough tuning and enough seeds most are alike.
-# {cite:t}`gulrajani2017` and {cite:t}`miyato2018` introduced the two bounds on the critic. {cite:t}`heusel2017` prove what two time
+# [Lucic et al. (2018)](../book/bibliography.md#lucic-et-al-2018) compare losses on a large scale, and find that with enough tuning and enough seeds most are alike.
+# [Gulrajani et al. (2017)](../book/bibliography.md#gulrajani-et-al-2017) and [Miyato et al. (2018)](../book/bibliography.md#miyato-et-al-2018) introduced the two bounds on the critic. [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove what two time
 # scales are good for.

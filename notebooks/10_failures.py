@@ -24,7 +24,7 @@
 # - mend each failure by changing one thing
 # - count modes on stacked MNIST, and know what the count can be compared with
 #
-# **Before**: {doc}`05_training` and {doc}`07_evaluation`.
+# **Before**: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb).
 # ```
 #
 # | Symptom | Cause | Section |
@@ -36,7 +36,7 @@
 # | Memory grows from step to step | something is never evaluated | {ref}`failure-memory` |
 # | Loss D never below 1, or all figures at the equilibrium | sigmoid twice | {ref}`failure-sigmoid` |
 # | Grey background | wrong range of pixels | {ref}`failure-range` |
-# | Loss is NaN | learning rate, a root at 0 | {doc}`05_training`, {doc}`09_stability` |
+# | Loss is NaN | learning rate, a root at 0 | [The training loop](06_training.ipynb), [What makes training stable](11_stability.ipynb) |
 
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
@@ -68,7 +68,7 @@ reference = metrics.reference()
 # %% [markdown]
 # ## A run that works
 #
-# A failure is told by comparison. So first a run that works: the DCGAN of {doc}`08_dcgan` with half the channels, for a
+# A failure is told by comparison. So first a run that works: the DCGAN of [Convolutions](09_convolutions.ipynb) with half the channels, for a
 # few hundred steps at the learning rate of 1e-3. That is less than an epoch, and enough for digits that can be read.
 #
 # `play` is the heart of `training.train`, but keeps the figures of every step. Failures are fast; an average over an
@@ -112,7 +112,7 @@ def play(
 
 
 # %% [markdown]
-# Every run is judged in the same way: its last figures, and the measures of {doc}`07_evaluation` on 10,000 samples. One
+# Every run is judged in the same way: its last figures, and the measures of [Measuring](08_measuring.ipynb) on 10,000 samples. One
 # number is added that needs no classifier, the *variety*: the deviation of each pixel over the samples, averaged over the
 # pixels, as a share of what it is for real images. The floor, real images in the place of samples, comes first.
 
@@ -185,7 +185,7 @@ print(f"KL where all samples are of one class: log 10 = {np.log(10):.2f}")
 assert mlxgan.SMOKE or all(dead)
 
 
-# %% mystnb={"figure": {"caption": "Left, three collapsed runs (a row each, eight samples from different noise) above the healthy one. Right, how often the classifier sees each digit.", "name": "fig-11-collapse"}, "image": {"alt": "Left: three rows in each of which the same blurred shape is repeated eight times, and a fourth row of differing ragged digits. Right: the collapsed run has one bar that reaches to nearly one, the healthy run ten bars around one tenth."}}
+# %% mystnb={"figure": {"caption": "Left, three collapsed runs (a row each, eight samples from different noise) above the healthy one. Right, how often the classifier sees each digit.", "name": "fig-10-collapse"}, "image": {"alt": "Left: three rows in each of which the same blurred shape is repeated eight times, and a fourth row of differing ragged digits. Right: the collapsed run has one bar that reaches to nearly one, the healthy run ten bars around one tenth."}}
 def eight(generator, seed=2):
     z = mx.random.normal((8, generator.latent_dim), key=mx.random.key(seed))
     return training.sample(generator, z)
@@ -208,7 +208,7 @@ plt.show()
 # all samples are. The class histogram may split, if the one image lies between two digits. And the curves?
 
 
-# %% mystnb={"figure": {"caption": "The losses of a collapsed run (left) and of the healthy one, as running means over 20 steps.", "name": "fig-11-collapse-curves"}, "image": {"alt": "Two panels with the losses of discriminator and generator over the steps. On the left they swing up and down in turn, the generator's far above the discriminator's. On the right both are smooth and stay near one."}}
+# %% mystnb={"figure": {"caption": "The losses of a collapsed run (left) and of the healthy one, as running means over 20 steps.", "name": "fig-10-collapse-curves"}, "image": {"alt": "Two panels with the losses of discriminator and generator over the steps. On the left they swing up and down in turn, the generator's far above the discriminator's. On the right both are smooth and stay near one."}}
 def draw_losses(runs, window=20):
     _, panels = plt.subplots(1, len(runs), figsize=(8, 2.8), sharey=True)
     for axes, (title, run) in zip(panels, runs.items(), strict=True):
@@ -225,7 +225,7 @@ draw_losses({"collapsed": collapsed_runs[0], "healthy": healthy_run}, min(20, st
 
 # %% [markdown]
 # They swing: the discriminator unlearns the image, the generator moves to the next, and so on. But the level proves nothing. The MLP
-# GAN of {doc}`05_training` passed through such losses in its first epochs, and came to a good end.
+# GAN of [The training loop](06_training.ipynb) passed through such losses in its first epochs, and came to a good end.
 #
 # Why does it happen? A discriminator that sees one image at a time cannot object to repetition, since each copy alone may be plausible.
 # It has to see *several* fakes at once. Batch normalisation lets it: a batch of equal images has no spread, and looks different
@@ -239,16 +239,16 @@ for seed in (1, 2):
     assert mlxgan.SMOKE or variety[f"norm, seed {seed}"] > 0.5
 
 # %% [markdown]
-# Other cures are to show the discriminator the spread as a feature {cite}`salimans2016`, to judge samples in packs
-# {cite}`lin2018` (exercise 2), to let the generator look a few of the discriminator's steps ahead {cite}`metz2017`, or
-# the gradient penalty of {doc}`09_stability`.
+# Other cures are to show the discriminator the spread as a feature ([Salimans et al., 2016](../book/bibliography.md#salimans-et-al-2016)), to judge samples in packs
+# ([Lin et al., 2018](../book/bibliography.md#lin-et-al-2018)) (exercise 2), to let the generator look a few of the discriminator's steps ahead ([Metz et al., 2017](../book/bibliography.md#metz-et-al-2017)), or
+# the gradient penalty of [What makes training stable](11_stability.ipynb).
 
 # %% [markdown]
 # (failure-wins)=
 # ## A discriminator that wins
 #
 # Telling noise from digits is easy. A discriminator that gets ahead before the generator has moved is sure of everything,
-# and under the saturating loss of {doc}`04_losses` a sure opponent teaches nothing. Here a discriminator, again without
+# and under the saturating loss of [Losses and optimizers](05_losses.ipynb) a sure opponent teaches nothing. Here a discriminator, again without
 # normalisation, gets a head start against an untrained generator. On the way we measure the gradient that would reach the
 # generator.
 
@@ -292,7 +292,7 @@ for more in (0, 2, 3) if mlxgan.SMOKE else (0, 5, 5, 10, 30, 50, 100):
         )
     )
 
-# %% mystnb={"figure": {"caption": "Length of the gradient that reaches the generator, by the head start of the discriminator.", "name": "fig-11-gradients"}, "image": {"alt": "Two lines on a logarithmic axis over the steps of head start. Both begin at the same height and rise together; after about ten steps the line of the saturating loss falls by many orders of magnitude, and that of the non-saturating one stays high."}}
+# %% mystnb={"figure": {"caption": "Length of the gradient that reaches the generator, by the head start of the discriminator.", "name": "fig-10-gradients"}, "image": {"alt": "Two lines on a logarithmic axis over the steps of head start. Both begin at the same height and rise together; after about ten steps the line of the saturating loss falls by many orders of magnitude, and that of the non-saturating one stays high."}}
 _, axes = plt.subplots()
 ahead, saturated, unsaturated = np.array(gradients).T
 axes.semilogy(ahead, saturated, "o-", color=plots.FAKE, label="saturating")
@@ -324,7 +324,7 @@ for name, loss_g in (("saturating", saturating), ("non-saturating", other)):
 
 # %% [markdown]
 # Under the saturating loss gradient descent stands still: the samples are what they were. Under the other loss it moves. With Adam both
-# move, for it divides a tiny gradient by its tiny size ({doc}`04_losses`). That hides the fault, and does not make the direction a
+# move, for it divides a tiny gradient by its tiny size ([Losses and optimizers](05_losses.ipynb)). That hides the fault, and does not make the direction a
 # good one.
 #
 # *Cure*: the non-saturating loss, and a discriminator that cannot get so far ahead. With normalisation the game goes on after the
@@ -342,10 +342,10 @@ again("healthy")
 # (failure-norm)=
 # ## Real and fake in one batch
 #
-# It looks like a saving: put real images and fakes into one batch, and call the discriminator once. {doc}`08_dcgan` showed
+# It looks like a saving: put real images and fakes into one batch, and call the discriminator once. [Convolutions](09_convolutions.ipynb) showed
 # that with batch normalisation the logit of an image depends on the images beside it. What does that do to the game?
 #
-# `make_variant` is `make_step` of {doc}`05_training` with two switches: `judge` says how the discriminator
+# `make_variant` is `make_step` of [The training loop](06_training.ipynb) with two switches: `judge` says how the discriminator
 # sees the two batches, and `noise_state` is for the next section.
 
 
@@ -394,7 +394,7 @@ report("together", mixed[0], mixed_run)
 again("healthy")
 print(f"a generator's loss of log 2 = {np.log(2):.2f} means D(G(z)) = 0.5")
 
-# %% mystnb={"figure": {"caption": "Real and fake in one batch (left) and apart (right). On the left the discriminator is certain in its own step, and is fooled in the generator's.", "name": "fig-11-mixed"}, "image": {"alt": "Two panels of losses. On the left the discriminator's loss is at zero almost from the start, and the generator's is flat at first and then sinks, always below one. On the right both lie around one."}}
+# %% mystnb={"figure": {"caption": "Real and fake in one batch (left) and apart (right). On the left the discriminator is certain in its own step, and is fooled in the generator's.", "name": "fig-10-mixed"}, "image": {"alt": "Two panels of losses. On the left the discriminator's loss is at zero almost from the start, and the generator's is flat at first and then sinks, always below one. On the right both lie around one."}}
 draw_losses({"together": mixed_run, "apart": healthy_run}, min(20, steps))
 
 # %% [markdown]
@@ -409,7 +409,7 @@ draw_losses({"together": mixed_run, "apart": healthy_run}, min(20, steps))
 # (failure-noise)=
 # ## The noise that never changes
 #
-# {doc}`01_mlx` showed that a compiled function keeps its first random numbers if `mx.random.state` is not among its inputs
+# [MLX in a quarter of an hour](02_mlx.ipynb) showed that a compiled function keeps its first random numbers if `mx.random.state` is not among its inputs
 # and outputs.
 
 
@@ -440,7 +440,7 @@ print(HEAD)
 report("state forgotten", frozen[0], frozen_run)
 again("healthy")
 
-# %% mystnb={"figure": {"caption": "The state of the random numbers forgotten (left) and named (right). Both players seem to win at once.", "name": "fig-11-frozen"}, "image": {"alt": "Two panels of losses. On the left both losses fall towards zero, jump up together and fall again, several times. On the right both lie around one."}}
+# %% mystnb={"figure": {"caption": "The state of the random numbers forgotten (left) and named (right). Both players seem to win at once.", "name": "fig-10-frozen"}, "image": {"alt": "Two panels of losses. On the left both losses fall towards zero, jump up together and fall again, several times. On the right both lie around one."}}
 draw_losses({"forgotten": frozen_run, "named": healthy_run}, min(20, steps))
 
 # %% [markdown]
@@ -455,7 +455,7 @@ draw_losses({"forgotten": frozen_run, "named": healthy_run}, min(20, steps))
 # (failure-memory)=
 # ## Memory that grows
 #
-# {doc}`05_training` asked when to evaluate. Here is the form in which forgetting hurts most. A loop evaluates its losses
+# [The training loop](06_training.ipynb) asked when to evaluate. Here is the form in which forgetting hurts most. A loop evaluates its losses
 # and its state, as it should, and keeps a picture from fixed noise in each step, to be looked at later. The picture is lazy. It is a
 # promise, and what is needed to fulfil it is kept: the weights of that step.
 
@@ -487,7 +487,7 @@ for (keep, evaluate), used in memory.items():
 weights = sum(w.nbytes for _, w in tree_flatten(models.MLPGenerator().parameters()))
 print(f"{'weights of G':20} {weights / 2**20:6.2f} MiB")
 
-# %% mystnb={"figure": {"caption": "Memory in use over the steps, from the same loop. Lazy pictures keep every generation of the weights alive.", "name": "fig-11-memory"}, "image": {"alt": "A line of memory over steps for pictures that are kept lazily rises steeply and straight; the line for evaluated pictures stays flat at the bottom."}}
+# %% mystnb={"figure": {"caption": "Memory in use over the steps, from the same loop. Lazy pictures keep every generation of the weights alive.", "name": "fig-10-memory"}, "image": {"alt": "A line of memory over steps for pictures that are kept lazily rises steeply and straight; the line for evaluated pictures stays flat at the bottom."}}
 _, axes = plt.subplots()
 for evaluate, color, name in (
     (False, plots.FAKE, "lazy"),
@@ -601,7 +601,7 @@ report("wrong, as it is", ranged[0], ranged_run)
 report("wrong, mapped back", ranged[0], ranged_run, undo=lambda x: 2 * x - 1)
 again("healthy")
 
-# %% mystnb={"figure": {"caption": "Samples of a generator that was trained on pixels from 0 to 1: drawn as they are (above), mapped back to the range from -1 to 1 (middle), and of the healthy run (below).", "name": "fig-11-range"}, "image": {"alt": "Three rows of eight samples. The first has dark digits on a flat grey background; in the second the same digits stand on white among specks; the third has cleaner digits on white."}}
+# %% mystnb={"figure": {"caption": "Samples of a generator that was trained on pixels from 0 to 1: drawn as they are (above), mapped back to the range from -1 to 1 (middle), and of the healthy run (below).", "name": "fig-10-range"}, "image": {"alt": "Three rows of eight samples. The first has dark digits on a flat grey background; in the second the same digits stand on white among specks; the third has cleaner digits on white."}}
 wrong = eight(ranged[0])
 plots.digits(mx.concatenate([wrong, 2 * wrong - 1, eight(healthy[0])]), columns=8)
 
@@ -681,7 +681,7 @@ for name, network in (("last", generator), ("average", average)):
     found, divergence = modes(stacked)
     print(f"{name:8} {found} of 1,000 modes, KL {divergence:.3f}")
 
-# %% mystnb={"figure": {"caption": "Stacked MNIST, a digit a colour channel: real triples above, samples of the averaged generator below.", "name": "fig-11-stacked"}, "image": {"alt": "Two rows of eight images in which three digits in red, green and blue lie over each other on black. The upper row is sharp; in the lower one the digits are ragged but can be told."}}
+# %% mystnb={"figure": {"caption": "Stacked MNIST, a digit a colour channel: real triples above, samples of the averaged generator below.", "name": "fig-10-stacked"}, "image": {"alt": "Two rows of eight images in which three digits in red, green and blue lie over each other on black. The upper row is sharp; in the lower one the digits are ragged but can be told."}}
 rows = [np.array(images[:8]) for images in (triples.images, stacked)]
 _, axes = plt.subplots(figsize=(7, 1.9))
 axes.imshow(np.concatenate([np.concatenate(row, axis=1) for row in rows]))
@@ -692,7 +692,7 @@ plt.show()
 # Nearly all modes are there, but not evenly: the divergence is many times that of real triples. The count is close to its limit and
 # can say little more; the divergence still can. And the average is ahead of the last state.
 #
-# {cite:t}`srivastava2017` report 99 modes for a DCGAN and 150 for their VEEGAN, {cite:t}`lin2018` all 1,000 for PacGAN. These
+# [Srivastava et al. (2017)](../book/bibliography.md#srivastava-et-al-2017) report 99 modes for a DCGAN and 150 for their VEEGAN, [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) all 1,000 for PacGAN. These
 # figures are no race with ours: the networks, their training and the classifiers are others, and a classifier that errs finds modes
 # that nobody drew. Compare within one setting, and beside the figures of real triples.
 #
@@ -715,13 +715,13 @@ plt.show()
 # ## Exercises
 #
 # ```{exercise} Before the first step
-# :label: ex-11-preflight
+# :label: ex-10-preflight
 # Three of the failures can be found before training. Write a function that looks at two fresh networks and a batch, and reports a
 # wrong range of pixels, outputs that are probabilities, and noise that repeats itself.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-11-preflight
+# ```{solution-start} ex-10-preflight
 # :class: dropdown
 # ```
 
@@ -756,13 +756,13 @@ print(preflight(squash(small_dcgan()), to_unit(real), mx.compile(noise)))
 # ```
 #
 # ```{exercise} Packs
-# :label: ex-11-pack
-# PacGAN {cite}`lin2018` lets the discriminator judge two images at once, laid over each other as channels: both real, or both fake.
+# :label: ex-10-pack
+# PacGAN ([Lin et al., 2018](../book/bibliography.md#lin-et-al-2018)) lets the discriminator judge two images at once, laid over each other as channels: both real, or both fake.
 # Give the collapsing run, without normalisation, such a discriminator. Does it help?
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-11-pack
+# ```{solution-start} ex-10-pack
 # :class: dropdown
 # ```
 
@@ -792,13 +792,13 @@ again(names[0])
 # ```
 #
 # ```{exercise} The floor of a count
-# :label: ex-11-floor
+# :label: ex-10-floor
 # How many of 1,000 equally frequent modes are missing from 25,600 draws by chance, and what KL divergence do such draws have?
 # Compare with $999 / (2 \cdot 25{,}600)$.
 # ```
 
 # %% [markdown]
-# ```{solution-start} ex-11-floor
+# ```{solution-start} ex-10-floor
 # :class: dropdown
 # ```
 
@@ -821,6 +821,6 @@ print(f"KL {np.mean(divergences):.4f}, by the formula {999 / (2 * 25_600):.4f}")
 #
 # ## Further reading
 #
-# {cite:t}`salimans2016` list remedies for collapse that are still in use. {cite:t}`metz2017` look ahead, {cite:t}`lin2018` pack, and
-# {cite:t}`srivastava2017` train a network that maps images back to noise; stacked MNIST comes from the first of these three.
-# {cite:t}`arjovsky2017` propose a critic that may be trained far ahead and still gives the generator a gradient.
+# [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) list remedies for collapse that are still in use. [Metz et al. (2017)](../book/bibliography.md#metz-et-al-2017) look ahead, [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) pack, and
+# [Srivastava et al. (2017)](../book/bibliography.md#srivastava-et-al-2017) train a network that maps images back to noise; stacked MNIST comes from the first of these three.
+# [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) propose a critic that may be trained far ahead and still gives the generator a gradient.

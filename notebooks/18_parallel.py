@@ -24,7 +24,7 @@
 # - end a job whose machine is gone, and go on from its last state
 # - measure what a sum over the network costs, and predict when another machine pays
 #
-# **Before**: {doc}`05_training` and {doc}`08_dcgan`.
+# **Before**: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb).
 # ```
 
 # %%
@@ -56,7 +56,7 @@ runs = Path(tempfile.mkdtemp())
 #
 # In *data parallelism* every machine holds both networks and sees a part of each batch. After the backward pass the
 # machines average their gradients, so all take the same step. The processes are called *ranks*, numbered from 0, and form a
-# *group*. MLX has all of this in `mx.distributed` {cite}`mlx2026distributed`.
+# *group*. MLX has all of this in `mx.distributed` ([MLX contributors, 2026a](../book/bibliography.md#mlx-contributors-2026a)).
 #
 # A notebook is a single process, so its group has one rank. A sum over all ranks is the array itself.
 
@@ -121,7 +121,7 @@ def part(x):
 
 
 # %% [markdown]
-# The step is that of {doc}`05_training`, with a function that changes the gradients before they are applied:
+# The step is that of [The training loop](06_training.ipynb), with a function that changes the gradients before they are applied:
 # `on_gradients=nn.average_gradients`. It joins the gradients of all layers to
 # one long array, sums it over the ranks, divides, and takes it apart again. The noise is drawn inside of the step, one row an
 # image. So a small module around the generator asks for longer rows, enough for all ranks, and keeps this rank's part:
@@ -178,7 +178,7 @@ assert largest < 1e-5
 #
 # ```{admonition} Coming from PyTorch
 # :class: tip
-# `DistributedDataParallel` {cite}`li2020` wraps a model, sends rank 0's weights to all, and hooks into the backward pass, so
+# `DistributedDataParallel` ([Li et al., 2020](../book/bibliography.md#li-et-al-2020)) wraps a model, sends rank 0's weights to all, and hooks into the backward pass, so
 # that the first gradients travel while the last are computed. `nn.average_gradients` is a plain function of the gradients,
 # called once they are there. `torchrun` is `mlx.launch`, `DistributedSampler` is `part`, and a GAN needs no
 # `no_sync()`: a gradient that is not asked for is not sent. Both are synchronous, and in both every rank must call the same
@@ -189,7 +189,7 @@ assert largest < 1e-5
 #
 # The DCGAN normalizes over the batch. With half of the batch on each rank, whose mean is it? `nn.BatchNorm` knows of no other
 # rank and takes its own half's. That is another function, with other gradients, and each rank's running statistics go their
-# own way. Large GANs therefore take the statistics over all devices {cite}`brock2019`.
+# own way. Large GANs therefore take the statistics over all devices ([Brock et al., 2019](../book/bibliography.md#brock-et-al-2019)).
 #
 # Two sums do it: of the values, then of their squared distances from the common mean. One thing is easy to miss. Each rank's
 # loss depends on the other's images now, through the mean.
@@ -342,7 +342,7 @@ assert largest == 0
 #
 # *Symptom*: a rank on a Mac ends with a GPU timeout while it waits for a slow one. *Cause*: the sum's result is awaited in the
 # middle of GPU work, and Metal ends work that takes more than about five seconds. *Cure*: keep the ranks level; the tracker has
-# this, and stalls of three ranks or more, as open reports {cite}`mlx2026ring`.
+# this, and stalls of three ranks or more, as open reports ([MLX contributors, 2026b](../book/bibliography.md#mlx-contributors-2026b)).
 #
 # *Symptom*: one core is busy though `mlx.launch` only waits. *Cause*: its input is empty, such as `/dev/null`, and it reads it
 # again and again. *Cure*: give it a terminal or a pipe that stays open, as `launch` above does.
@@ -352,7 +352,7 @@ assert largest == 0
 #
 # A ring sums an array of $S$ bytes over $n$ ranks in $2(n - 1)$ rounds. In each, every rank sends a part of $S/n$ bytes to its
 # neighbour: in the first half the parts are added up on their way, in the second the totals go round. So each rank sends
-# $2 \frac{n - 1}{n} S$ bytes, less than twice the array for any $n$, and no scheme sends less {cite}`patarasuk2009`. With a
+# $2 \frac{n - 1}{n} S$ bytes, less than twice the array for any $n$, and no scheme sends less ([Patarasuk and Yuan, 2009](../book/bibliography.md#patarasuk-and-yuan-2009)). With a
 # latency $t_0$ for a round and a bandwidth $w$,
 #
 # $$t(S, n) = 2 (n - 1) \, t_0 + 2 \frac{n - 1}{n} \frac{S}{w}.$$
@@ -411,7 +411,7 @@ for size, measured in zip(swept, fastest, strict=True):
     ratio = measured / sum_seconds(size, 2, hop, bandwidth)
     print(f"{size:>10,} bytes: measured / model {ratio:.2f}")
 
-# %% mystnb={"figure": {"caption": "Time of a sum over two ranks on one machine. The fastest of many follow latency plus size over bandwidth; the medians show how two cores are shared.", "name": "fig-13-sum"}, "image": {"alt": "Milliseconds against bytes, both axes logarithmic. A dashed line for the model is flat for small arrays and rises for large ones; points of the fastest sums lie near it, and crosses of the medians lie on it or above."}}
+# %% mystnb={"figure": {"caption": "Time of a sum over two ranks on one machine. The fastest of many follow latency plus size over bandwidth; the medians show how two cores are shared.", "name": "fig-18-sum"}, "image": {"alt": "Milliseconds against bytes, both axes logarithmic. A dashed line for the model is flat for small arrays and rises for large ones; points of the fastest sums lie near it, and crosses of the medians lie on it or above."}}
 _, axes = plt.subplots()
 grid = np.geomspace(4, 10**7)
 model = [1e3 * sum_seconds(size, 2, hop, bandwidth) for size in grid]
@@ -486,9 +486,9 @@ for n, kind in cases[:1] if mlxgan.SMOKE else cases:
 #
 # ## When does another Mac pay?
 #
-# A Mac mini has Ethernet of 1 Gb/s, or of 10 Gb/s as an option {cite}`apple2024mini`. For Thunderbolt the authors of MLX's ring report
-# 0.27 seconds for a sum of 2 GB over four M2 Ultras {cite}`mlx2025ring`. Round trips over a Thunderbolt bridge between Macs
-# were measured at 0.38 to 0.95 ms {cite}`exo2026`. We take 0.3 ms for a round, on all three.
+# A Mac mini has Ethernet of 1 Gb/s, or of 10 Gb/s as an option ([Apple Inc., 2024](../book/bibliography.md#apple-inc-2024)). For Thunderbolt the authors of MLX's ring report
+# 0.27 seconds for a sum of 2 GB over four M2 Ultras ([Katharopoulos, 2025](../book/bibliography.md#katharopoulos-2025)). Round trips over a Thunderbolt bridge between Macs
+# were measured at 0.38 to 0.95 ms ([exo, 2026](../book/bibliography.md#exo-2026)). We take 0.3 ms for a round, on all three.
 
 # %%
 thunderbolt = 2 * 3 / 4 * 2e9 / 0.27
@@ -524,7 +524,7 @@ for case, options in cases.items():
         n, gain = best(link, **options)
         print(f"{case:31} {link:18} best {n:2d} machines, {gain:4.2f} times as fast")
 
-# %% mystnb={"figure": {"caption": "Speed-up by the model for this chapter's network and three links, with machines as fast as this one, for a batch of 64 in all and for 64 images on each machine.", "name": "fig-13-scaling"}, "image": {"alt": "Two panels of speed-up against the number of machines, one curve a link. With a fixed batch the curves bend over or fall, the slowest link first; with a batch that grows they rise further, in the order of the links' bandwidths, below a dotted diagonal."}}
+# %% mystnb={"figure": {"caption": "Speed-up by the model for this chapter's network and three links, with machines as fast as this one, for a batch of 64 in all and for 64 images on each machine.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speed-up against the number of machines, one curve a link. With a fixed batch the curves bend over or fall, the slowest link first; with a batch that grows they rise further, in the order of the links' bandwidths, below a dotted diagonal."}}
 _, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True)
 numbers = np.arange(1, 17)
 for axes, strong in zip(panels, (True, False), strict=True):
@@ -540,18 +540,18 @@ panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# With a fixed batch the part $a$ sets a limit that no link lifts: {numref}`fig-13-scaling`. In a larger network computing and
+# With a fixed batch the part $a$ sets a limit that no link lifts: {numref}`fig-18-scaling`. In a larger network computing and
 # bytes grow alike, so a link that is too slow stays too slow. Only the latency fades, which helps on the fastest link. What counts is computing *per byte*: a slower machine, more
 # images on each, or layers such as convolutions that use each weight many times. A faster machine makes the network the
 # bottleneck. A GAN of this size, with its batch of 64, belongs on one Mac. Two Macs are for two seeds.
 #
-# A growing batch scales better, but is another run, with fewer steps an epoch. {cite:t}`goyal2017` scale the learning rate with it
+# A growing batch scales better, but is another run, with fewer steps an epoch. [Goyal et al. (2017)](../book/bibliography.md#goyal-et-al-2017) scale the learning rate with it
 # for classifiers; for a GAN, measure.
 #
 # ## On real Macs
 #
 # Both Macs need the same Python and the same folder at the same path, and each has to reach the other by `ssh` without a
-# password. `mlx.distributed_config` finds the links and writes the file of hosts {cite}`mlx2026distributed`:
+# password. `mlx.distributed_config` finds the links and writes the file of hosts ([MLX contributors, 2026a](../book/bibliography.md#mlx-contributors-2026a)):
 #
 # ```bash
 # mlx.distributed_config --backend ring --over thunderbolt \
@@ -593,12 +593,12 @@ plt.show()
 # ## Exercises
 #
 # ```{exercise} The same noise twice
-# :label: ex-13-noise
+# :label: ex-18-noise
 # Suppose each rank draws noise for its own 32 images, and all ranks have the same seed. How many different fakes are in a batch of
 # 64? Mend it with `mx.random.split`.
 # ```
 #
-# ```{solution-start} ex-13-noise
+# ```{solution-start} ex-18-noise
 # :class: dropdown
 # ```
 
@@ -620,11 +620,11 @@ print("split keys:", different(mx.random.split(mx.random.key(0))))
 # ```
 #
 # ```{exercise} What waiting costs
-# :label: ex-13-waiting
+# :label: ex-18-waiting
 # Let rank 1 sleep for a second before a sum. How much time of a CPU does rank 0 use in that second?
 # ```
 #
-# ```{solution-start} ex-13-waiting
+# ```{solution-start} ex-18-waiting
 # :class: dropdown
 # ```
 
@@ -654,12 +654,12 @@ print(*[line for line in launch(2, waiting) if "waited" in line])
 # ```
 #
 # ```{exercise} Half the bytes
-# :label: ex-13-half
+# :label: ex-18-half
 # Gradients in bfloat16 have half the bytes. By the model, what does that gain for two machines with 64 images each, on each of
 # the links? And for machines ten times as fast?
 # ```
 #
-# ```{solution-start} ex-13-half
+# ```{solution-start} ex-18-half
 # :class: dropdown
 # ```
 
@@ -671,17 +671,17 @@ for speed, (link, rate) in itertools.product((1, 10), links.items()):
 
 # %% [markdown]
 # Half the bytes are twice the bandwidth. It pays where the link is slow and the machines are fast. What the rounding does to a
-# GAN is another question, for {doc}`07_evaluation`.
+# GAN is another question, for [Measuring](08_measuring.ipynb).
 #
 # ```{solution-end}
 # ```
 #
 # ```{exercise} Large enough
-# :label: ex-13-batch
+# :label: ex-18-batch
 # How many images does each of four machines need, so that they do four fifths of the work that four times the speed would be?
 # ```
 #
-# ```{solution-start} ex-13-batch
+# ```{solution-start} ex-18-batch
 # :class: dropdown
 # ```
 
@@ -703,6 +703,6 @@ for link, rate in links.items():
 #
 # ## Further reading
 #
-# MLX's documentation describes the backends, `mlx.launch` and the file of hosts {cite}`mlx2026distributed`. {cite:t}`li2020` tell how
-# PyTorch hides communication behind the backward pass, {cite:t}`goyal2017` how to train with large batches, and
-# {cite:t}`patarasuk2009` why a ring sends no byte too many. {cite:t}`brock2019` train GANs on many devices at once.
+# MLX's documentation describes the backends, `mlx.launch` and the file of hosts ([MLX contributors, 2026a](../book/bibliography.md#mlx-contributors-2026a)). [Li et al. (2020)](../book/bibliography.md#li-et-al-2020) tell how
+# PyTorch hides communication behind the backward pass, [Goyal et al. (2017)](../book/bibliography.md#goyal-et-al-2017) how to train with large batches, and
+# [Patarasuk and Yuan (2009)](../book/bibliography.md#patarasuk-and-yuan-2009) why a ring sends no byte too many. [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) train GANs on many devices at once.
