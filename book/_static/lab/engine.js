@@ -1,0 +1,355 @@
+// The mathematics of the lab: two small networks, their losses with all gradients, Adam, the data, and a session that
+// trains. It stands in one function without outer names, so that lab.js can start a worker from its text (a page opened
+// from file:// may not load a worker by its address). Node can load this file too.
+"use strict";
+function ganLabEngine() {
+  // ---- random numbers ----
+
+  /** Mulberry32: uniform numbers in [0, 1) that depend on the seed alone. */
+  function uniforms(seed) {
+    let state = seed >>> 0;
+    return () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let t = Math.imul(state ^ (state >>> 15), 1 | state);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+  }
+
+  /** Normal numbers from uniform ones (Box and Muller). */
+  const normal = (random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+  const noise = (n, size, random) => Float64Array.from({ length: n * size }, () => normal(random));
+
+  // ---- matrices, row after row ----
+
+  /** C (m x n) += A (m x k) times B (n x k) transposed, in blocks of 2 x 4 that stay in registers. */
+  function multiply(a, b, c, m, n, k) {
+    const m2 = m - m % 2, n4 = n - n % 4;
+    for (let i = 0; i < m2; i += 2) {
+      const a0 = i * k, a1 = a0 + k;
+      for (let j = 0; j < n4; j += 4) {
+        let p0 = 0, p1 = 0, p2 = 0, p3 = 0, q0 = 0, q1 = 0, q2 = 0, q3 = 0;
+        for (let l = 0, b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k; l < k; l++, b0++, b1++, b2++, b3++) {
+          const x = a[a0 + l], y = a[a1 + l], w0 = b[b0], w1 = b[b1], w2 = b[b2], w3 = b[b3];
+          p0 += x * w0; p1 += x * w1; p2 += x * w2; p3 += x * w3;
+          q0 += y * w0; q1 += y * w1; q2 += y * w2; q3 += y * w3;
+        }
+        const p = i * n + j, q = p + n;
+        c[p] += p0; c[p + 1] += p1; c[p + 2] += p2; c[p + 3] += p3;
+        c[q] += q0; c[q + 1] += q1; c[q + 2] += q2; c[q + 3] += q3;
+      }
+    }
+    for (let i = 0; i < m; i++) { // what is left: the last columns, and the last row
+      for (let j = i < m2 ? n4 : 0; j < n; j++) {
+        let sum = 0;
+        for (let l = 0; l < k; l++) sum += a[i * k + l] * b[j * k + l];
+        c[i * n + j] += sum;
+      }
+    }
+  }
+
+  /** A (m x n) transposed. */
+  function transpose(a, m, n, t) {
+    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) t[j * m + i] = a[i * n + j];
+    return t;
+  }
+
+  // ---- networks ----
+
+  const SLOPE = 0.2; // of the leaky ReLU
+
+  /** A network of linear layers with leaky ReLUs between them, and a tanh at the end if `squash`. Its parameters lie in
+   * one array; layer l has a matrix W (outputs x inputs) and a bias. They start as MLX's nn.Linear does. */
+  function network(sizes, squash, random) {
+    const layers = [];
+    let size = 0;
+    for (let l = 1; l < sizes.length; l++) {
+      layers.push({ inputs: sizes[l - 1], outputs: sizes[l], start: size });
+      size += (sizes[l - 1] + 1) * sizes[l];
+    }
+    const net = { sizes, squash, size, layers, buffers: new Map() };
+    for (const name of ["values", "gradient", "m", "v"]) net[name] = new Float64Array(size);
+    net.steps = 0;
+    for (const layer of layers) {
+      const end = layer.start + layer.inputs * layer.outputs, part = (name) => [net[name].subarray(layer.start, end), net[name].subarray(end, end + layer.outputs)];
+      [layer.weight, layer.bias] = part("values");
+      [layer.weightGradient, layer.biasGradient] = part("gradient");
+      const bound = 1 / Math.sqrt(layer.inputs);
+      for (let i = layer.start; i < end + layer.outputs; i++) net.values[i] = bound * (2 * random() - 1);
+    }
+    return net;
+  }
+
+  /** A buffer of the network under a name, made once. */
+  function buffer(net, name, size) {
+    const key = `${name} ${size}`;
+    if (!net.buffers.has(key)) net.buffers.set(key, new Float64Array(size));
+    return net.buffers.get(key);
+  }
+
+  /** Forward pass of n rows: h_0 = x, h_l = f(W_l h_(l-1) + b_l). Returns all h; `name` keeps the buffers apart. */
+  function forward(net, x, n, name = "") {
+    const h = [x];
+    net.layers.forEach(({ inputs, outputs, weight, bias }, l) => {
+      const y = buffer(net, `h${l} ${name}`, n * outputs), last = l === net.layers.length - 1;
+      for (let i = 0; i < n; i++) y.set(bias, i * outputs);
+      multiply(h[l], weight, y, n, outputs, inputs);
+      if (!last) for (let i = 0; i < y.length; i++) y[i] = y[i] > 0 ? y[i] : SLOPE * y[i];
+      else if (net.squash) for (let i = 0; i < y.length; i++) y[i] = Math.tanh(y[i]);
+      h.push(y);
+    });
+    return h;
+  }
+
+  /** Backward pass from `seed`, the gradient at the output: d_L = seed, d_(l-1) = (d_l W_l) f'. Returns all d; d_0 is
+   * the gradient with respect to the input, left out unless `toInput`. */
+  function backward(net, h, seed, n, toInput, name = "") {
+    const depth = net.layers.length, d = [];
+    d[depth] = seed;
+    if (net.squash) for (let i = 0; i < seed.length; i++) seed[i] *= 1 - h[depth][i] ** 2;
+    for (let l = depth - 1; l >= (toInput ? 0 : 1); l--) {
+      const { inputs, outputs, weight } = net.layers[l];
+      const turned = transpose(weight, outputs, inputs, buffer(net, `turned${l}`, inputs * outputs));
+      d[l] = buffer(net, `d${l} ${name}`, n * inputs).fill(0);
+      multiply(d[l + 1], turned, d[l], n, inputs, outputs);
+      if (l > 0) for (let i = 0; i < d[l].length; i++) if (h[l][i] <= 0) d[l][i] *= SLOPE;
+    }
+    return d;
+  }
+
+  /** Add to the gradient: dW_l = sum over rows of d_l times (c h_(l-1) + t_(l-1)), db_l = sum of c d_l. The weights c of
+   * the rows are 1 if left out, the tangents t (see `penalty`) 0. */
+  function accumulate(net, h, d, n, c, t) {
+    net.layers.forEach(({ inputs, outputs, weightGradient, biasGradient }, l) => {
+      const left = transpose(d[l + 1], n, outputs, buffer(net, `left${l}`, n * outputs));
+      const right = transpose(h[l], n, inputs, buffer(net, `right${l}`, n * inputs));
+      for (let j = 0, k = 0; j < inputs; j++) {
+        for (let i = 0; i < n; i++, k++) right[k] = (c ? c[i] : 1) * right[k] + (t ? t[l][i * inputs + j] : 0);
+      }
+      multiply(left, right, weightGradient, outputs, inputs, n);
+      for (let o = 0, k = 0; o < outputs; o++) for (let i = 0; i < n; i++, k++) biasGradient[o] += (c ? c[i] : 1) * left[k];
+    });
+  }
+
+  /** R1 (Mescheder et al., 2018): gamma / 2 times the mean of |d_0|^2 with d_0 = dD/dx. Its gradient with respect to the
+   * weights: t_0 = gamma d_0 / n goes forward through the same linear pieces, t_l = (W_l t_(l-1)) f', and the gradient
+   * of W_l is the sum of d_l t_(l-1). The leaky ReLU has no curvature, so no more terms. Returns [value, all t]. */
+  function penalty(net, h, d, n, gamma) {
+    const t = [d[0].map((v) => gamma / n * v)];
+    const value = d[0].reduce((sum, v) => sum + v * v, 0) * gamma / 2 / n;
+    net.layers.slice(0, -1).forEach(({ inputs, outputs, weight }, l) => {
+      t[l + 1] = buffer(net, `t${l}`, n * outputs).fill(0);
+      multiply(t[l], weight, t[l + 1], n, outputs, inputs);
+      for (let i = 0; i < t[l + 1].length; i++) if (h[l + 1][i] <= 0) t[l + 1][i] *= SLOPE;
+    });
+    return [value, t];
+  }
+
+  // ---- losses ----
+
+  const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+  const real = [(x) => softplus(-x), (x) => -sigmoid(-x)], fake = [softplus, sigmoid]; // -log D(x), -log(1 - D(G(z)))
+  const up = [(x) => -x, () => -1], down = [(x) => x, () => 1];
+  /** For each loss three terms as [value, slope] of a logit: the discriminator's at a real and at a fake point, and the
+   * generator's at a fake. A loss is the mean of its terms. */
+  const LOSSES = {
+    ns: { real, fake, generator: real },
+    saturating: { real, fake, generator: [(x) => -softplus(x), (x) => -sigmoid(x)] },
+    hinge: { real: [(x) => Math.max(0, 1 - x), (x) => (x < 1 ? -1 : 0)], fake: [(x) => Math.max(0, 1 + x), (x) => (x > -1 ? 1 : 0)], generator: up },
+    wasserstein: { real: up, fake: down, generator: up },
+  };
+  const mean = (array, f = (x) => x) => array.reduce((sum, x) => sum + f(x), 0) / array.length;
+
+  /** The discriminator's loss with R1, and its gradient in D.gradient. x and y are n real and n generated rows. */
+  function lossOfD(D, x, y, n, loss, gamma) {
+    const hx = forward(D, x, n, "x"), hy = forward(D, y, n, "y"), ones = buffer(D, "ones", n).fill(1);
+    const [rx, ry] = [hx.at(-1), hy.at(-1)], terms = LOSSES[loss];
+    const dx = backward(D, hx, ones, n, gamma > 0, "x"), dy = backward(D, hy, ones, n, false, "y");
+    const [extra, t] = gamma > 0 ? penalty(D, hx, dx, n, gamma) : [0];
+    D.gradient.fill(0);
+    accumulate(D, hx, dx, n, rx.map((r) => terms.real[1](r) / n), t);
+    accumulate(D, hy, dy, n, ry.map((r) => terms.fake[1](r) / n));
+    return { loss: mean(rx, terms.real[0]) + mean(ry, terms.fake[0]) + extra, real: rx, fake: ry };
+  }
+
+  /** The generator's loss at n rows of noise, and its gradient in G.gradient. */
+  function lossOfG(G, D, z, n, loss) {
+    const h = forward(G, z, n), { logits, slopes } = pull(D, h.at(-1), n, loss);
+    G.gradient.fill(0);
+    accumulate(G, h, backward(G, h, slopes, n, false), n);
+    return { loss: mean(logits, LOSSES[loss].generator[0]), fake: logits };
+  }
+
+  /** D's logits at n fakes, and the gradient of G's loss with respect to each fake. */
+  function pull(D, y, n, loss) {
+    const h = forward(D, y, n, "g"), logits = h.at(-1);
+    return { logits, slopes: backward(D, h, logits.map((r) => LOSSES[loss].generator[1](r) / n), n, true, "g")[0] };
+  }
+
+  /** One step of Adam with bias correction, betas 0.5 and 0.999. */
+  function adam(net, rate) {
+    const { values, gradient, m, v } = net, t = ++net.steps;
+    const first = rate / (1 - 0.5 ** t), second = 1 / Math.sqrt(1 - 0.999 ** t);
+    for (let i = 0; i < net.size; i++) {
+      const g = gradient[i];
+      m[i] = 0.5 * m[i] + 0.5 * g;
+      v[i] = 0.999 * v[i] + 0.001 * g * g;
+      values[i] -= first * m[i] / (Math.sqrt(v[i]) * second + 1e-8);
+    }
+  }
+
+  // ---- real points ----
+
+  const circle = (k, n) => [Math.cos(2 * Math.PI * k / n), Math.sin(2 * Math.PI * k / n)];
+  const many = (n, f) => Array.from({ length: n }, (_, k) => f(k));
+  const moon = (u) => (u < 1 ? [Math.cos(Math.PI * u) - 0.4, Math.sin(Math.PI * u) - 0.2] : [0.4 - Math.cos(Math.PI * u), 0.2 + Math.sin(Math.PI * u)]);
+  const turns = (u) => { const [x, y] = circle(1.6 * Math.sqrt(u), 1); return [1.15 * Math.sqrt(u) * x, 1.15 * Math.sqrt(u) * y]; };
+  /** The kinds of data: their parts (clusters, or pieces of a curve), what a part is called, how far a point may lie from
+   * the middle of a part that it counts for, the spread around each point, and a noiseless point. */
+  const DATA = {
+    ring: { parts: many(8, (k) => circle(k, 8)), word: "cluster", reach: 0.2, spread: 0.05 },
+    moons: { parts: many(10, (k) => moon((k + 0.5) / 5)), word: "part", reach: 0.3, spread: 0.06, point: (random) => moon(2 * random()) },
+    grid: { parts: many(25, (k) => [(k % 5 - 2) / 2, (Math.floor(k / 5) - 2) / 2]), word: "cluster", reach: 0.16, spread: 0.04 },
+    spiral: { parts: many(10, (k) => turns((k + 0.5) / 10)), word: "part", reach: 0.3, spread: 0.04, point: (random) => turns(random()) },
+  };
+
+  /** Data drawn by the reader: [[x, y], ...]. A point that is far from all parts opens a new part. */
+  function drawn(points) {
+    const parts = [];
+    for (const p of points) if (parts.every((q) => Math.hypot(p[0] - q[0], p[1] - q[1]) > 0.3)) parts.push(p);
+    return { parts, word: "part", reach: 0.25, spread: 0.04, point: (random) => points[Math.floor(points.length * random())] };
+  }
+
+  /** n real points, as rows of x and y. */
+  function draw({ parts, spread, point = (random) => parts[Math.floor(parts.length * random())] }, n, random) {
+    const rows = new Float64Array(2 * n);
+    for (let i = 0; i < n; i++) rows.set(point(random).map((v) => v + spread * normal(random)), 2 * i);
+    return rows;
+  }
+
+  /** For each part: is at least a quarter of its fair share of the n generated points within reach of it? */
+  function covered({ parts, reach }, y, n) {
+    return parts.map((p) => {
+      let near = 0;
+      for (let i = 0; i < n; i++) if (Math.hypot(y[2 * i] - p[0], y[2 * i + 1] - p[1]) < reach) near++;
+      return near >= n / parts.length / 4;
+    });
+  }
+
+  // ---- training ----
+
+  const TASKS = {
+    plane: { latent: 2, G: [2, 64, 64, 2], D: [2, 64, 64, 1], batch: 64, squash: false, shown: 256, pace: 200 },
+    digits: { latent: 32, G: [32, 128, 256, 196], D: [196, 256, 128, 1], batch: 32, squash: true, shown: 24, pace: Infinity },
+  };
+  const VIEW = 1.6, GRID = 33; // the plane from -VIEW to VIEW, and the points of its grid along a side
+
+  /** A game between G and D from a seed. `settings`: data, points, loss, d and g (rates), moves (of D), r1, seed. */
+  function game(task, settings, images) {
+    const { latent, batch, squash, shown } = TASKS[task], random = uniforms(settings.seed);
+    const G = network(TASKS[task].G, squash, random), D = network(TASKS[task].D, false, random);
+    const fixed = noise(shown, latent, random), lattice = new Float64Array(2 * GRID * GRID);
+    for (let i = 0; i < GRID * GRID; i++) lattice.set([(i % GRID) * 2 * VIEW / (GRID - 1) - VIEW, VIEW - Math.floor(i / GRID) * 2 * VIEW / (GRID - 1)], 2 * i);
+    const self = { task, settings, G, D, step: 0, sums: { d: [0, 0, 0, 0], g: [0, 0] } };
+    const source = () => (settings.data === "drawn" ? drawn(settings.points) : DATA[settings.data]);
+    const real = (n) => {
+      if (task === "plane") return draw(source(), n, random);
+      const rows = new Float64Array(196 * n);
+      for (let i = 0; i < n; i++) rows.set(images(Math.floor(images.count * random())), 196 * i);
+      return rows;
+    };
+    const output = (logits) => mean(logits, settings.loss === "ns" || settings.loss === "saturating" ? sigmoid : undefined);
+    self.change = (changes) => Object.assign(settings, changes);
+    self.real = real(task === "plane" ? 200 : shown);
+
+    self.moveD = () => {
+      const fakes = forward(G, noise(batch, latent, random), batch).at(-1);
+      const { loss, real: r, fake: f } = lossOfD(D, real(batch), fakes, batch, settings.loss, settings.r1);
+      adam(D, settings.d);
+      [1, loss, output(r), output(f)].forEach((v, i) => { self.sums.d[i] += v; });
+    };
+    self.moveG = () => {
+      const { loss } = lossOfG(G, D, noise(batch, latent, random), batch, settings.loss);
+      adam(G, settings.g);
+      self.step++;
+      self.sums.g[0]++;
+      self.sums.g[1] += loss;
+    };
+    const surface = () => forward(D, lattice, GRID * GRID, "lattice").at(-1).slice();
+    const fakes = () => forward(G, fixed, shown, "fixed").at(-1).slice();
+
+    /** Make moves ("d" and "g" in a string), and say what there is to see after them and what the last of each changed. */
+    self.observe = (moves) => {
+      const plane = task === "plane", frame = { moves }, lastD = moves.lastIndexOf("d");
+      if (plane) [frame.before, frame.from] = [surface(), fakes()];
+      [...moves].forEach((who, i) => {
+        if (plane && i === lastD) frame.before = surface();
+        if (who === "d") self.moveD(); else self.moveG();
+      });
+      const y = frame.fakes = fakes(), { logits, slopes } = pull(D, y, shown, settings.loss), { d, g } = self.sums;
+      Object.assign(frame, { step: self.step, lossD: d[1] / d[0], lossG: g[1] / g[0], outReal: d[2] / d[0], outFake: d[3] / d[0] });
+      [self.sums.d, self.sums.g] = [[0, 0, 0, 0], [0, 0]];
+      if (plane) {
+        const { parts, word, reach } = source(), found = covered(source(), y, shown);
+        const pulls = slopes.map((v) => -shown * v); // the direction in which G's loss falls, for each fake on its own
+        return Object.assign(frame, { surface: surface(), pulls, parts, word, reach, found, modes: found.filter(Boolean).length });
+      }
+      return Object.assign(frame, { scores: logits.map(sigmoid), realScores: forward(D, self.real, shown, "shown").at(-1).map(sigmoid) });
+    };
+    return self;
+  }
+
+  /** The digits of export_lab.py: 12 x 12 pixels of 4 bits each. Returns a function from a number to 14 x 14 in [-1, 1]. */
+  function unpack({ count, data }) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), image = new Float64Array(196);
+    const one = (k) => {
+      image.fill(-1);
+      for (let i = 0; i < 144; i++) {
+        const byte = bytes[72 * k + (i >> 1)];
+        image[14 * (1 + Math.floor(i / 12)) + 1 + i % 12] = (i % 2 ? byte & 15 : byte >> 4) / 7.5 - 1;
+      }
+      return image;
+    };
+    return Object.assign(one, { count });
+  }
+
+  /** Play games as messages say, and post frames: at most 30 a second, and none before the last one was seen. */
+  function serve(post) {
+    let match, images, playing = false, seen = true, shownAt = 0, allowance = 0, last = 0;
+    const send = (moves) => { seen = false; shownAt = performance.now(); post({ ...match.observe(moves), real: match.real, run: match.run }); };
+    const turn = () => "d".repeat(match.settings.moves) + "g";
+    function work() {
+      if (!playing) return;
+      const start = performance.now(), { pace } = TASKS[match.task];
+      allowance = Math.min(allowance + (start - last) * pace / 1000, pace / 10);
+      last = start;
+      const due = () => allowance >= 1 && performance.now() - start < 20;
+      for (; due(); allowance--) {
+        if (seen && performance.now() - shownAt > 30) send(turn());
+        else for (const who of turn()) if (who === "d") match.moveD(); else match.moveG();
+      }
+      setTimeout(work, allowance >= 1 ? 0 : 4);
+    }
+    return (message) => {
+      if (message.digits) images = unpack(message.digits);
+      if (message.start) {
+        match = game(message.task, message.start, images);
+        match.run = message.run;
+        send("");
+      }
+      if (message.change) match.change(message.change);
+      if (message.move) send(message.move);
+      if (message.seen) seen = true;
+      if ("play" in message && message.play !== playing) {
+        playing = message.play;
+        last = performance.now();
+        if (playing) work();
+      }
+    };
+  }
+
+  return { uniforms, noise, network, forward, lossOfD, lossOfG, adam, sigmoid, game, unpack, serve, VIEW, GRID, DATA };
+}
+if (typeof module !== "undefined") module.exports = ganLabEngine;
