@@ -19,7 +19,7 @@ OUT = common.ROOT / "book" / "data" / "benchmark.json"
 BATCH = 64
 FAST = "mlx with mlxgan"
 VARIANTS = ("mlx as installed", FAST, "pytorch, plain Adam", "pytorch, fused Adam")
-MODELS = ("mlp", "dcgan")
+MODELS = {"mlp": "tutorial", "dcgan": "dcgan"}  #: the recipe of each row; the penalty of "mlp" is another matter
 
 
 def mlx_step(model: str) -> Callable[[], object]:
@@ -29,7 +29,7 @@ def mlx_step(model: str) -> Callable[[], object]:
     import mlx.core as mx
 
     mx.random.seed(0)
-    recipe = recipes.RECIPES[model]
+    recipe = recipes.RECIPES[MODELS[model]]
     step, state = training.set_up(recipe.generator(), recipe.discriminator(), **recipe.settings())
     real = mx.random.uniform(-1, 1, (BATCH, 28, 28, 1))
     return lambda: mx.eval(step(real), state)
@@ -139,7 +139,7 @@ def pipeline() -> dict:
         mx.eval(batch)
     batches = time.perf_counter() - start
 
-    recipe, steps = recipes.RECIPES["mlp"], 0.0
+    recipe, steps = recipes.RECIPES["tutorial"], 0.0
     step, state = training.set_up(recipe.generator(), recipe.discriminator(), **recipe.settings())
     start = time.perf_counter()
     for batch in data.batches(digits, BATCH, seed=0):

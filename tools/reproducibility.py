@@ -39,7 +39,7 @@ def work(model: str, epoch: bool, seed: int, path: Path) -> None:
     from mlx.utils import tree_flatten
 
     recipes.seed_everything(seed)
-    recipe = recipes.RECIPES[model]
+    recipe = recipes.RECIPES[{"mlp": "tutorial"}.get(model, model)]
     generator, discriminator, average = recipe.generator(), recipe.discriminator(), recipe.generator()
     digits = data.load("train")
     found: dict[str, np.ndarray] = {"data": np.array(digits.name)}

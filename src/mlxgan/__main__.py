@@ -17,6 +17,7 @@ import numpy as np
 
 from . import checkpoints, data, leave, metrics, recipes, resume, training
 from .files import part_of
+from .history import ALIKE
 from .models import is_conditional
 
 MOST = 10**5  # images in a file: they are held in memory
@@ -147,6 +148,7 @@ def _sample(options: argparse.Namespace) -> None:
     if is_conditional(generator):
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
     images = training.sample(generator, z, labels)
+    _warn_if_alike(images)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with part_of(options.out) as part:
         _write(part, images, labels, about.get("data", ""))
@@ -160,6 +162,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     drawn_from, compared_with = (data.kind(name) for name in (str(arrays.get("data", "")), reference.name))
     if drawn_from and drawn_from != compared_with:
         raise ValueError(f"{options.samples}: the generator learned from {drawn_from}, not from {compared_with}")
+    _warn_if_alike(data.normalize(images))
     scores = metrics.evaluate(images, reference)
     print(metrics.table({"floor": reference.floor, "samples": scores}))
     if len(images) != len(reference.real):
@@ -167,6 +170,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     if "labels" in arrays:
         shares = metrics.agreement(metrics.features(reference.classifier, images)[1], arrays["labels"])
         print("is the digit asked for: " + ", ".join(f"{digit} {share:.3f}" for digit, share in enumerate(shares)))
+
+
+def _warn_if_alike(images: mx.array) -> None:
+    """Warn if images in [-1, 1], (N, 28, 28, 1), hardly differ from each other."""
+    deviation = float(np.array(mx.std(images, axis=0).mean()))
+    if len(images) > 1 and deviation < ALIKE:
+        warnings.warn(
+            f"all {len(images):,} images are alike (standard deviation of a pixel {deviation:.4f})", stacklevel=2
+        )
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -126,7 +126,7 @@ def check(data: Digits, batch_size: int, classes: int | None = None) -> None:
     """Raise ValueError unless there is a whole batch and, with ``classes``, every label is below their number."""
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
-    if classes is not None and not 0 <= data.labels.min().item() <= data.labels.max().item() < classes:
+    if classes is not None and not mx.all((data.labels >= 0) & (data.labels < classes)).item():
         raise ValueError(f"labels must be from 0 to {classes - 1}, the classes of the generator")
 
 

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from .data import levels
 
 if TYPE_CHECKING:
-    from .training import History
+    from .history import History
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 

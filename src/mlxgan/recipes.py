@@ -76,7 +76,17 @@ class Recipe:
 
 #: The recipes by the name that the command line knows.
 RECIPES = {
-    "mlp": Recipe(models.MLPGenerator, models.MLPDiscriminator, rates_g=(2e-4, 2e-4), rates_d=(2e-4, 2e-4), epochs=50),
+    "tutorial": Recipe(
+        models.MLPGenerator, models.MLPDiscriminator, rates_g=(2e-4, 2e-4), rates_d=(2e-4, 2e-4), epochs=50
+    ),
+    "mlp": Recipe(
+        models.MLPGenerator,
+        models.MLPDiscriminator,
+        rates_g=(2e-4, 2e-4),
+        rates_d=(2e-4, 2e-4),
+        epochs=20,
+        penalty=losses.r1_penalty,  # without it, some seeds collapse
+    ),
     "dcgan": Recipe(
         models.DCGANGenerator, models.VarietyDiscriminator, rates_g=(2e-3, 2e-3), rates_d=(3e-4, 3e-4), epochs=12
     ),

@@ -31,8 +31,8 @@ from tqdm import tqdm
 from . import checkpoints, layers, losses, training
 from .data import Digits
 from .files import locked
+from .history import DivergedError, History
 from .recipes import adam
-from .training import DivergedError, History
 
 DEFAULTS = {"batch_size": 64, "seed": 0, "loss_g": losses.generator_loss, "loss_d": losses.discriminator_loss}
 
@@ -58,7 +58,6 @@ def train(
 
     Ctrl-C, or a notebook's stop button, ends the run after the current step; the history returned includes the
     unfinished epoch, and its ``stopped`` is true. A second one interrupts at once.
-
     Raises what ``training.train`` does; ValueError if a setting makes no sense or differs from the checkpoint's, no
     checkpoint is whole, or there are some and ``resume`` is false; OSError if the folder cannot be written or is used.
     """
@@ -128,7 +127,8 @@ class _Run:
                 training.train(*networks, self.data, epochs=self.epochs, **(hooks | self.settings))
             except _StopTraining:
                 if len(measured) < self.steps:
-                    self.history.add(mx.stack(measured), time.perf_counter() - started)
+                    seconds = time.perf_counter() - started
+                    self.history.add(mx.stack(measured), seconds, training.spread(networks[0]))
                     print(self.history.line())
                 self.history.stopped = True
                 where = f"step {len(measured)} of {self.steps} in epoch {len(self.history)} of {self.epochs}"

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,49 +13,9 @@ from mlx.utils import tree_map
 
 from . import layers, losses
 from .data import Digits, batches, check
+from .history import DivergedError, History
 from .models import is_conditional
 from .recipes import adam
-
-
-@dataclass
-class History:
-    """Per-epoch record of a run. All lists except ``seconds`` are averages over the steps of an epoch."""
-
-    loss_d: list[float] = field(default_factory=list)  #: the discriminator's loss
-    loss_g: list[float] = field(default_factory=list)  #: the generator's loss
-    d_real: list[float] = field(default_factory=list)  #: sigmoid of the logits of real images
-    d_fake: list[float] = field(default_factory=list)  #: sigmoid of the logits of fakes, same step
-    seconds: list[float] = field(default_factory=list)  #: wall-clock time of the epoch's training
-    stopped: bool = False  #: whether Ctrl-C ended the run early; the last entry may then cover part of an epoch
-
-    def __len__(self) -> int:
-        return len(self.loss_d)
-
-    def add(self, measured: mx.array, seconds: float) -> None:
-        """Add an epoch, given what its steps returned, (steps, 4), or raise DivergedError if a value makes no sense."""
-        rows = np.array(measured)
-        sound = (np.abs(rows) < 1e6).all(axis=1)
-        if not sound.all():
-            where = f"step {sound.argmin() + 1} of epoch {len(self) + 1}"
-            raise DivergedError(f"a loss is NaN, infinite or above a million in {where}", self)
-        columns = (self.loss_d, self.loss_g, self.d_real, self.d_fake, self.seconds)
-        for column, value in zip(columns, [*rows.mean(axis=0).tolist(), seconds], strict=True):
-            column.append(value)
-
-    def line(self) -> str:
-        """Return the last epoch as one line of text."""
-        return (
-            f"epoch {len(self):3d}   loss D {self.loss_d[-1]:.3f}   loss G {self.loss_g[-1]:.3f}   "
-            f"D(x) {self.d_real[-1]:.3f}   D(G(z)) {self.d_fake[-1]:.3f}   {self.seconds[-1]:.0f} s"
-        )
-
-
-class DivergedError(RuntimeError):
-    """A loss became NaN, infinite or huge. ``history`` holds the epochs before, and so do the networks."""
-
-    def __init__(self, message: str, history: History):
-        super().__init__(message)
-        self.history = history
 
 
 def make_step(
@@ -191,7 +150,7 @@ def train(
             mx.eval(measured[-1], state)
             on_step(measured[-1])
         try:
-            history.add(mx.stack(measured), time.perf_counter() - start)
+            history.add(mx.stack(measured), time.perf_counter() - start, spread(generator))
         except DivergedError:
             generator.update(before[0])
             discriminator.update(before[1])
@@ -200,6 +159,8 @@ def train(
         on_epoch(epoch, history)
     generator.eval()
     discriminator.eval()
+    if warning := history.warning():
+        print(f"after {len(history)} epochs: {warning}")
     return history
 
 
@@ -218,3 +179,13 @@ def sample(generator: nn.Module, z: mx.array, labels: mx.array | None = None, *,
         mx.eval(parts[-1])
     generator.train(was_training)
     return mx.concatenate(parts)
+
+
+def spread(generator: nn.Module) -> float:
+    """Return the standard deviation of a pixel over 64 samples, averaged over the pixels: near 0 if all are alike.
+
+    The noise is always the same, and a conditional generator draws its first class, so that variety within it counts.
+    """
+    z = mx.random.normal((64, generator.latent_dim), key=mx.random.key(0))
+    images = sample(generator, z, mx.zeros(64, mx.int32) if is_conditional(generator) else None)
+    return float(np.array(mx.std(images, axis=0).mean()))

@@ -21,7 +21,7 @@ def test_a_step_of_each_network_is_timed(capsys):
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 @pytest.mark.parametrize("model", benchmark.MODELS)
 def test_the_networks_in_pytorch_are_those_of_the_recipe(model):
-    recipe = recipes.RECIPES[model]
+    recipe = recipes.RECIPES[benchmark.MODELS[model]]
     assert recipe.batch_size == benchmark.BATCH
     *networks, _ = benchmark.torch_networks(model)
     for kind, network in zip((recipe.generator, recipe.discriminator), networks, strict=True):

@@ -29,7 +29,7 @@ def test_train_then_sample(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["train", "--epochs", "1", "--batch-size", "500", "--out", str(out)]) == 0
     history = json.loads((out / "history.json").read_text())
-    assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds", "stopped"}
+    assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds", "spread", "stopped"}
     assert isinstance(checkpoints.load(out / "discriminator.safetensors"), models.MLPDiscriminator)
     samples = tmp_path / "samples.npz"
     arguments = ["sample", "--model", str(out / "generator.safetensors"), "--n", "7", "--out", str(samples)]
@@ -181,9 +181,22 @@ def test_evaluate_prints_the_table_and_the_agreement(samples, capsys):
     printed = capsys.readouterr().out
     rows = {line.split("  ")[0]: line for line in printed.splitlines()}
     assert "floor" in printed and "samples" in printed
-    assert {"FID", "KID", "precision", "recall", "share of 9s"} <= set(rows)
+    assert {"Fréchet distance", "kernel distance", "precision", "coverage", "fraction of 9s"} <= set(rows)
     assert "400 samples: compare these figures only with those of as many" in printed
     assert "is the digit asked for: 0 " in printed
+
+
+def test_images_that_are_all_alike_are_noticed_where_they_are_drawn_and_measured(tmp_path, capsys):
+    generator = models.MLPGenerator()
+    generator.layers[-1].weight *= 0
+    checkpoints.save(tmp_path / "g.safetensors", generator)
+    path = str(tmp_path / "samples.npz")
+    assert main(["sample", "--model", str(tmp_path / "g.safetensors"), "--n", "400", "--out", path]) == 0
+    assert main(["evaluate", path]) == 0
+    said = [line.split(" (")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == [f"mlxgan {command}: all 400 images are alike" for command in ("sample", "evaluate")]
+    assert main(["sample", "--n", "400", "--out", path]) == 0
+    assert capsys.readouterr().err == ""
 
 
 # One clear line, whatever is in the way

@@ -80,10 +80,10 @@ def test_download_to_the_cache_once(offline, monkeypatch):
 
 BAD = {
     "another file": (partial(Mirror, OTHER), "not MNIST's"),
-    "cut off": (partial(Mirror, GOOD[:100], **{"Content-Length": str(len(GOOD))}), "not a whole gzip file"),
+    "cut off": (partial(Mirror, GOOD[:100], **{"Content-Length": str(len(GOOD))}), "not a whole gzip file"),  # type: ignore[arg-type]
     "missing": (partial(Mirror, status=404), "404"),
     "a page": (partial(Mirror, b"<!DOCTYPE html><title>Log in</title>"), "not MNIST's"),
-    "a length that is none": (partial(Mirror, OTHER, **{"Content-Length": "many"}), None),
+    "a length that is none": (partial(Mirror, OTHER, **{"Content-Length": "many"}), None),  # type: ignore[arg-type]
     "a redirect to nonsense": (partial(Mirror, status=302, Location="gopher://x:y/z"), None),
     "a redirect to itself": (partial(Mirror, status=302, Location="/"), None),
     "no HTTP": (partial(Mirror, status=9), None),

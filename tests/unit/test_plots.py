@@ -29,7 +29,7 @@ def test_tile_puts_images_row_by_row_dark_on_white():
 
 
 def test_curves_show_each_figure_of_the_history():
-    history = History([1.0, 0.9], [1.1, 1.2], [0.6, 0.7], [0.4, 0.3], [1.0, 1.0])
+    history = History([1.0, 0.9], [1.1, 1.2], [0.6, 0.7], [0.4, 0.3], [1.0, 1.0], [0.3, 0.3])
     plots.curves(history)
     left, right = plt.gcf().axes
     assert [line.get_ydata().tolist() for line in left.lines] == [history.loss_d, history.loss_g]

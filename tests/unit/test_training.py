@@ -283,11 +283,11 @@ def test_a_run_that_diverges_stops_and_keeps_its_history(few):
 def test_one_step_that_makes_no_sense_is_enough(value, column):
     history = training.History()
     rows = np.ones((3, 4), np.float32)
-    history.add(mx.array(rows), 1.0)
+    history.add(mx.array(rows), 1.0, 0.3)
     rows[1, column] = value
     with pytest.raises(training.DivergedError, match="above a million in step 2 of epoch 2"):
-        history.add(mx.array(rows), 1.0)
-    assert history == training.History([1.0], [1.0], [1.0], [1.0], [1.0])
+        history.add(mx.array(rows), 1.0, 0.3)
+    assert history == training.History([1.0], [1.0], [1.0], [1.0], [1.0], [0.3])
 
 
 @pytest.mark.parametrize(
