@@ -1,6 +1,6 @@
 """The measures of quality, on cases with a known answer."""
 
-from mlxgan import checkpoints, data, metrics
+from mlxgan import checkpoints, data, measures, metrics
 
 import os
 
@@ -56,7 +56,7 @@ def test_disjoint_sets():
     far = CLOUD + 100
     assert metrics.precision_recall(CLOUD, far) == (0, 0)
     assert metrics.fid(CLOUD, far) == pytest.approx(4 * 100**2, rel=1e-6)
-    kernel, error = metrics.kid(CLOUD, far, size=500)
+    kernel, error = metrics.kid(CLOUD, far)
     assert kernel > 100 * error > 0
 
 
@@ -88,28 +88,39 @@ def test_density_and_coverage_of_known_sets(rng):
     assert density == pytest.approx(1, abs=0.1) and coverage < 0.1
 
 
-def test_kid_is_unbiased_and_its_error_is_that_of_repetition(rng):
+def test_kid_is_unbiased_and_its_error_at_most_root_3_too_large(rng):
     draws = rng.normal(size=(40, 2, 400, 3))
-    estimates, errors = np.array([metrics.kid(x, y, size=100) for x, y in draws]).T
+    estimates, errors = np.array([metrics.kid(x, y) for x, y in draws]).T
     assert abs(estimates.mean()) < 3 * estimates.std() / np.sqrt(40)
-    assert np.sqrt(np.square(errors).mean()) == pytest.approx(estimates.std(ddof=1), rel=0.4)
+    assert 0.8 < np.sqrt(np.square(errors).mean()) / estimates.std(ddof=1) < 1.2 * np.sqrt(3)
+
+
+def test_the_error_of_kid_is_that_of_repetition_where_the_sets_differ_too(rng):
+    draws = rng.normal(size=(40, 2, 400, 3)) * np.array([1.0, 1.5])[:, None, None]
+    estimates, errors = np.array([metrics.kid(x, y) for x, y in draws]).T
+    assert np.sqrt(np.square(errors).mean()) == pytest.approx(estimates.std(ddof=1), rel=0.3)
 
 
 def test_kid_by_its_definition(rng):
     x, y = rng.normal(size=(2, 6, 2))
+    y = y[:5]
 
     def k(a, b):
         return (a @ b / 2 + 1) ** 3
 
-    expected = []
-    for block in (slice(0, 3), slice(3, 6)):
-        p, q = x[block], y[block]
-        pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
-        within = sum(k(p[i], p[j]) + k(q[i], q[j]) for i, j in pairs) / 6
-        expected.append(within - 2 * sum(k(a, b) for a in p for b in q) / 9)
-    kernel, error = metrics.kid(x, y, size=3)
-    assert kernel == pytest.approx(np.mean(expected))
-    assert error == pytest.approx(abs(expected[0] - expected[1]) / 2)
+    def within(points):
+        n = len(points)
+        return sum(k(points[i], points[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+
+    between = sum(k(a, b) for a in x for b in y) / 30
+    assert metrics.kid(x, y)[0] == pytest.approx(within(x) + within(y) - 2 * between)
+
+
+def test_kid_does_not_depend_on_the_size_of_its_blocks(rng, monkeypatch):
+    x, y = rng.normal(size=(2, 50, 3))
+    whole = metrics.kid(x, y)
+    monkeypatch.setattr(measures, "BLOCK", 7)
+    assert metrics.kid(x, y) == pytest.approx(whole)
 
 
 def test_copies_are_found(rng):
@@ -133,12 +144,18 @@ def test_what_the_classifier_says():
     assert shares[3:6].tolist() == [1, 0.5, 1] and np.isnan(shares[0])
 
 
+def test_a_column_of_several_draws_shows_their_mean_and_standard_deviation():
+    draws = [metrics.Scores(fid, *[0.5] * 10, histogram=(0.1,) * 10) for fid in (4.0, 5.0)]
+    lines = metrics.table({"one": draws[0], "both": draws}).splitlines()
+    assert lines[1].split() == ["Fréchet", "distance", "4.00", "4.50", "±", "0.71"]
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [
         (lambda: metrics.fid(CLOUD[:1], CLOUD), r"real must be \(N, F\), N at least 2.*real is \(1, 4\)"),
         (lambda: metrics.fid(CLOUD, CLOUD[:, :3]), r"F the same in all sets.*fake is \(3000, 3\)"),
-        (lambda: metrics.kid(CLOUD, CLOUD[:1500]), "N at least 2000"),
+        (lambda: metrics.kid(CLOUD, CLOUD[:1]), "fake must be .* N at least 2"),
         (lambda: metrics.precision_recall(CLOUD, CLOUD[:3]), "fake must be .* N at least 4"),
         (lambda: metrics.density_coverage(CLOUD[:5], CLOUD), "real must be .* N at least 6"),
         (lambda: metrics.nearer_to_training(CLOUD, CLOUD[:, :2], CLOUD), r"training is \(3000, 2\)"),
@@ -171,7 +188,7 @@ def test_evaluate_ranks_real_digits_before_damaged_ones(reference):
     floats = metrics.evaluate(data.normalize(test.images), reference)
     assert floats == again
     printed = metrics.table({"floor": reference.floor, "noise": noisy})
-    assert len(printed.splitlines()) == 20 and f"{noisy.fid:.2f}" in printed.splitlines()[1]
+    assert len(printed.splitlines()) == 22 and f"{noisy.fid:.2f}" in printed.splitlines()[1]
 
 
 def test_the_features_are_those_of_evaluation_mode_in_any_batch(reference):
