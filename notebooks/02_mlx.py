@@ -24,7 +24,7 @@
 # *Before: [A GAN in one page](01_first_gan.ipynb) and some NumPy · To read: a quarter of an hour · To run: about ten seconds on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import plots
 
 import time
@@ -293,7 +293,7 @@ for layer, arrays in shapes.items():
 # The parameters form a nested dictionary, a *tree* with the same branches as the class, and `tree_map` applies a function to each array in it.
 # Gradients and optimizer states are trees of the same form.
 #
-# The loss is the one from [A GAN in one page](01_first_gan.ipynb), where softplus is a smooth version of max(0, x).
+# The loss is the one from [A GAN in one page](01_first_gan.ipynb), without the lines that keep the discriminator steady, where softplus is a smooth version of max(0, x).
 # It is small if the discriminator's outputs, its *logits*, are large for real numbers and very negative for fakes.
 # `nn.value_and_grad(model, loss)` differentiates it with respect to the parameters of `model`, although these are not among its arguments.
 #

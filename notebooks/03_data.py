@@ -20,7 +20,7 @@
 # *Before: [MLX in a quarter of an hour](02_mlx.ipynb) · To read: a quarter of an hour · To run: ten seconds on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, plots
 
 import time
@@ -72,7 +72,7 @@ print(f"as float32 {4 * train.images.nbytes / 1e6:4.0f} MB")
 # We keep the bytes in memory, because they take a quarter of the space, and convert only the batch that we need.
 #
 # :::{note}
-# Where MNIST is neither on your machine nor to be downloaded, `data.load` falls back to the 1,797 coarser digits that come with scikit-learn, and the first line of its output says so.
+# Where MNIST is neither on your machine nor to be downloaded, `data.load` stops with one line that says what to do, and `data.load("train", "small")` gives you the 1,797 coarser digits that come with scikit-learn instead.
 # They let every cell run, but the numbers and pictures in the text are not theirs; [MNIST's files](../book/mnist.md) tells you how to provide the real ones.
 # :::
 #

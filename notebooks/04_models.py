@@ -24,7 +24,7 @@
 # *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, losses, plots, recipes
 
 import math

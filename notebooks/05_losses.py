@@ -20,7 +20,7 @@
 # *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: twenty-five minutes · To run: half a minute on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, models, plots, recipes
 
 import math
@@ -108,7 +108,7 @@ for name, average_pay in contracts.items():
 # -\log(1 - D) = \log(1 + e^{\ell}) = \mathrm{softplus}(\ell).
 # \end{gathered}$$
 #
-# You met softplus in [MLX in a quarter of an hour](02_mlx.ipynb): it is a ReLU with a rounded corner, nearly 0 for very negative numbers and nearly $\ell$ for large ones.
+# You met softplus in [A GAN in one page](01_first_gan.ipynb): it is a ReLU with a rounded corner, nearly 0 for very negative numbers and nearly $\ell$ for large ones.
 # A real image with a high logit therefore costs almost nothing, while a fake with a logit of 8 costs about 8.
 
 

@@ -13,50 +13,127 @@
 # %% [markdown]
 # # Choosing the digit
 #
-# So far the noise decided which digit appears. In this chapter you do: the generator is told what to
-# draw, and the discriminator what it is looking at.
+# Ask any generator of the last chapters for a three, and you get whatever digit the noise happens to hold.
+# Our training set comes with a label for every image, so it could have told the two networks which images are threes, but until now we have thrown the labels away.
+# In this chapter both networks get to see them, and at the end you can order any digit in any handwriting, check class by class whether you got what you ordered, and say what the order costs.
 #
-# ```{admonition} What you will learn
-# :class: important
-# - give a class to a generator, as a learnt vector, and to a discriminator, as a projection
-# - let the discriminator see how much the digits of a class vary
-# - take labels through the training step
-# - measure whether the asked-for digit is drawn, class by class
-# - hold the style and change the digit, and walk from one digit to another
-#
-# **Before**: [Convolutions](09_convolutions.ipynb).
-# ```
+# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about eighteen minutes on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import checkpoints, data, metrics, models, plots, recipes, training
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
+from mlxgan import (
+    checkpoints,
+    data,
+    metrics,
+    models,
+    plots,
+    recipes,
+    training,
+)
 from mlxgan.models import DCGANDiscriminator, DCGANGenerator, initialize
+
+import json
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import mlx.nn as nn
+import mlx.optimizers as optim
 import numpy as np
+from IPython.display import Markdown
 
-digits = data.load("train")
+digits, test = data.load("train"), data.load("test")
 real, labels = next(data.batches(digits, 64, seed=0))
+classifier = checkpoints.load_pretrained("classifier")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first sixteen digits of pi, written by the generator of this chapter in four different hands. Every digit was ordered, and each row has one noise vector of its own.", "name": "fig-12-pi"}, "image": {"alt": "Four rows of sixteen generated digits. Each row reads 3 1 4 1 5 9 2 6 5 3 5 8 9 7 9 3. Within a row slant and thickness of the strokes stay alike, and the rows look as if four people had written them."}}
+pi = mx.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3])
+shipped = checkpoints.load_pretrained("conditional")
+hands = mx.random.normal((4, 100), key=mx.random.key(7))
+written = training.sample(
+    shipped, mx.repeat(hands, len(pi), axis=0), mx.tile(pi, 4)
+)
+plots.digits(written, columns=16, scale=0.42)
 
 # %% [markdown]
-# ## A distribution for each class
+# ## A seven when you wanted a three
 #
-# The training set has a label for each image, and Part I threw it away. A *conditional* GAN ([Mirza and Osindero, 2014](../book/bibliography.md#mirza-and-osindero-2014)) keeps it. The
-# generator becomes a function of noise and class, $G(z, c)$, and is to draw from $p_\text{data}(x \mid c)$. The discriminator becomes
-# a function of image and class, $D(x, c)$, and asks: is this a real image *of that class*? A perfect seven is a fake if a four was
-# asked for.
+# Suppose that you want to write a telephone number in generated handwriting.
+# The DCGAN of [Convolutions](09_convolutions.ipynb) draws decent digits, but it does not take orders.
+# All you can do is draw one image after another, let the classifier of [Measuring](08_measuring.ipynb) look at each, and wait until the digit that you need comes along.
 #
-# ## The generator's side
+# **How many images do you have to draw, on average, to get one three?**
+
+# %% mystnb={"figure": {"caption": "Sixteen answers of the DCGAN to the request for a three, in the order in which they were drawn.", "name": "fig-12-unordered"}, "image": {"alt": "A row of sixteen generated digits of all kinds, in no particular order, most of which are not threes."}}
+dcgan = checkpoints.load_pretrained("dcgan")
+n = len(test)
+test_z = mx.random.normal((n, 100), key=mx.random.key(1))
+not_ordered = training.sample(dcgan, test_z)
+_, probabilities = metrics.features(classifier, not_ordered)
+threes = metrics.class_histogram(probabilities)[3]
+print(f"fraction of threes {threes:.3f}, one in {1 / threes:.1f} images")
+plots.digits(not_ordered[:16], columns=16, scale=0.42)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# A little more than nine, because about one image in nine is a three.
+# :::
 #
-# A class is a whole number, and a network wants vectors. `nn.Embedding(classes, hidden)` is a table with a learnt row for each
-# class. We add that row in the hidden layer of the DCGAN's generator, before its normalisation.
+# For a number of ten digits we would draw about a hundred images and throw ninety away.
+# The waste is not even the worst part.
+# Every three that we find comes with its own noise, and therefore in its own handwriting, so the finished number looks as if ten people had written it together.
+# There is nothing in $z$ that we could turn in order to change a seven into a three and leave the rest alone.
+#
+# What we would like instead is a generator with two inputs, $G(z, c)$, where the class $c$ says which digit to draw, and the noise $z$ decides everything else.
+# For each class its images should then be distributed like the real images of this class, $p_\text{data}(x \mid c)$.
+# Such a GAN is called **conditional**, and [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) built the first one only a few months after GANs had been invented.
+#
+# ## Telling the generator
+#
+# The obvious way to tell a network something more is to append it to the input.
+# A class is not a quantity, so we do not append the number 3, but ten numbers of which the one at position 3 is 1 and the others are 0.
+# This is called a **one-hot** vector, and with it the generator's input grows from 100 numbers to 110.
+#
+# **The first layer of the generator has 512 units. How many weights does it gain from the ten additional inputs, and how many of these does a single image use?**
+
+# %% tags=["nbval-check-output"]
+narrow, wide = nn.Linear(100, 512), nn.Linear(110, 512)
+table_of_vectors = nn.Embedding(10, 512)
+wide.weight = mx.concatenate(
+    [narrow.weight, table_of_vectors.weight.T], axis=1
+)
+wide.bias = narrow.bias
+
+z = mx.random.normal((64, 100))
+one_hot = mx.eye(10)[labels]
+appended = wide(mx.concatenate([z, one_hot], axis=1))
+added = narrow(z) + table_of_vectors(labels)
+difference = mx.abs(appended - added).max().item()
+print(f"weights gained {wide.weight.size - narrow.weight.size:,}")
+print(f"typical size of an output {mx.std(added).item():.1f}")
+print(f"largest difference between the two ways {difference:.2f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# It gains $10 \cdot 512 = 5{,}120$ weights, and a single image uses 512 of them, because nine of its ten inputs are 0.
+# :::
+#
+# A layer that multiplies a one-hot vector does no more than pick one column of its weights, namely the column of the class, and add it to the rest.
+# So instead of appending ten numbers and multiplying by zeros, we can keep a table with one learned vector per class, look up the right one and add it, and the cell shows that both ways give the same result.
+# Such a table is called an **embedding**, and in MLX it is `nn.Embedding(classes, hidden)`.
+#
+# The generator in [Convolutions](09_convolutions.ipynb) was written with this moment in mind: its method `draw` takes the first hidden layer and does everything that follows.
+# All that the conditional generator has to change is what goes into that layer.
 
 
-# %%
+# %% tags=["nbval-check-output"]
 class ConditionalGenerator(DCGANGenerator):
-    def __init__(self, latent_dim=100, classes=10, channels=32, hidden=512):
+    """Noise (N, latent_dim) and labels (N,) to images."""
+
+    def __init__(
+        self, latent_dim=100, classes=10, channels=32, hidden=512
+    ):
         super().__init__(latent_dim, channels, hidden)
         self.classes = classes
         self.embedding = nn.Embedding(classes, hidden)
@@ -66,102 +143,223 @@ class ConditionalGenerator(DCGANGenerator):
         return self.draw(self.project(z) + self.embedding(labels))
 
 
-# %% [markdown]
-# Many implementations append a one-hot vector to the noise instead. That is the same thing.
-#
-# **Predict**: how many parameters does `project` gain if ten numbers are appended to the noise, and how many does the embedding
-# have?
-
-# %% tags=["nbval-check-output"]
-wide, narrow, table = nn.Linear(110, 512), nn.Linear(100, 512), nn.Embedding(10, 512)
-wide.weight = mx.concatenate([narrow.weight, table.weight.T], axis=1)
-wide.bias = narrow.bias
-z = mx.random.normal((64, 100))
-one_hot = (labels[:, None] == mx.arange(10)).astype(mx.float32)
-appended = wide(mx.concatenate([z, one_hot], axis=1))
-print("the same:", mx.allclose(appended, narrow(z) + table(labels), atol=1e-4).item())
-print(
-    "parameters more:", wide.weight.size - narrow.weight.size, "and", table.weight.size
-)
+images = ConditionalGenerator()(z, labels)
+print(z.shape, "and", labels.shape, "->", images.shape)
 
 # %% [markdown]
-# What does not work is to *multiply* the noise by the class's vector, which is seen now and then. The noise is symmetric about
-# zero, so a change of sign in the vector changes nothing, and the class can show itself only by making some entries of the
-# noise louder than others. Digits of one class then look much alike.
+# ## Why telling the generator is not enough
 #
-# ## The discriminator's side
+# The generator now hears the order, but will it follow?
+# Let us try it with a small pair, half as wide as the DCGAN, which we train for a single epoch.
+# The generator is the new one, and the discriminator is still the one from [Convolutions](09_convolutions.ipynb), wrapped so that it accepts the label and ignores it.
+
+
+# %%
+class BlindDiscriminator(models.VarietyDiscriminator):
+    """Looks at the image and ignores the label."""
+
+    def __call__(self, images, labels):
+        return super().__call__(images)
+
+
+recipe = recipes.RECIPES["conditional"]
+half_width = {"channels": 16, "hidden": 128}
+
+
+# %%
+def small_run(discriminator_class):
+    """Train a small pair for one epoch; return its average."""
+    mx.random.seed(0)
+    generator = models.ConditionalGenerator(**half_width)
+    average = models.ConditionalGenerator(**half_width)
+    discriminator = discriminator_class(**half_width)
+    settings = recipe.settings(steps=len(digits) // 64)
+    training.train(
+        generator,
+        discriminator,
+        digits,
+        epochs=1,
+        average=average,
+        **settings,
+    )
+    return average
+
+
+blind = small_run(BlindDiscriminator)
+
+# %% [markdown]
+# We now order every digit equally often and let the classifier say what it sees.
 #
-# One could append the class to the image as ten more channels. [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) derive something simpler from the form of the
-# optimal discriminator. Its logit is a log ratio of densities, which splits in two:
+# **What fraction of the images will show the digit that we asked for?**
+
+# %% mystnb={"figure": {"caption": "A discriminator that ignores the label. Above each column stands the digit that we asked for, and each row has its own noise.", "name": "fig-12-blind"}, "image": {"alt": "Six rows of ten generated digits below the labels 0 to 9. The digits are legible, but what they show has no visible connection with the label above their column."}}
+asked = mx.arange(n) % 10
+
+
+def fraction_right(generator):
+    """How often the classifier sees the digit that was asked for."""
+    images = training.sample(generator, test_z, asked)
+    _, probabilities = metrics.features(classifier, images)
+    return (probabilities.argmax(axis=1) == np.array(asked)).mean()
+
+
+def show_orders(generator):
+    """Six rows of noise, ten columns of orders."""
+    z = mx.repeat(test_z[:6], 10, axis=0)
+    images = training.sample(generator, z, mx.tile(mx.arange(10), 6))
+    plots.digits(images, columns=10, titles=list("0123456789"))
+
+
+print(f"right {fraction_right(blind):.3f}, by guessing 0.100")
+show_orders(blind)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@About one in ten@@, which is what guessing would achieve.
+# :::
+#
+# The generator was told what to draw and @@paid no attention@@, and we cannot blame it.
+# Its discriminator compares images with images, so a set of perfect digits earns full marks no matter which label produced which digit.
+# No gradient ever says that the label 3 has anything to do with threes, and the ten class vectors are to the generator nothing but a little more noise.
+#
+# ## Telling the discriminator
+#
+# The generator learns only what the discriminator can object to, so the discriminator has to judge *pairs* of an image and a label.
+# A real pair is a training image with its label, and a fake pair is a label together with the image that the generator drew for it.
+# Now a flawless seven is a fake if a three was asked for, because no such pair occurs in the data, and the only way for the generator to pass is to draw a three.
+#
+# How should the label enter the discriminator?
+# The naive answer is the same as before: append it to the input, here as ten additional planes of $28 \times 28$ pixels, of which one is filled with ones.
+# That can work, but to a convolution a plane that is the same everywhere is just a constant for each channel (except at the border), and the layers behind it have to find out for themselves which constant goes with which strokes.
+# We can give them a better start if we first work out what the answer should look like.
+#
+# From [Losses and optimizers](05_losses.ipynb) we know the logit of the best possible discriminator: it is the logarithm of the ratio of the two densities, and here these are the densities of pairs.
+# A pair can be drawn in two steps, first the image and then the label that belongs to it, so that $p(x, c) = p(x)\,p(c \mid x)$.
+# The logarithm turns this product into a sum:
 #
 # $$\log\frac{p_\text{data}(x, c)}{p_g(x, c)} = \log\frac{p_\text{data}(x)}{p_g(x)}
 # + \log\frac{p_\text{data}(c \mid x)}{p_g(c \mid x)}.$$
 #
-# The first part is the question of the chapters before. The second compares two classifiers; if both are softmaxes of
-# features $\phi(x)$, their log ratio is $v_c \cdot \phi(x)$ plus a term that does not depend on the class. So the logit is the old
-# one, plus the *projection* of the features on a learnt vector of the class.
+# The first part does not know about labels and is the old question: does this look like a real image?
+# The second part compares two classifiers.
+# It asks how probable the label $c$ is for this image among real images, and how probable it is among generated ones.
+# We call the two the *image part* and the *class part*.
 #
-# The split can be checked on a case where all densities are known: an image is a number, there are two classes, and both the
-# data and the generator are normal distributions.
+# A toy makes them tangible.
+# Let an image be a single number, and let there be two classes.
+# Real numbers of class 0 lie around $-1$ and those of class 1 around 1, while the generator keeps its two classes too close together, around $-0.5$ and 0.5.
+# All four are normal distributions with standard deviation 1, and both classes are equally frequent.
+#
+# **The generator was asked for class 0 and drew $x = 2$. Which of the two parts gives it away?**
 
 
 # %% tags=["nbval-check-output"]
-def normal(x, mean):
-    return np.exp(-((x - mean) ** 2) / 2) / np.sqrt(2 * np.pi)
+def bell(x, mean):
+    return np.exp(-((x - mean) ** 2) / 2)
 
 
-x = np.linspace(-3, 3, 7)
-joint_data = [0.5 * normal(x, mean) for mean in (-1.0, 1.0)]
-joint_fake = [0.5 * normal(x, mean) for mean in (-0.5, 1.5)]
+x = 2.0
+p_data = np.array([bell(x, -1.0), bell(x, 1.0)])  # classes 0 and 1
+p_g = np.array([bell(x, -0.5), bell(x, 0.5)])
+logit = np.log(p_data / p_g)
+image_part = np.log(p_data.sum() / p_g.sum())
+class_part = np.log((p_data / p_data.sum()) / (p_g / p_g.sum()))
 for c in range(2):
-    whole = np.log(joint_data[c] / joint_fake[c])
-    old = np.log(sum(joint_data) / sum(joint_fake))
-    new = np.log((joint_data[c] / sum(joint_data)) / (joint_fake[c] / sum(joint_fake)))
-    print(f"class {c}: the parts add up:", np.allclose(whole, old + new))
+    parts = f"{image_part:.3f} + ({class_part[c]:.3f})"
+    print(f"class {c}: logit {logit[c]:6.3f} = {parts}")
 
 # %% [markdown]
+# :::{dropdown} Answer
+# Only the class part.
+# A 2 is more common among real numbers than among generated ones, so the image part speaks for it, whichever label it has.
+# :::
+#
+# As a number without a label, our fake would have passed.
+# Its label makes the difference: with class 1 the logit is 0.625, and with class 0 it is $-1.375$.
+#
+# ## The projection discriminator
+#
+# It remains to build a network that computes these two parts, and [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) found an elegant way.
+# Nearly every classifier ends in the same manner: it computes some features $\phi(x)$ of the image, takes the inner product with one vector for each class, and turns the results into probabilities by a softmax.
+# Suppose that this is also true of the two classifiers in the class part, that both use the same features, and that their vectors are $u_c$ and $w_c$:
+#
+# $$\begin{aligned}
+# \log p_\text{data}(c \mid x) &= u_c \cdot \phi(x) - \log Z_\text{data}(x), \\
+# \log p_g(c \mid x) &= w_c \cdot \phi(x) - \log Z_g(x).
+# \end{aligned}$$
+#
+# The normalizing sums $Z$ are the same for all classes, so when we subtract the second line from the first, everything that depends on the class is $(u_c - w_c) \cdot \phi(x)$.
+# What does not depend on it can go to the image part, and a network can learn the difference $v_c = u_c - w_c$ directly.
+# The discriminator's logit is then
+#
+# $$\ell(x, c) = \psi(\phi(x)) + v_c \cdot \phi(x),$$
+#
+# where $\psi$ is the last layer that the discriminator has always had.
+# All that is new is one learned vector $v_c$ for each class and an inner product, which is why this is called a **projection discriminator**: the features are projected on the vector of the class.
+#
+# ![An image of a three passes through layers that turn it into 512 features. From the features three arrows lead to three boxes: a linear layer, which asks whether the image is real at all; the spread, which asks whether the images of the batch vary; and an inner product, which asks whether the image is a three and which also receives the class vector of the label 3. A plus sign adds the three results up to the logit.](../book/diagrams/projection.svg)
+#
+# *The projection discriminator adds three opinions: is the image real, do the images of the batch vary within their classes, and does this one fit its label?*
+#
+# Two of the three boxes in the figure are now explained.
+# The third one, the spread, keeps the generator from abusing the label.
+#
 # ## Variety within a class
 #
-# Told the class, a generator has an easy way to please: draw the plainest seven, again and again. The discriminator of [Convolutions](09_convolutions.ipynb) is
-# shown how much a batch varies, and would hardly object: ten plain digits differ a lot from each other. With classes the deviation that
-# counts is the one around the mean of the *class*, again before the normalisation.
+# Suppose that the generator has learned one perfect drawing of each digit, and that it returns this drawing every time the digit is ordered.
+# Each pair is flawless, and a discriminator that judges one pair at a time has nothing to object to.
+# In [Convolutions](09_convolutions.ipynb) we met the same problem and let the discriminator see how much the images of a batch vary.
+# That no longer helps, because ten perfect drawings of ten different digits do vary a lot.
+# What the discriminator needs to see is the spread of the images around the mean of *their class*.
 
 
 # %%
 def spread_within_classes(x, labels, classes):
+    """Deviation of features (N, F) from the means of their classes."""
     member = (labels[:, None] == mx.arange(classes)).astype(x.dtype)
     means = (member.T @ x) / mx.maximum(member.sum(axis=0), 1)[:, None]
     return mx.sqrt(mx.square(x - member @ means).mean(axis=0) + 1e-6)
 
 
 # %% [markdown]
-# `member` has a row an image, with a one in the column of its class: so a product with it sums up each class, and another hands the means
-# back to the images. The small number under the root has the reason that [What makes training stable](11_stability.ipynb) gives.
+# The rows of `member` are one-hot vectors, so one product with it adds up the features of each class, and another one hands every image the mean of its class.
+# A batch of 64 contains only six or seven images of each digit, so their spread around their own mean comes out a little too small, but it does so for real images and fakes alike if both have the same labels.
 #
-# **Predict**: every image of a batch is moved halfway to the mean image of its class. The features here are the pixels themselves. What
-# becomes of the spread? What does batch normalisation show of it?
+# **Imagine a generator that moves every digit halfway toward the mean of its class. How does this show in the spread within classes, and how much of it is left to see after batch normalization?**
 
-# %% tags=["nbval-check-output"]
+# %%
 pixels = real.reshape(64, -1)
 member = (labels[:, None] == mx.arange(10)).astype(mx.float32)
 means = (member.T @ pixels) / mx.maximum(member.sum(axis=0), 1)[:, None]
-alike = (pixels + member @ means) / 2
+halfway = (pixels + member @ means) / 2
+
 norm = nn.BatchNorm(784)
-before, after = (spread_within_classes(x, labels, 10).mean() for x in (pixels, alike))
-print(f"spread: {(after / before).item():.2f} of what it was")
-before, after = (mx.std(norm(x)) for x in (pixels, alike))
-print(f"deviation after normalisation: {(after / before).item():.2f} of what it was")
+for name, original, moved in (
+    ("before normalization", pixels, halfway),
+    ("after normalization", norm(pixels), norm(halfway)),
+):
+    full = spread_within_classes(original, labels, 10).mean()
+    left = spread_within_classes(moved, labels, 10).mean()
+    print(f"{name}: {(left / full).item():.2f} of the spread is left")
 
 # %% [markdown]
-# The spread is halved, and after the normalisation nothing of it is left to see.
+# :::{dropdown} Answer
+# The spread is halved, but after normalization @@ratio@@ of it seems to be left.
+# :::
 #
-# Now the discriminator. Its logit is the old one, plus the projection, plus a learnt multiple of the spread's logarithm, which is the same
-# number for all images of the batch. Where fakes vary less than real images, it learns that more spread is a sign of reality, and the
-# generator gets the slope.
+# Batch normalization stretches every feature until its standard deviation is 1, and so it @@hides a good part of the damage@@.
+# This is why we measure the spread in the hidden layer *before* its normalization.
+#
+# ## The whole discriminator
+#
+# The three opinions fit in one class.
+# As in [Convolutions](09_convolutions.ipynb), the spread enters as a logarithm times a learned weight, and every logit of the batch gets the same amount.
 
 
 # %%
 class ConditionalDiscriminator(DCGANDiscriminator):
+    """Images and their labels to logits (N,)."""
+
     def __init__(self, classes=10, channels=32, hidden=512):
         super().__init__(channels, hidden)
         self.classes = classes
@@ -172,34 +370,59 @@ class ConditionalDiscriminator(DCGANDiscriminator):
     def __call__(self, images, labels):
         x = self.compress(images)
         features = self.features(x)
-        agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
-        spread = mx.log(spread_within_classes(x, labels, self.classes)).mean()
-        return self.out(features).squeeze(-1) + agreement + 3 * self.variety * spread
+        agreement = (features * self.embedding(labels)).sum(
+            axis=-1
+        ) / self.hidden**0.5
+        spread = mx.log(
+            spread_within_classes(x, labels, self.classes)
+        ).mean()
+        return (
+            self.out(features).squeeze(-1)
+            + agreement
+            + 3 * self.variety * spread
+        )
 
 
 # %% [markdown]
-# Two factors are not part of any derivation. A sum of 512 products moves 512 times as fast as each of its weights, so without the
-# $\sqrt{512}$ the discriminator learns the classes in a few steps and wins. The 3 is that of [Convolutions](09_convolutions.ipynb), and has the same reason.
+# Two factors in this code do not follow from any derivation.
+# The 3 is the one from [Convolutions](09_convolutions.ipynb): it lets the single weight `variety` keep up with the rest.
+# The divisor $\sqrt{512} \approx 23$ decides how hard the class pulls.
+# Adam moves each weight by about one learning rate per step, no matter by what the result is multiplied, so without the divisor the inner product with $v_c$ would grow as fast as the output of the last layer, and with it the inner product grows 23 times more slowly.
+# The choice was made by trying, and we will come back to it, because the pull turns out to have a price.
 #
-# Two classes give the same image two logits. Their difference is the projection on the difference of the vectors:
+# First, however, let us see whether it pulls at all.
+# We repeat the small run from above with the same seed, the same data and the same generator, and exchange only the discriminator.
+#
+# **What fraction will be right this time?**
 
-# %% tags=["nbval-check-output"]
-network = models.ConditionalDiscriminator().eval()
-other = (labels + 1) % 10
-difference = network(real, labels) - network(real, other)
-features = network.features(network.compress(real))
-vectors = network.embedding(labels) - network.embedding(other)
-projection = (features * vectors).sum(axis=1) / network.hidden**0.5
-print("the same difference:", mx.allclose(difference, projection, atol=1e-5).item())
-print("it is not zero:", mx.all(difference != 0).item())
+# %% mystnb={"figure": {"caption": "The same small generator and the same noise, but with a discriminator that sees the label.", "name": "fig-12-seeing"}, "image": {"alt": "Six rows of ten generated digits below the labels 0 to 9. Nearly every digit is the one named above its column."}}
+seeing = small_run(models.ConditionalDiscriminator)
+print(f"right {fraction_right(seeing):.3f}")
+show_orders(seeing)
 
 # %% [markdown]
+# :::{dropdown} Answer
+# @@More than nine in ten.@@
+# :::
+#
+# One pair of runs would not be enough to measure a small effect, but @@a jump from a tenth to more than nine tenths@@ is not a matter of luck.
+#
 # ## The step, with labels
 #
-# The step of [The training loop](06_training.ipynb) was written for this: what is in `*labels` goes to every call of either network. The fakes are made for
-# the labels of the real images, so both halves of the game see the same classes equally often.
+# The training step of [The training loop](06_training.ipynb) barely changes, because the labels of the real images simply go along with every call of either network:
 #
-# **Predict**: after one step on a batch of threes alone, which rows of the generator's embedding have changed?
+# ```python
+# fake = generator(z, labels)
+# logits_real = discriminator(real, labels)
+# logits_fake = discriminator(fake, labels)
+# ```
+#
+# The fakes are drawn for the labels of the real images, so each class is equally frequent on both sides, and the discriminator cannot tell the two batches apart by counting digits.
+# `training.make_step` does this for every generator that has an attribute `classes`.
+#
+# What does a single step teach the generator if every label of the batch is 3?
+#
+# **Which rows of the generator's embedding will have moved afterwards?**
 
 # %% tags=["nbval-check-output"]
 mx.random.seed(0)
@@ -208,349 +431,580 @@ optimizers = recipes.adam(), recipes.adam()
 for network, optimizer in zip(pair, optimizers, strict=True):
     optimizer.init(network.trainable_parameters())
 before = mx.array(pair[0].embedding.weight)
+
 step, state = training.make_step(*pair, *optimizers)
 mx.eval(step(real, mx.full((64,), 3)), state)
-moved = mx.abs(pair[0].embedding.weight - before).sum(axis=1) > 0
-print("rows that moved:", [digit for digit, row in enumerate(moved.tolist()) if row])
+moved = mx.abs(pair[0].embedding.weight - before).sum(axis=1)
+for digit in range(10):
+    if moved[digit].item() > 0:
+        print(f"row {digit} has moved")
 
 # %% [markdown]
+# :::{dropdown} Answer
+# Only row 3.
+# The other rows took no part in the images, so their gradient is 0.
+# :::
+#
+# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes helps the eights as well, which ten separate generators could not offer.
+#
 # ## The run
 #
-# `training.train` sees that the generator has `classes`, and hands the labels on. The rates were found by trying: here it is the
-# discriminator that takes the higher one, and both fall along a straight line to a tenth. For that the optimizer takes a function
-# of the step instead of a number.
-
-# %% tags=["nbval-check-output"]
-optimizer = recipes.decaying_adam(1e-3, 1e-4, steps=100)
-optimizer.init({"weight": mx.zeros(3)})
-rates = []
-for _ in range(101):
-    optimizer.apply_gradients({"weight": mx.ones(3)}, {"weight": mx.zeros(3)})
-    rates.append(optimizer.learning_rate.item())
-print("steps 0, 50 and 100:", ", ".join(f"{rates[step]:.2e}" for step in (0, 50, 100)))
-
-# %% [markdown]
-# Which digits should 10,000 samples show? Those that MNIST shows, as often: `data.draw_labels` has the shares of the training images.
+# [Convolutions](09_convolutions.ipynb) explains why the two networks have different learning rates, and there the generator's was the higher one.
+# Here the balance is the other way round: the discriminator learns with $10^{-3}$ and the generator with $3 \cdot 10^{-4}$.
+# The likely reason is that this discriminator has more to learn and learns it more slowly: each of its ten class vectors hears of only six or seven images in a batch, and the divisor slows down what it says about the class.
+# We found these rates by trying, however, so take this as a plausible explanation and not as a proof.
+#
+# Both rates also fall in a straight line to a tenth of their first value, so that the steps become smaller and smaller toward the end.
+# MLX's optimizers accept a function of the step number in place of a fixed rate, such as the one that `optim.linear_schedule(1e-3, 1e-4, steps)` returns, and `recipes.decaying_adam` combines it with our usual Adam.
+#
+# For the 10,000 samples that we measure, `data.draw_labels` orders each digit as often as it occurs in MNIST.
 
 # %%
-recipe = recipes.RECIPES["conditional"]
 epochs = 1 if mlxgan.SMOKE else recipe.epochs
 steps = epochs * (len(digits) // 64)
 mx.random.seed(0)
-generator, average = models.ConditionalGenerator(), models.ConditionalGenerator()
+generator = models.ConditionalGenerator()
+average = models.ConditionalGenerator()
 discriminator = models.ConditionalDiscriminator()
 reference = metrics.reference()
-n = len(reference.real)
-test_z = mx.random.normal((n, 100), key=mx.random.key(1))
 test_labels = data.draw_labels(n)
+
 frames = [training.sample(generator, test_z[:10], mx.arange(10))]
-scores, shares, seen = [], [], []
+fids, rights = [], []
 
 
 def measure(epoch, history):
     images = training.sample(average, test_z, test_labels)
     frames.append(training.sample(average, test_z[:10], mx.arange(10)))
-    scores.append(metrics.evaluate(images, reference))
-    found, probabilities = metrics.features(reference.classifier, images)
-    seen.append(found)
-    shares.append(metrics.agreement(probabilities, np.array(test_labels)))
+    features, probabilities = metrics.features(classifier, images)
+    fids.append(metrics.fid(reference.real, features))
+    rights.append(metrics.agreement(probabilities, np.array(test_labels)))
 
 
-# %%
+# %% tags=["hide-output"]
 history = training.train(
     generator,
     discriminator,
     digits,
     epochs=epochs,
-    seed=0,
-    **recipe.settings(steps),
     average=average,
     on_epoch=measure,
+    **recipe.settings(steps),
 )
-seconds = np.cumsum(history.seconds)
-print(f"{seconds[-1]:.0f} seconds, {1000 * seconds[-1] / steps:.0f} ms a step")
 
-# %% mystnb={"figure": {"caption": "FID, and the share of samples that are the digit asked for, after each epoch.", "name": "fig-12-time"}, "image": {"alt": "Two panels over seconds of training. On the left the FID falls towards a dotted line, the floor. On the right the share of right digits is high from the first epoch and rises a little."}}
-_, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
-left.semilogy(seconds, [s.fid for s in scores], "o-", color=plots.FAKE, label="samples")
-left.axhline(reference.floor.fid, color=plots.REAL, linestyle=":", label="real images")
-left.set(xlabel="seconds of training", ylabel="FID")
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Fréchet distance by the book's classifier, and the fraction of samples that show the digit they were ordered to show, after each epoch of the run.", "name": "fig-12-time"}, "image": {"alt": "Two panels over the epochs. On the left the FID falls steeply at first and then slowly toward a dotted line, the distance of real images. On the right the fraction of right digits is high from the first epoch on, both on average over the digits and for the worst digit."}}
+seconds = sum(history.seconds)
+per_step = 1000 * seconds / steps
+print(f"{seconds:.0f} seconds, {per_step:.0f} ms per step")
+print(f"FID {fids[-1]:.2f}, of real images {reference.floor.fid:.2f}")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3))
+after = range(1, epochs + 1)
+left.semilogy(after, fids, "o-", color=plots.FAKE, label="samples")
+floor = reference.floor.fid
+left.axhline(floor, color=plots.REAL, ls=":", label="real images")
+left.set(xlabel="epoch", ylabel="FID")
+left.set_yticks([2, 5, 10, 20], ["2", "5", "10", "20"])
+left.minorticks_off()
 left.legend()
-right.plot(
-    seconds, [share.mean() for share in shares], "o-", color=plots.FAKE, label="mean"
-)
-right.plot(
-    seconds,
-    [share.min() for share in shares],
-    "o--",
-    color=plots.GREY,
-    label="worst class",
-)
-right.set(xlabel="seconds of training", ylabel="share of right digits")
+for values, name, style, color in (
+    ([r.mean() for r in rights], "all digits", "o-", plots.FAKE),
+    ([r.min() for r in rights], "worst digit", "o--", plots.GREY),
+):
+    right.plot(after, values, style, color=color, label=name)
+right.set(xlabel="epoch", ylabel="fraction right")
 right.legend()
 plt.show()
 
 # %% [markdown]
-# The same noise, ten classes, one picture per epoch:
+# The film shows the same ten noise vectors after each epoch, with one digit ordered from each:
 #
-# [Film: ten grey squares turn into the digits 0 to 9 within an epoch; after that their strokes get smoother.](../book/films/12_conditional.png)
+# [Film: ten gray squares turn into the digits 0 to 9 within one epoch, and in the epochs after it their strokes become smoother.](../book/films/12_conditional.png)
 
 # %% tags=["remove-cell"]
-titles = ["untrained"] + [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
+titles = ["untrained"] + [f"epoch {epoch}" for epoch in after]
 folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
 plots.film(frames, titles, f"{folder}/12_conditional.png", columns=5)
+levels = [np.array(data.to_uint8(frame))[..., 0] for frame in frames]
+Path("../runs/conditional").mkdir(parents=True, exist_ok=True)
+np.savez_compressed("../runs/conditional/epochs.npz", images=levels)
 
 # %% [markdown]
-# ## Ten of each
+# At the end of the run, we order each digit ten times.
 
-# %% mystnb={"figure": {"caption": "A row for each class asked for, a column for each noise vector. Nothing was selected.", "name": "fig-12-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column slant and thickness are alike."}}
-z = mx.repeat(mx.random.normal((1, 10, 100), key=mx.random.key(2)), 10, axis=0).reshape(
-    100, 100
-)
-asked = mx.repeat(mx.arange(10), 10)
-plots.digits(training.sample(average, z, asked), columns=10, scale=0.5)
-
-# %% [markdown]
-# Each column has its noise, each row its class. So the class is the class, and what the noise still decides is the handwriting: slant,
-# width, the thickness of the pen. Nobody told the generator to keep these two apart.
-#
-# ## Does it draw what was asked for?
-#
-# The classifier of [Measuring](08_measuring.ipynb) looks at 10,000 samples. On test images it errs in about one of a hundred, so
-# a perfect generator would get its accuracy and no more.
-
-# %%
-share = shares[-1]
-print(f"all: {share.mean():.2%} are the digit asked for")
-print(", ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(share)))
-if not mlxgan.SMOKE:
-    assert share.mean() >= 0.97 and share.min() >= 0.95
-
-# %%
-dcgan = metrics.evaluate(
-    training.sample(checkpoints.load_pretrained("dcgan"), test_z), reference
-)
-print(
-    metrics.table({"real": reference.floor, "conditional": scores[-1], "DCGAN": dcgan})
-)
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "One row for each digit that we ordered, and one column for each noise vector. Nothing was selected.", "name": "fig-12-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column, slant and thickness are alike."}}
+z = mx.random.normal((10, 100), key=mx.random.key(2))
+ordered = mx.repeat(mx.arange(10), 10)
+drawn = training.sample(average, mx.tile(z, (10, 1)), ordered)
+plots.digits(drawn, columns=10, scale=0.5)
 
 # %% [markdown]
-# Compare the class histograms. The DCGAN of [Convolutions](09_convolutions.ipynb) has to find out by itself how often each digit occurs, and is
-# never quite right. The conditional one is told, and its histogram is that of the labels, in which ones are frequent and fives are rare.
+# Every row shows its digit.
+# Now read the picture column by column: the noise has become the handwriting, and it decides slant, width and the thickness of the pen.
+# No loss asked for this division of labor, but the same noise has to serve all ten labels, so it suits the generator to keep in the noise what all digits have in common.
 #
-# High agreement alone is no merit. A generator that draws one perfect seven, always the same, agrees fully.
-# Recall has to stand beside it, and within a class.
+# ## Did we get what we ordered?
 #
-# **Predict**: do the samples of a class vary as much as people's digits do?
+# To count how often the order was followed, we let the classifier say which digit it sees.
+# It makes mistakes itself, so a perfect generator would not reach 100 %, but what the classifier reaches on test images.
 
 
 # %%
-def spread(features, labels):
-    """Mean squared distance of features (N, F) from the mean of their class, for each class."""
-    groups = [features[labels == digit] for digit in range(10)]
-    return np.array([np.square(g - g.mean(axis=0)).sum(axis=1).mean() for g in groups])
+def as_table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
-test = data.load("test")
-real_features, _ = metrics.features(reference.classifier, test.images)
-real_spread = spread(real_features, np.array(test.labels))
-ratios = spread(seen[-1], np.array(test_labels)) / real_spread
-print("spread of samples, relative to test images:")
-print(", ".join(f"{digit}: {ratio:.2f}" for digit, ratio in enumerate(ratios)))
+_, probabilities = metrics.features(classifier, test.images)
+truth = np.array(test.labels)
+rows = []
+for name, values in (
+    ("test images", metrics.agreement(probabilities, truth)),
+    ("our samples", rights[-1]),
+):
+    row = [f"{100 * value:.1f}" for value in (*values, values.mean())]
+    rows.append([name, *row])
+as_table(["right, in %", *"0123456789", "average"], rows)
 
 # %% [markdown]
-# In every class the samples vary about as much as test images do, up to an eighth more or a tenth less. So the amount of variety is right.
-# Recall in the table is still below the floor: there is as much variety, but not yet of every kind that people show.
+# In 98.5 % of all cases the classifier sees the digit that we ordered, averaged over the ten digits, and on real images it is right in @@99.4 %@@.
+# A sample is thus taken for another digit @@two and a half times@@ as often as a real image.
+# Let us look at some of the orders that failed.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first twelve samples that the classifier takes for another digit. Above each stands what we ordered, and what the classifier sees.", "name": "fig-12-wrong"}, "image": {"alt": "A row of twelve generated digits, each with a small title such as 4 and an arrow to 9. Most of them are ambiguous shapes between the two digits of the title."}}
+images = training.sample(average, test_z, test_labels)
+_, probabilities = metrics.features(classifier, images)
+seen, ordered = probabilities.argmax(axis=1), np.array(test_labels)
+wrong = np.flatnonzero(seen != ordered)[:12]
+titles = [f"{ordered[i]}→{seen[i]}" for i in wrong]
+wrong_images = images[mx.array(wrong.astype(np.uint32))]
+plots.digits(wrong_images, columns=len(wrong), titles=titles)
+
+# %% [markdown]
+# @@Most of them are shapes that a person might argue about, and a few are plainly another digit.@@
+#
+# ## How good is it?
+#
+# As [Measuring](08_measuring.ipynb) showed, another draw of the noise gives the same generator another score.
+# For the other measures we therefore draw three times from each of the two generators, and look at the mean and the standard deviation.
+
+
+# %%
+def plus_minus(values, places=3):
+    text = f"{np.mean(values):.{places}f}"
+    if len(values) > 1:
+        text += f" ± {np.std(values, ddof=1):.{places}f}"
+    return text
+
+
+samples = {"DCGAN": [], "conditional": []}
+for seed in (1, 2, 3):
+    z = mx.random.normal((n, 100), key=mx.random.key(seed))
+    samples["DCGAN"].append(training.sample(dcgan, z))
+    samples["conditional"].append(training.sample(average, z, test_labels))
+
+# %%
+cards = {
+    name: [metrics.evaluate(images, reference) for images in draws]
+    for name, draws in samples.items()
+}
+rows = []
+for measure_name, field, places in (
+    ("FID", "fid", 2),
+    ("precision", "precision", 3),
+    ("recall", "recall", 3),
+    ("more than 90 % sure", "confident", 3),
+    ("KL of the classes", "kl_from_uniform", 4),
+):
+    row = [measure_name, f"{getattr(reference.floor, field):.{places}f}"]
+    for draws in cards.values():
+        values = [getattr(card, field) for card in draws]
+        row.append(plus_minus(values, places))
+    rows.append(row)
+as_table(["", "real images", *cards], rows)
+
+# %% [markdown]
+# The conditional generator is @@ahead in all rows but one@@.
+# Its precision is @@that of real images, where the DCGAN falls short by 0.06@@, so fewer of its samples are shapes that no one would write.
+# Its classes are distributed as they should be, but that is no merit, because we ordered them.
+#
+# These numbers describe two trained generators, however, and not two ways of training.
+# To say something about the method we need several trainings of each, and the book's repository has four of each, with different seeds, that ran on a GPU.
+
+# %% tags=["nbval-check-output"]
+stored = json.loads(Path("../book/data/collapse.json").read_text())
+measures = ("fid", "precision", "recall", "coverage")
+rows = []
+for name in ("dcgan", "conditional"):
+    runs = [run for run in stored["mlx"]["runs"] if run["name"] == name]
+    row = [f"{name}, {len(runs)} runs"]
+    for field in measures:
+        values = [run["average"][field] for run in runs]
+        row.append(f"{min(values):.2f} to {max(values):.2f}")
+    rows.append(row)
+as_table(["", *measures], rows)
+
+# %% [markdown]
+# None of the eight runs collapsed, and in every column the two ranges lie apart.
+# With four runs on each side we should not trust the size of a difference to the last digit, but we may trust its direction.
+# The label lowers the FID, which lies between 3.6 and 4.1 (the run of this chapter, with @@3.65@@, is one more of this kind), and it raises precision.
+# Recall, however, moves the wrong way.
+#
+# ## What the label costs
+#
+# Recall is the fraction of the real images that lie among the generated ones, so the lower recall says that some ways of writing a digit have no counterpart among our samples.
+# Coverage, which we know from [Measuring](08_measuring.ipynb) as well, seems to say the opposite.
+# It asks whether at least one sample comes near a real image, and a generator that misses less often passes this test more often.
+# Recall draws its balls around the samples instead, and these balls are small where many samples crowd together.
+# So perhaps the digits of a class are drawn too much alike.
+#
+# Before we believe it, we should ask a second judge, because all our measures look through the eyes of a single classifier.
+# The new one is fully connected instead of convolutional, and all that it shares with the first is the training set.
+
+
+# %%
+class SecondJudge(nn.Module):
+    """A fully connected classifier, 784-256-128-10."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(784, 256)
+        self.second = nn.Linear(256, 128)
+        self.output = nn.Linear(128, 10)
+
+    def features(self, images):
+        x = nn.relu(self.first(images.reshape(-1, 784)))
+        return nn.relu(self.second(x))
+
+    def __call__(self, images):
+        return self.output(self.features(images))
+
+
+# %%
+mx.random.seed(1)
+second = SecondJudge()
+optimizer = optim.Adam(1e-3, bias_correction=True)
+
+
+def loss_of_judge(images, labels):
+    losses = nn.losses.cross_entropy(second(images), labels)
+    return losses.mean()
+
+
+loss_and_grad = nn.value_and_grad(second, loss_of_judge)
+for epoch in range(1 if mlxgan.SMOKE else 5):
+    for batch in data.batches(digits, 100, seed=1, epoch=epoch):
+        _, gradients = loss_and_grad(*batch)
+        optimizer.update(second, gradients)
+        mx.eval(second.state, optimizer.state)
+_, probabilities = metrics.features(second, test.images)
+print(f"right {(probabilities.argmax(axis=1) == truth).mean():.2%}")
+
+# %% [markdown]
+# We ask three questions, and always compare threes only with threes, sevens only with sevens, and so on.
+#
+# - *Recall*: which real digits lie in a ball around one of the samples of their class?
+# - *Spread*: how far are the samples from the mean of their class, compared with test images?
+# - *Gap*: how far is it from a sample to its third-nearest look-alike, again compared with test images? A gap below 1 means that the samples crowd together.
+
+
+# %%
+def squared_distances(a, b):
+    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
+    return np.maximum(squares - 2 * a @ b.T, 0)
+
+
+def third_neighbors(points, k=3):
+    """Squared distance of each point to its third neighbor."""
+    return np.partition(squared_distances(points, points), k, axis=1)[:, k]
+
+
+def reached_in_class(real, real_seen, fake, fake_seen):
+    """Which real points lie in a ball around a fake of their class?"""
+    found = np.zeros(len(real), dtype=bool)
+    for digit in range(10):
+        mine, group = real_seen == digit, fake[fake_seen == digit]
+        if len(group) > 3:
+            distances = squared_distances(real[mine], group)
+            found[mine] = (distances <= third_neighbors(group)).any(axis=1)
+    return found
+
+
+# %%
+def spread_in_class(features, seen):
+    """Mean squared distance from the mean of the class."""
+    groups = [features[seen == digit] for digit in np.unique(seen)]
+    return sum(len(g) * g.var(axis=0).sum() for g in groups) / len(seen)
+
+
+def gap_in_class(features, seen):
+    """Median distance to the third neighbor in the class."""
+    groups = [features[seen == digit] for digit in np.unique(seen)]
+    gaps = [third_neighbors(g) for g in groups if len(g) > 3]
+    return np.sqrt(np.median(np.concatenate(gaps)))
+
+
+# %% [markdown]
+# The class of an image is always the one that the judge sees, because nobody ordered the digits of the DCGAN, and because a misdrawn digit should not pass for variety.
+#
+# **Our discriminator was shown the spread within each class. Will the spread of the samples be that of real digits? And the gap?**
+
+
+# %%
+def look(judge, images):
+    """Features of the images, and the digits that the judge sees."""
+    features, probabilities = metrics.features(judge, images)
+    return features, probabilities.argmax(axis=1)
+
+
+judges = {"book's judge": classifier, "second judge": second}
+order = mx.random.permutation(len(digits), key=mx.random.key(0))[:n]
+sets = {"real images": [digits.images[order]], **samples}
+views, looks, found = {}, {}, {}
+for judge_name, judge in judges.items():
+    views[judge_name] = view = look(judge, test.images)
+    for name, draws in sets.items():
+        looks[name, judge_name] = [look(judge, images) for images in draws]
+        found[name, judge_name] = np.array(
+            [
+                reached_in_class(*view, *each)
+                for each in looks[name, judge_name]
+            ]
+        )
+
+# %%
+view = views["second judge"]
+rows = []
+for name in sets:
+    row = [name]
+    for judge_name in judges:
+        row.append(plus_minus(found[name, judge_name].mean(axis=1)))
+    for quantity in (spread_in_class, gap_in_class):
+        ratios = [
+            quantity(*each) / quantity(*view)
+            for each in looks[name, "second judge"]
+        ]
+        row.append(plus_minus(ratios, places=2))
+    rows.append(row)
+columns = ["recall, book's judge", "recall, second judge", "spread", "gap"]
+as_table(["", *columns], rows)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@The spread is right within a few percent, and the gap is too small.@@
+# :::
+#
+# @@Both judges agree that the conditional generator reaches fewer real digits than the DCGAN, the second judge with 0.80 against 0.87.@@
+# Its spread is @@nearly that of real digits@@, because this is the number that the discriminator was shown, and the generator has learned to get it right.
+# Its gap, however, @@is only … of what it should be@@.
+# Together, the two numbers describe digits that crowd around a number of typical forms: the forms lie as far apart as they should, and between them some real handwriting remains that the generator does not draw.
+#
+# One caution belongs to the comparison with the DCGAN.
+# A malformed sample lies all alone, so its ball is large and may contain a real digit by accident, and the DCGAN draws more such samples.
+# Part of its lead may be of this kind, but compared with real images, too, the conditional generator @@falls short@@.
+#
+# Which handwriting is it?
+# For each digit we pick the first two test images that both judges find among our samples, and the first two that neither of them does.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Real test images. The upper two rows lie among the samples of our generator according to both judges, and the lower two rows according to neither.", "name": "fig-12-missed"}, "image": {"alt": "Four rows of ten real handwritten digits, one column for each digit from 0 to 9. The upper two rows show plain and regular digits; the lower two show unusual ones, with odd proportions, extra strokes or broken lines."}}
+masks = np.array([found["conditional", name][0] for name in judges])
+rows = []
+for mask in (masks.all(axis=0), ~masks.any(axis=0)):
+    chosen = [
+        np.resize(np.flatnonzero(mask & (truth == digit)), 2)
+        for digit in range(10)
+    ]
+    rows.extend(np.stack(chosen, axis=1))
+index = mx.array(np.concatenate(rows).astype(np.uint32))
+plots.digits(test.images[index], columns=10)
+
+# %% [markdown]
+# @@The digits in the lower rows are the unusual ones: crossed, squeezed, or begun at the wrong end.@@
+# A generator that is paid for being recognized has a reason to avoid them, because the class part of the logit rises when a digit looks more like its class, and a plain three is the safest three.
+# That is our best guess at the cause, and Exercise 3 puts it to a first test by letting the class pull harder.
+#
+# So the label is not free: with this much pull, we get cleaner digits that are more alike.
+# How much pull is right, and whether clean digits and varied ones can be had together, is a question for *To the floor*, the last chapter of this part, which @@loosens the pull and measures what that does to recall@@.
 #
 # ## From one digit to another
 #
-# The class is a row of the embedding, and between two rows there is a straight line. The generator was never trained on a point of it.
+# To the generator, a class is a vector with 512 entries, and between two vectors there is a straight line.
+# The generator has never been trained on a point between two classes.
+#
+# **What will it draw halfway between a 4 and a 9, and what between a 1 and a 7?**
 
-# %% mystnb={"figure": {"caption": "The noise stays, and the class vector moves from one digit's to the next in eleven steps.", "name": "fig-12-walk"}, "image": {"alt": "Four rows of eleven digits. In each row the digit on the left turns into the one on the right by way of shapes in between, while slant and thickness stay."}}
-pairs = [(3, 8), (4, 9), (1, 7), (5, 6)]
+# %% mystnb={"figure": {"caption": "The noise stays the same, and the class vector moves in ten equal steps from one digit to another.", "name": "fig-12-walk"}, "image": {"alt": "Four rows of eleven digits, from 3 to 8, from 4 to 9, from 1 to 7 and from 5 to 6. In each row the first digit turns into the last by way of shapes in between, while slant and thickness stay alike."}}
 t = mx.linspace(0, 1, 11)[:, None]
-style = mx.random.normal((1, 100), key=mx.random.key(5))
+hand = average.project(mx.random.normal((1, 100), key=mx.random.key(5)))
 walks = []
-for first, second in pairs:
-    vectors = average.embedding(mx.array([first, second]))
-    vector = (1 - t) * vectors[0] + t * vectors[1]
-    walks.append(average.draw(average.project(style) + vector))
+for ends in ((3, 8), (4, 9), (1, 7), (5, 6)):
+    start, end = average.embedding(mx.array(ends))
+    walks.append(average.draw(hand + (1 - t) * start + t * end))
 plots.digits(mx.concatenate(walks), columns=11)
 
 # %% [markdown]
-# ```{admonition} If it goes wrong
-# :class: warning
-# *Symptom*: the class has no effect. *Cause*: the discriminator is not told the class, or is told another one for the fakes than the
-# generator got. *Cure*: the same `labels` in all three calls.
+# :::{dropdown} Answer
+# A shape between the two: for instance, a 4 whose top closes little by little until it is a 9.
+# :::
 #
-# *Symptom*: all samples of a class look alike. *Cause*: the noise is drowned by the class vector, or multiplied by it, or the
-# discriminator cannot see variety. *Cure*: add the vector in a layer that is normalized, and show the discriminator the spread.
+# Where two digits share their strokes, the way between them stays close to writing, and elsewhere it passes through a shape that is neither.
+# In [The generator in this page](../book/generator.md) you can do the same with the mouse, between any four digits.
 #
-# *Symptom*: an index error, or digits that are never drawn. *Cause*: labels outside of 0 to 9; MLX does not check the index of an
-# embedding. *Cure*: check them before.
-# ```
-#
-# We keep the average. It ships as `mlxgan.load_pretrained("conditional")`.
+# We keep the average, which ships with the package as `load_pretrained("conditional")`.
 
 # %%
 notes = {"data": digits.name, "epochs": str(epochs), "seed": "0"}
-checkpoints.save("../runs/conditional/generator.safetensors", average, notes=notes)
-film = np.stack([np.array(data.to_uint8(frame))[..., 0] for frame in frames])
-np.savez_compressed("../runs/conditional/epochs.npz", images=film)
+path = "../runs/conditional/generator.safetensors"
+checkpoints.save(path, average, notes=notes)
 
 # %% [markdown]
-# In a terminal:
+# The same run in a terminal, and sevens from the generator that ships:
 #
-# ```
-# python -m mlxgan train --model conditional --epochs 12 --out runs/conditional
+# ```sh
+# python -m mlxgan train --model conditional --out runs/conditional
 # python -m mlxgan sample --model conditional --digit 7 --out sevens.png
 # ```
 #
-# ```{admonition} Coming from PyTorch
+# :::{admonition} Coming from PyTorch
 # :class: tip
-# `nn.Embedding` is the same table in both. In MLX indexing is not checked against the size of an array, on a GPU in particular: a label
-# of 12 reads whatever lies there. An `assert` before the loop costs nothing.
-# ```
+# `nn.Embedding` is the same table in both frameworks.
+# PyTorch raises an error for an index outside it, and MLX does not check: a label of 12 reads whatever lies in memory there.
+# `training.train` checks the labels once before the first step, and in a loop of your own you should do the same.
+# :::
+#
+# :::{admonition} If it goes wrong
+# :class: warning
+# *Symptom*: the digits are good, but not the ones you ordered.
+# *Cause*: the discriminator does not use the label, or the fakes are judged with other labels than they were drawn for.
+# *Cure*: hand the same `labels` to all three calls.
+#
+# *Symptom*: all samples of a class look alike.
+# *Cause*: the class pulls too hard, or the discriminator does not see the spread within classes.
+# *Cure*: divide the inner product, and measure the spread before the normalization.
+# :::
 #
 # ## Summary
 #
-# - A conditional generator gets the class as a learnt vector, added in a hidden layer, which is the same as an appended one-hot vector.
-# - A projection discriminator adds to its logit the product of its features with a vector of the class.
-# - A discriminator that normalizes cannot see how much a batch varies. Shown the spread within classes, it asks for variety.
-# - Real images and fakes of one batch share their labels.
-# - Agreement is measured for each class, and variety beside it.
+# A conditional generator gets the class as a learned vector that is added to its hidden layer, which amounts to appending a one-hot vector to the noise.
+# That alone changes nothing, because the generator learns only what the discriminator can object to, so the discriminator has to judge pairs of an image and a label.
+# The logit of the best such judge is the sum of an image part and a class part, and for softmax classifiers the class part is an inner product of the features with one vector for each class: the projection.
+# Because a label invites the generator to repeat one perfect drawing, we also show the discriminator the spread within each class, before batch normalization can hide it.
+# The trained generator follows 98.5 % of the orders, and in four further trainings its FID lay between 3.6 and 4.1, below that of the DCGAN in every one of them.
+# The price is variety: by @@both judges@@ its recall is lower than the DCGAN's, and its digits crowd around typical forms, although the spread within the classes @@is right@@.
+# The crowding was measured on one trained generator of each kind, and the lower recall also in four further trainings of each.
 #
 # ## Exercises
 #
-# ```{exercise} A wrong label
-# :label: ex-12-wrong
-# Give a trained discriminator real images with wrong labels. By how much does its mean logit fall?
-# ```
-
-# %% [markdown]
-# ```{solution-start} ex-12-wrong
-# :class: dropdown
-# ```
-
-# %%
-discriminator.eval()
-right = discriminator(real, labels).mean().item()
-wrong = discriminator(real, (labels + 1) % 10).mean().item()
-print(f"right labels {right:.2f}, wrong labels {wrong:.2f}")
-
-# %% [markdown]
-# A real image of the wrong class is taken for a fake. That is what makes the generator draw the digit it is asked for.
-
-# %% [markdown]
-# ```{solution-end}
-# ```
+# ### Exercise 1: The class part of two bells (derive)
 #
-# ```{exercise} Without the spread
-# :label: ex-12-blind
-# Train for three epochs with a discriminator that does not see the spread, all else being equal. Compare with the run above after as
-# many. What does the term buy, and what does it cost?
-# ```
+# In the toy above, real numbers lie around $\pm a$ and generated ones around $\pm b$, with standard deviation 1 and two equally frequent classes.
+# Show that the logits of the two classes differ by $\ell(x, 1) - \ell(x, 0) = 2(a - b)\,x$.
+# What are the features and the class vectors of the projection here, and what becomes of them when the generator has become right?
+#
+# :::{dropdown} Solution
+# The image part does not depend on the class, so only the class part contributes to the difference.
+# The log odds of the two classes among real numbers are
+#
+# $$\log \frac{p_\text{data}(1 \mid x)}{p_\text{data}(0 \mid x)} = -\frac{(x - a)^2}{2} + \frac{(x + a)^2}{2} = 2ax,$$
+#
+# and among generated numbers they are $2bx$ in the same way.
+# The difference of the two class parts is therefore $2ax - 2bx$.
+# With the single feature $\phi(x) = x$ the class vectors are $v_1 = a - b$ and $v_0 = -(a - b)$.
+# As long as $b$ is too small, $v_1$ is positive and pushes the numbers of class 1 to the right, and those of class 0 to the left.
+# For $b = a$ both vectors are 0, so a discriminator that has nothing left to teach is blind to the label again.
+# :::
+
+# %% tags=["hide-cell", "nbval-check-output"]
+for x in (-1.0, 0.5, 2.0):
+    logits = [np.log(bell(x, m) / bell(x, m / 2)) for m in (-1.0, 1.0)]
+    difference = logits[1] - logits[0]
+    print(f"x = {x:4.1f}: difference {difference:5.2f}", end=", ")
+    print(f"formula {2 * (1 - 0.5) * x:5.2f}")
 
 # %% [markdown]
-# ```{solution-start} ex-12-blind
-# :class: dropdown
-# ```
+# ### Exercise 2: A classifier in disguise (code)
+#
+# The projection was derived from two classifiers, so let us look for one in our trained discriminator.
+# For every test image, find the label whose class vector has the largest inner product with the features.
+# How often is it the right one?
+# And by how much does the average logit of the images in `real` fall if you hand the discriminator wrong labels?
+#
+# :::{dropdown} Solution
+# @@The best-fitting label is the right one for … of the test images, although nobody ever asked the discriminator to classify anything.@@
+# With wrong labels the average logit falls from 0.50 to $-0.59$, so a real image with a wrong label is taken for a fake.
+# By Exercise 1 the class vectors describe not what a digit looks like, but what the generator still gets wrong about it, so a perfect generator would take this ability away again.
+# :::
+
+# %% tags=["hide-cell"]
+hits = 0
+for start in range(0, n, 500):
+    images = data.normalize(test.images[start : start + 500])
+    features = discriminator.features(discriminator.compress(images))
+    fits = features @ discriminator.embedding.weight.T
+    right_ones = fits.argmax(axis=1) == test.labels[start : start + 500]
+    hits += right_ones.sum().item()
+print(f"best-fitting label right for {hits / n:.1%} of the test images")
+
+for name, given in (("right", labels), ("wrong", (labels + 1) % 10)):
+    logit = discriminator(real, given).mean().item()
+    print(f"{name} labels: average logit {logit:.2f}")
+
+# %% [markdown]
+# ### Exercise 3: A stronger pull, and no spread (change and explain)
+#
+# Train the small pair twice more, once without the divisor under the inner product, and once without the term for the spread.
+# Compare both with the small run from above: the fraction of right digits, and recall, spread and gap by the second judge.
+# Which result did you expect, and how sure can you be of it?
+#
+# :::{dropdown} Solution
+# @@Without the divisor more digits are right and recall falls, as our guess about the cause would have it.@@
+# @@Without the term for the spread the digits vary less within their classes, and a few more of them are right, since a generator that varies less misses less often.@@
+# Each line is a single run of a small network over one epoch, so only large differences count.
+# To be sure of a small one, you would have to repeat each setting with at least five seeds, the same for all settings, as [What makes training stable](11_stability.ipynb) does.
+# :::
 
 
-# %%
+# %% tags=["hide-cell"]
+class WithoutDivisor(models.ConditionalDiscriminator):
+    def __call__(self, images, labels):
+        x = self.compress(images)
+        features = self.features(x)
+        agreement = (features * self.embedding(labels)).sum(axis=-1)
+        spreads = spread_within_classes(x, labels, self.classes)
+        variety = 3 * self.variety * mx.log(spreads).mean()
+        return self.out(features).squeeze(-1) + agreement + variety
+
+
 class WithoutSpread(models.ConditionalDiscriminator):
     def __call__(self, images, labels):
         features = self.features(self.compress(images))
-        agreement = (features * self.embedding(labels)).sum(axis=-1) / self.hidden**0.5
-        return self.out(features).squeeze(-1) + agreement
+        agreement = (features * self.embedding(labels)).sum(axis=-1)
+        pull = agreement / self.hidden**0.5
+        return self.out(features).squeeze(-1) + pull
 
 
-few = min(3, epochs)
-mx.random.seed(0)
-blind, blind_average = models.ConditionalGenerator(), models.ConditionalGenerator()
-training.train(
-    blind,
-    WithoutSpread(),
-    digits,
-    epochs=few,
-    seed=0,
-    **recipe.settings(steps),
-    average=blind_average,
-)
-images = training.sample(blind_average, test_z, test_labels)
+trained = {
+    "as in the chapter": seeing,
+    "without the divisor": small_run(WithoutDivisor),
+    "without the spread": small_run(WithoutSpread),
+}
 
-# %%
-blind_score = metrics.evaluate(images, reference)
-found, probabilities = metrics.features(reference.classifier, images)
-blind_share = metrics.agreement(probabilities, np.array(test_labels))
-print(metrics.table({"with": scores[few - 1], "without": blind_score}))
-for name, share, features in (
-    ("with", shares[few - 1], seen[few - 1]),
-    ("without", blind_share, found),
-):
-    ratio = (spread(features, np.array(test_labels)) / real_spread).mean()
-    print(
-        f"{name:8}{share.mean():.2%} right, spread {ratio:.2f} of that of test images"
-    )
+# %% tags=["hide-cell"]
+view = views["second judge"]
+rows = []
+for name, network in trained.items():
+    each = look(second, training.sample(network, test_z, asked))
+    row = [name, f"{fraction_right(network):.3f}"]
+    row.append(f"{reached_in_class(*view, *each).mean():.3f}")
+    for quantity in (spread_in_class, gap_in_class):
+        row.append(f"{quantity(*each) / quantity(*view):.2f}")
+    rows.append(row)
+as_table(["", "right", "recall", "spread", "gap"], rows)
 
 # %% [markdown]
-# In this pair of runs the term buys variety. Recall rises from 0.62 to 0.69, the spread comes nearer to that of test images, and the FID
-# falls by more than a quarter. It costs 0.6 percentage points of right digits, and a little precision: whoever varies more misses
-# more often.
-
-# %% [markdown]
-# ```{solution-end}
-# ```
-#
-# ```{exercise} The mean handwriting
-# :label: ex-12-mean
-# What does the generator draw for $z = 0$, for each class? Compare with the mean of the training images of that class.
-# ```
-
-# %% [markdown]
-# ```{solution-start} ex-12-mean
-# :class: dropdown
-# ```
-
-# %% mystnb={"figure": {"caption": "The digit for noise zero (above), and the mean of all training images of the class (below).", "name": "fig-12-mean"}, "image": {"alt": "Two rows of the digits 0 to 9. The upper ones are sharp and plain; the lower ones are grey blurs of the same shapes."}}
-zero = average(mx.zeros((10, 100)), mx.arange(10))
-train_labels = np.array(digits.labels)
-means = [
-    np.array(digits.images)[train_labels == digit].mean(axis=0) / 127.5 - 1
-    for digit in range(10)
-]
-plots.digits(mx.concatenate([zero, mx.array(np.stack(means))]), columns=10)
-
-# %% [markdown]
-# The middle of the noise is a plain digit, not a blur: the generator's mean is taken in its own space, not over pixels.
-
-# %% [markdown]
-# ```{solution-end}
-# ```
-#
-# ```{exercise} A class histogram by order
-# :label: ex-12-histogram
-# Draw 2,000 samples whose classes are those of the first 2,000 test images, and compare the classifier's histogram with theirs.
-# ```
-
-# %% [markdown]
-# ```{solution-start} ex-12-histogram
-# :class: dropdown
-# ```
-
-# %%
-wanted = data.load("test").labels[: min(2000, n)]
-images = training.sample(average, test_z[: len(wanted)], wanted)
-_, probabilities = metrics.features(reference.classifier, images)
-histogram = metrics.class_histogram(probabilities)
-asked = np.bincount(np.array(wanted), minlength=10) / len(wanted)
-print(f"largest difference of a share: {np.abs(histogram - asked).max():.4f}")
-
-# %% [markdown]
-# ```{solution-end}
-# ```
-#
 # ## Further reading
 #
-# [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) made GANs conditional, [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) introduced the projection, [Odena et al. (2017)](../book/bibliography.md#odena-et-al-2017) let the discriminator classify
-# instead. [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) put the class into every normalisation layer, which pays when there are many classes.
+# - [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) is short and easy to read. Both of its networks take the label as an additional input, and you can compare its grid of ordered MNIST digits with ours.
+# - [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) derive the projection in their third section, much as we did, and compare it with other ways of giving the label to the discriminator.
+# - [Odena et al. (2017)](../book/bibliography.md#odena-et-al-2017) take another way: their discriminator also has to name the class, which gives the generator a second loss. [Gong et al. (2019)](https://arxiv.org/abs/1907.02690) show why such a loss costs variety where classes overlap.
+# - [Han et al. (2021)](https://arxiv.org/abs/2108.09016) treat the projection as a balance between matching the images of each class and matching the class of each image, which is close to what we called pull.
+# - [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) hand the class to every normalization layer of the generator, and show what it takes to draw a thousand classes of photographs.

@@ -11,6 +11,7 @@ and noise.
 
 import base64
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import common
@@ -18,7 +19,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     import mlx.core as mx
-    import mlx.nn as nn
 
 OUT = common.ROOT / "book" / "_static" / "lab" / "digits.js"
 EACH, SIDE = 600, 12  # images of each digit, pixels that are kept
@@ -57,40 +57,52 @@ def digits() -> np.ndarray:
 # What the page must compute
 
 
-def networks(case: dict[str, Any]) -> "tuple[nn.Module, nn.Module]":
-    """Return generator and discriminator with the weights of a case, as their parameters lie in JavaScript."""
+def layers(network: dict[str, Any], dtype: "mx.Dtype") -> "list[mx.array]":
+    """Return weight, bias, weight, bias, ... of a network whose parameters lie as they do in JavaScript."""
     import mlx.core as mx
-    import mlx.nn as nn
 
-    made = []
-    for name in ("G", "D"):
-        sizes, values, layers = case[name]["sizes"], np.array(case[name]["values"], np.float32), []
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
-            layer = nn.Linear(inputs, outputs)
-            weight, bias, values = np.split(values, [inputs * outputs, (inputs + 1) * outputs])
-            layer.update({"weight": mx.array(weight.reshape(outputs, inputs)), "bias": mx.array(bias)})
-            layers += [layer, nn.LeakyReLU(0.2)]
-        layers[-1] = nn.Tanh() if case["squash"] and name == "G" else nn.Identity()
-        made.append(nn.Sequential(*layers))
-    return made[0], made[1]
+    values, arrays = np.array(network["values"]), []
+    for inputs, outputs in pairwise(network["sizes"]):
+        weight, bias, values = np.split(values, [inputs * outputs, (inputs + 1) * outputs])
+        arrays += [mx.array(weight.reshape(outputs, inputs), dtype), mx.array(bias, dtype)]
+    return arrays
 
 
-def flat(tree: dict[str, Any]) -> list[float]:
-    """Return parameters or gradients of :func:`networks` in the order that they have in JavaScript."""
-    layers = [layer for layer in tree["layers"] if layer]
-    return np.concatenate([np.array(layer[key]).reshape(-1) for layer in layers for key in ("weight", "bias")]).tolist()
+def apply(arrays: "list[mx.array]", x: "mx.array") -> "mx.array":
+    """Return the output of linear layers with leaky ReLUs between them, (N, outputs)."""
+    import mlx.core as mx
+
+    for weight, bias in zip(arrays[:-2:2], arrays[1:-2:2], strict=True):
+        x = x @ weight.T + bias
+        x = mx.maximum(x, 0.2 * x)
+    return x @ arrays[-2].T + arrays[-1]
 
 
-def reference(case: dict[str, Any], steps: int = 20) -> dict[str, Any]:
+def flat(arrays: "list[mx.array]") -> list[float]:
+    """Undo :func:`layers`."""
+    return np.concatenate([np.array(array).reshape(-1) for array in arrays]).tolist()
+
+
+def reference(case: dict[str, Any], steps: int, double: bool = False) -> dict[str, Any]:
     """Return losses, gradients, and the weights after ``steps`` steps of Adam, each a move of D and one of G.
 
     ``case`` holds ``G`` and ``D`` with ``sizes`` and ``values``, ``squash``, ``loss``, ``r1``, ``rate``, the real
-    points ``x`` and the noise ``z``, all as plain lists.
+    points ``x`` and the noise ``z``, all as plain lists. With ``double`` all is computed in float64, on the CPU: over
+    many steps the rounding of float32 may carry a unit across the bend of its leaky ReLU.
     """
+    import mlx.core as mx
+
+    if double:
+        with mx.stream(mx.cpu):
+            return play(case, steps, mx.float64)
+    return play(case, steps, mx.float32)
+
+
+def play(case: dict[str, Any], steps: int, dtype: "mx.Dtype") -> dict[str, Any]:
+    """Do the work of :func:`reference`."""
     from mlxgan import losses, recipes
 
     import mlx.core as mx
-    import mlx.nn as nn
 
     loss_d, loss_g = {
         "ns": (losses.discriminator_loss, losses.generator_loss),
@@ -98,32 +110,37 @@ def reference(case: dict[str, Any], steps: int = 20) -> dict[str, Any]:
         "hinge": (losses.hinge_discriminator_loss, losses.wasserstein_generator_loss),
         "wasserstein": (losses.wasserstein_critic_loss, losses.wasserstein_generator_loss),
     }[case["loss"]]
-    generator, discriminator = networks(case)
-    x, z = mx.array(np.array(case["x"], np.float32)), mx.array(np.array(case["z"], np.float32))
+    x, z = mx.array(np.array(case["x"]), dtype), mx.array(np.array(case["z"]), dtype)
 
-    def judge(images: "mx.array") -> "mx.array":
-        return discriminator(images.reshape(len(images), -1)).squeeze(-1)
+    def generate(g: "list[mx.array]", z: "mx.array") -> "mx.array":
+        return mx.tanh(apply(g, z)) if case["squash"] else apply(g, z)
 
-    def play_d(fake: "mx.array") -> "mx.array":
-        penalty = losses.zero_centered_penalty(judge, x[:, None, None], case["r1"])
-        return loss_d(judge(x), judge(fake)) + penalty
+    def play_d(d: "list[mx.array]", fake: "mx.array") -> "mx.array":
+        def judge(images: "mx.array") -> "mx.array":
+            return apply(d, images.reshape(len(images), -1)).squeeze(-1)
 
-    grad_d = nn.value_and_grad(discriminator, play_d)
-    grad_g = nn.value_and_grad(generator, lambda z: loss_g(judge(generator(z))))
-    value_d, gradient_d = grad_d(generator(z))
-    value_g, gradient_g = grad_g(z)
+        loss = loss_d(judge(x), judge(fake))  # before the penalty: after it, compiled functions have no gradient
+        return loss + losses.zero_centered_penalty(judge, x[:, None, None], case["r1"])
+
+    def play_g(g: "list[mx.array]", d: "list[mx.array]") -> "mx.array":
+        return loss_g(apply(d, generate(g, z)).squeeze(-1))
+
+    move_d, move_g = mx.value_and_grad(play_d), mx.value_and_grad(play_g)
+    g, d = layers(case["G"], dtype), layers(case["D"], dtype)
+    value_d, gradient_d = move_d(d, generate(g, z))
+    value_g, gradient_g = move_g(g, d)
     found = {
         "loss_d": value_d.item(),
         "gradient_d": flat(gradient_d),
         "loss_g": value_g.item(),
         "gradient_g": flat(gradient_g),
     }
-    optimizer_d, optimizer_g = recipes.adam(case["rate"]), recipes.adam(case["rate"])
+    adam_d, adam_g = recipes.adam(case["rate"]), recipes.adam(case["rate"])
     for _ in range(steps):
-        optimizer_d.update(discriminator, grad_d(generator(z))[1])
-        optimizer_g.update(generator, grad_g(z)[1])
-        mx.eval(discriminator.state, generator.state, optimizer_d.state, optimizer_g.state)
-    return found | {"D": flat(discriminator.parameters()), "G": flat(generator.parameters())}
+        d = adam_d.apply_gradients({"d": move_d(d, generate(g, z))[1]}, {"d": d})["d"]
+        g = adam_g.apply_gradients({"g": move_g(g, d)[1]}, {"g": g})["g"]
+        mx.eval(d, g, adam_d.state, adam_g.state)
+    return found | {"D": flat(d), "G": flat(g)}
 
 
 def main() -> None:

@@ -77,12 +77,13 @@ def test_figures_have_a_caption_and_an_alternative_text(source):
 
 @each
 def test_what_a_chapter_defines_is_what_the_package_holds(source):
-    package = {}
+    package: dict[str, list[str]] = {}
     for path in (ROOT / "src" / "mlxgan").glob("*.py"):
-        package |= definitions(ast.parse(path.read_text()))
+        for name, body in definitions(ast.parse(path.read_text())).items():
+            package.setdefault(name, []).append(body)
     chapter = definitions(ast.parse(source.read_text()))
     for name in package.keys() & chapter.keys():
-        assert chapter[name] == package[name], f"{name} differs from the one in src/mlxgan"
+        assert chapter[name] in package[name], f"{name} differs from the one in src/mlxgan"
 
 
 def definitions(tree: ast.Module) -> dict[str, str]:
@@ -137,6 +138,6 @@ def test_anatomy(source):
     assert 3 <= len(exercises) <= 6
     assert "## Summary" in prose and "## Further reading" in prose
     lines = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
-    assert lines[-1] <= 48
+    assert lines[-1] <= 56
     checked = [cell for cell in code_cells(notebook) if "nbval-check-output" in cell.metadata.get("tags", [])]
     assert len(checked) >= 3 and all(cell.outputs for cell in checked)

@@ -32,17 +32,17 @@
   // ---- stories and settings ----
 
   const DEFAULT = { data: "ring", points: [], loss: "ns", d: 1e-3, g: 1e-3, moves: 1, r1: 0.1, seed: 1 };
-  const corner = Array.from({ length: 9 }, (_, k) => [0.35 + 0.9 * Math.cos(Math.PI * k / 16), 0.35 + 0.9 * Math.sin(Math.PI * k / 16)]);
+  const corner = Array.from({ length: 7 }, (_, k) => [0.5 + 0.6 * Math.cos(Math.PI * k / 12), 0.5 + 0.6 * Math.sin(Math.PI * k / 12)]);
   const healthy = { name: "Healthy", set: {}, note: "Both networks learn at the same pace. The orange points spread until all eight clusters have their share, and both mean outputs settle near 0.5." };
   const STORIES = {
     healthy,
     collapse: {
-      name: "Mode collapse", set: { d: 0.01, g: 1e-4, moves: 5, r1: 0 },
+      name: "Mode collapse", set: { d: 0.02, g: 1e-4, moves: 5, r1: 0 },
       note: "The generator huddles on one or two clusters and stays there. Its points look real, but its arrows lead to no other cluster.",
       cure: { name: "Cure: R1 penalty", set: { r1: 0.1 }, note: "The same start, with a penalty on steep slopes at real points. The surface stays gentle, the arrows reach farther, and the points spread over the ring." },
     },
     wins: {
-      name: "Discriminator wins", set: { data: "drawn", points: corner, loss: "saturating", d: 3e-3, g: 5e-5, moves: 5, r1: 0 },
+      name: "Discriminator wins", set: { data: "drawn", points: corner, loss: "saturating", d: 5e-3, g: 2e-5, moves: 5, r1: 0 },
       note: "The discriminator is soon sure of everything. Under the saturating loss a sure opponent teaches nothing: the arrows vanish and the orange points stand still.",
       cure: { name: "Cure: non-saturating loss", set: { loss: "ns" }, note: "The same start with the non-saturating loss, whose gradient is largest where the discriminator is sure. The points march to the real ones." },
     },
@@ -93,7 +93,7 @@
   }
   let count = 0;
   const unique = () => `lab-${count++}`;
-  const number = (x, digits = 2) => (Number.isFinite(x) ? x.toFixed(digits).replace("-", "−") : "–");
+  const number = (x, digits = 2) => (Number.isFinite(x) ? x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−") : "–");
   function button(text, onClick, className = "lab-button") {
     const made = element("button", { type: "button", className, textContent: text });
     made.addEventListener("click", onClick);
@@ -112,12 +112,12 @@
     return [element("div", { className: "lab-slider" }, element("label", { htmlFor: id, textContent: label }), output, input), show];
   }
 
-  /** A text that is seen at once, and said by a screen reader at most every eight seconds, or when `now` is given. */
+  /** A text that is seen at once, and said by a screen reader at most every six seconds, or when `now` is given. */
   function speaker() {
     const live = element("p", { className: "lab-status", attributes: { role: "status", "aria-live": "polite" } });
-    let last = -Infinity;
+    let last = performance.now();
     return [live, (text, now) => {
-      if (!now && performance.now() - last < 8000) return;
+      if (!now && performance.now() - last < 6000) return;
       last = performance.now();
       live.textContent = text;
     }];
@@ -146,12 +146,22 @@
     return colors;
   }
 
+  /** A figure with its title and the keys to its colors. */
+  const panel = (title, keys, ...content) => element("div", { className: "lab-figure" },
+    element("p", { className: "lab-title" }, element("strong", { textContent: title }), ...keys), ...content);
+
+  /** A large number with what it counts: [node, number, word]. */
+  function counter(name) {
+    const value = element("strong"), word = element("span", { textContent: name });
+    return [element("p", { className: "lab-count" }, value, word), value, word];
+  }
+
   /** Curves over the steps. At most 300 points are kept: when there are more, neighbors are averaged. */
   function chart(title, lines, range) {
     const canvas = element("canvas", { className: "lab-chart", attributes: { role: "img" } });
     const values = lines.map(() => element("span", { className: "lab-value" }));
     const keys = lines.map(({ name, color }, i) => element("span", { className: "lab-key" }, element("i", { className: `lab-swatch ${color}` }), name, values[i]));
-    const figure = element("figure", { className: "lab-figure" }, element("figcaption", {}, element("strong", { textContent: title }), ...keys), canvas);
+    const figure = panel(title, keys, canvas);
     let rows = [], every = 1, pending = [];
     const average = (list) => list[0].map((_, i) => list.reduce((sum, row) => sum + row[i], 0) / list.length);
     return {
@@ -231,7 +241,7 @@
       for (let column = 0; column < FINE; column++, k += 4) {
         const u = column / (FINE - 1) * (N - 1), j = Math.min(N - 2, Math.floor(u)), s = u - j, p = i * N + j;
         const logit = (1 - t) * ((1 - s) * grid[p] + s * grid[p + 1]) + t * ((1 - s) * grid[p + N] + s * grid[p + N + 1]);
-        const v = value(logit), x = Math.sign(v) * Math.round(8 * Math.abs(v) ** 0.7) / 8, tint = x > 0 ? realRGB : fakeRGB, share = strength * Math.abs(x);
+        const v = value(logit), x = Math.sign(v) * Math.round(8 * Math.sqrt(Math.abs(v))) / 8, tint = x > 0 ? realRGB : fakeRGB, share = strength * Math.abs(x);
         for (let c = 0; c < 3; c++) pixels.data[k + c] = paperRGB[c] + share * (tint[c] - paperRGB[c]);
         pixels.data[k + 3] = 255;
       }
@@ -272,7 +282,7 @@
     const at = t < 1 ? fakes.map((v, i) => from[i] + t * (v - from[i])) : fakes;
     context.beginPath();
     for (let i = 0; i < at.length; i += 2) { // an arrow is at most 0.15 of the picture long, and half of that for a pull of 1
-      const length = Math.hypot(pulls[i], pulls[i + 1]), reach = 0.15 * size / (1 + length), x = place(at[i], 0), y = place(at[i + 1], 1);
+      const root = Math.sqrt(Math.hypot(pulls[i], pulls[i + 1])) || 1, reach = 0.15 * size / root / (1 + root), x = place(at[i], 0), y = place(at[i + 1], 1);
       const dx = pulls[i] * reach, dy = -pulls[i + 1] * reach, span = Math.hypot(dx, dy), head = Math.min(5 * scale, span / 2.5);
       if (span < 1.5) continue;
       context.moveTo(x, y);
@@ -316,17 +326,17 @@
     if (!small) settings = read(location.hash) ?? settings;
     const canvas = element("canvas", { className: "lab-plane", attributes: { role: "img" } }), curves = [losses(), outputs()];
     const [status, say] = speaker(), game = player(root, "plane", show);
-    const steps = element("dd"), modes = element("dd"), word = element("dt"), note = element("p", { className: "lab-note" });
+    const [stepsNode, steps] = counter("step"), [modesNode, modes, word] = counter(""), note = element("p", { className: "lab-note" });
     const ready = () => settings.data !== "drawn" || settings.points.length > 0;
     const probability = () => settings.loss === "ns" || settings.loss === "saturating";
 
     // what is to be seen
-    const change = element("canvas", { className: "lab-change", attributes: { role: "img" } }), changeText = element("p");
-    const changes = element("figure", { className: "lab-figure" }, element("figcaption", {}, element("strong", { textContent: "What the last step changed" })), element("div", { className: "lab-changes" }, change, changeText));
+    const change = element("canvas", { className: "lab-change", attributes: { role: "img", "aria-label": "No step yet" } }), changeText = element("p");
+    const changes = panel("What the last step changed", [], element("div", { className: "lab-changes" }, change, changeText));
     function describe(frame) {
       const { modes, parts, word, step, outReal, outFake } = frame;
       const means = Number.isFinite(outReal) ? ` The discriminator's mean output is ${number(outReal)} at real points and ${number(outFake)} at generated ones.` : "";
-      return `Step ${step.toLocaleString("en")}: the generated points cover ${modes} of ${parts.length} ${word}s.${means}`;
+      return `At step ${step.toLocaleString("en")} the generated points cover ${modes} of ${parts.length} ${word}s.${means}`;
     }
     function show(frame) {
       colors = palette(root);
@@ -362,7 +372,7 @@
     /** Show a single move: over 0.9 seconds, or at once where motion is not wanted. */
     function slowly(frame, text) {
       const start = performance.now(), length = still.matches ? 1 : 900, who = frame.moves === "d" ? "Discriminator" : "Generator";
-      say(`${who}'s move. ${changeText.textContent} ${text}`, !game.wanted);
+      say(`${small ? `${who}'s move.` : changeText.textContent} ${text}`, !game.wanted);
       const draw = () => {
         const t = Math.min(1, (performance.now() - start) / length);
         drawPlane(canvas, frame, settings, colors, t * t * (3 - 2 * t), true);
@@ -455,7 +465,7 @@
     shows.push(() => { seed.value = settings.seed; });
     const clear = button("Clear the drawing", () => { play(false); set({ points: [] }, true); });
     const rate = (v) => String(v).replace(/^1e-5$/, "0.00001").replace(/^2e-5$/, "0.00002").replace(/^5e-5$/, "0.00005");
-    const panel = element("div", { className: "lab-settings" },
+    const controls = element("div", { className: "lab-settings" },
       pick("Real points", "data", KINDS, thumbnail), clear, pick("Loss", "loss", LOSSES),
       element("div", { className: "lab-sliders" },
         row("Learning rate of the discriminator", "d", RATES, rate), row("Learning rate of the generator", "g", RATES, rate),
@@ -477,13 +487,13 @@
       if (!started && !game.wanted) play(true);
     });
 
-    const counts = element("dl", { className: "lab-counts" }, element("div", {}, element("dt", { textContent: "step" }), steps), element("div", {}, word, modes));
-    const legend = element("p", { className: "lab-legend" }, element("i", { className: "lab-swatch dot real" }), "real points", element("i", { className: "lab-swatch dot fake" }), "generated points, with the way their loss falls", element("i", { className: "lab-swatch area" }), "where the discriminator says real (blue) or generated (orange)");
-    const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, drawing.cross), legend);
-    const side = element("div", { className: "lab-side" }, counts, ...curves.map(({ figure }) => figure), ...(small ? [] : [changes]));
+    const key = (kind, text) => element("span", { className: "lab-key" }, element("i", { className: `lab-swatch ${kind}` }), text);
+    const legend = element("p", { className: "lab-legend" }, key("dot real", "real points"), key("dot fake", "generated points"), key("fake", "way that a point's loss falls"), key("area", "discriminator: real (blue), generated (orange)"));
+    const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, drawing.cross), legend, status);
+    const side = element("div", { className: "lab-side" }, element("div", { className: "lab-counts" }, stepsNode, modesNode), ...curves.map(({ figure }) => figure), ...(small ? [] : [changes]));
     const link = element("a", { href: `${folder}../../book/lab.html#preset=${root.dataset.preset ?? "healthy"}`, textContent: "Open this in the lab" });
-    const foot = small ? [element("p", { className: "lab-caption" }, "A generator (orange) and a discriminator (the surface), training in this page. ", link)] : [panel];
-    root.replaceChildren(stories, note, bar, element("div", { className: "lab-main" }, stage, side), status, ...foot);
+    const foot = small ? [element("p", { className: "lab-caption" }, "A generator (orange) and a discriminator (the surface), training in this page. ", link)] : [controls];
+    root.replaceChildren(stories, note, bar, element("div", { className: "lab-main" }, stage, side), ...foot);
     new ResizeObserver(() => { if (game.frame) show(game.frame); }).observe(canvas);
     root.lab = {
       get step() { return game.frame?.step ?? 0; },
@@ -553,8 +563,8 @@
       }
     }
     function build() {
-      const settings = { data: "digits", loss: "ns", d: 1e-3, g: 1e-3, moves: 1, r1: 1, seed: 1 }, curves = [losses(), outputs()];
-      const steps = element("dd"), seconds = element("dd"), scores = [element("dd"), element("dd")];
+      const settings = { data: "digits", loss: "ns", d: 1e-3, g: 5e-4, moves: 1, r1: 1, seed: 1 }, curves = [losses(), outputs()];
+      const [stepsNode, steps] = counter("step"), [secondsNode, seconds] = counter("seconds");
       let time = 0, last = 0;
       const tiles = [0, 1].map(() => Array.from({ length: 24 }, () => element("canvas", { width: 14, height: 14, attributes: { "aria-hidden": "true" } })));
       const labels = tiles.map((list) => list.map(() => element("span")));
@@ -572,22 +582,28 @@
         }
         for (const curve of curves) curve.draw(colors, true);
         steps.textContent = frame.step.toLocaleString("en");
-        seconds.textContent = `${Math.round(time / 1000)} s`;
+        seconds.textContent = Math.round(time / 1000);
         [[frame.fakes, frame.scores], [frame.real, frame.realScores]].forEach(([images, scores], k) => scores.forEach((score, i) => {
           const pixels = new ImageData(14, 14);
           for (let j = 0; j < 196; j++) pixels.data.set([...colors.inkRGB, (images[196 * i + j] + 1) * 127.5], 4 * j);
           tiles[k][i].getContext("2d").putImageData(pixels, 0, 0);
           labels[k][i].textContent = number(score);
         }));
-        say(`Step ${frame.step.toLocaleString("en")}: the discriminator gives the 24 real digits ${number(mean(frame.realScores))} on average, the 24 generated ones ${number(mean(frame.scores))}.`, !game.wanted);
+        say(describe(frame));
       }
-      const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
-      const play = (wanted) => { game.play(wanted); last = 0; toggle.textContent = wanted ? "Pause" : "Play"; };
+      const mean = (list) => number(list.reduce((a, b) => a + b, 0) / list.length);
+      const describe = ({ step, scores, realScores }) => `At step ${step.toLocaleString("en")} the discriminator gives the 24 real digits ${mean(realScores)} on average, and the 24 generated ones ${mean(scores)}.`;
+      function play(wanted) {
+        game.play(wanted);
+        last = 0;
+        toggle.textContent = wanted ? "Pause" : "Play";
+        if (!wanted && game.frame) say(describe(game.frame), true);
+      }
       const restart = () => { time = last = 0; for (const curve of curves) curve.clear(); game.start(settings); game.play(game.wanted); };
       const toggle = button("Play", () => play(!game.wanted), "lab-button primary");
       const bar = element("div", { className: "lab-bar", attributes: { role: "group", "aria-label": "Training on digits" } }, toggle, button("Restart", restart),
         button("New seed", () => { settings.seed = Math.floor(1000 * Math.random()); restart(); }));
-      const counts = element("dl", { className: "lab-counts" }, ...[["step", steps], ["time", seconds]].map(([name, dd]) => element("div", {}, element("dt", { textContent: name }), dd)));
+      const counts = element("div", { className: "lab-counts" }, stepsNode, secondsNode);
       root.replaceChildren(bar, element("div", { className: "lab-sheets" }, ...sheets), element("div", { className: "lab-curves" }, counts, ...curves.map(({ figure }) => figure)), status);
       root.lab = { get step() { return game.frame?.step ?? 0; }, get lossD() { return game.lossD; }, get lossG() { return game.lossG; }, get frames() { return game.frames; }, get playing() { return game.wanted; }, get frame() { return game.frame; } };
       game.send({ digits: globalThis.ganLabDigits });
@@ -604,6 +620,7 @@
     const sheet = document.querySelector('link[href$="lab/lab.css"]') ? null : load("link", "lab.css");
     await Promise.all([sheet, globalThis.ganLabEngine ?? load("script", "engine.js")]);
     engine ??= ganLabEngine();
+    for (const root of roots) root.classList.add("built");
     for (const root of roots) if (root.dataset.lab === "digits") digits(root); else plane(root, root.dataset.lab === "plane");
   }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", startAll);
