@@ -1,0 +1,180 @@
+"""Train the DCGAN on Omniglot as it is and with augmentation, five seeds each: the results behind the chapter on little
+data.
+
+``python tools/little_data.py`` does it, in about half an hour on two cores. Each run is a process of its own and a file
+in runs/little_data. A run whose file exists is not repeated, so that an interrupted tool continues where it stopped. At
+the end all results are written to book/data/little_data.json, which the chapter reads. The judge and the measures are
+those of the chapter.
+"""
+
+import json
+import os
+from argparse import SUPPRESS
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import common
+
+OUT = common.ROOT / "book" / "data" / "little_data.json"
+RUNS = common.ROOT / "runs" / "little_data"
+JUDGE = RUNS / "judge.safetensors"
+SETTINGS = ("plain", "augmented")
+SEEDS, EPOCHS, EVERY, SAMPLES = (0, 1, 2, 3, 4), 30, 5, 2000
+JUDGE_EPOCHS = 25
+
+
+def new_judge(classes: int):
+    """Return the book's classifier with as many outputs as there are characters."""
+    from mlxgan import models
+
+    import mlx.nn as nn
+
+    judge = models.Classifier()
+    judge.output = nn.Linear(128, classes)
+    return judge
+
+
+def train_judge(path: Path) -> float:
+    """Train a classifier of characters, write its weights to ``path``, and return its accuracy on held-out drawings."""
+    from mlxgan import augment, data, layers, metrics
+
+    import mlx.core as mx
+    import mlx.nn as nn
+    import mlx.optimizers as optim
+    import numpy as np
+
+    characters, held_out = data.load("train", "omniglot"), data.load("test", "omniglot")
+    mx.random.seed(0)
+    judge = new_judge(len(set(characters.labels.tolist())))
+    optimizer = optim.Adam(optim.cosine_decay(2e-3, JUDGE_EPOCHS * (len(characters) // 64)), bias_correction=True)
+    optimizer.init(judge.trainable_parameters())
+    layers.column_major(judge, optimizer)
+    state = [judge.state, optimizer.state, mx.random.state]
+
+    def cross_entropy(images, labels):
+        return nn.losses.cross_entropy(judge(augment.translate(images)), labels, reduction="mean")
+
+    gradient_of = nn.value_and_grad(judge, cross_entropy)
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(images, labels):
+        loss, gradients = gradient_of(images, labels)
+        optimizer.update(judge, gradients)
+        return loss
+
+    for epoch in range(JUDGE_EPOCHS):
+        for images, labels in data.batches(characters, 64, seed=0, epoch=epoch):
+            mx.eval(step(images, labels), state)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    judge.save_weights(str(path))
+    _, probabilities = metrics.features(judge, held_out.images)
+    return float((probabilities.argmax(axis=1) == np.array(held_out.labels)).mean())
+
+
+def train(setting: str, seed: int, epochs: int = EPOCHS) -> dict:
+    """Return the discriminator's mean logits during a run, and the scores of the average at its end and on the way."""
+    from mlxgan import augment, data, measures, metrics, recipes, training
+
+    import mlx.core as mx
+    import numpy as np
+
+    characters, held_out = data.load("train", "omniglot"), data.load("test", "omniglot")
+    judge = new_judge(len(set(characters.labels.tolist())))
+    judge.load_weights(str(JUDGE))
+    real, known = (metrics.features(judge, images)[0] for images in (held_out.images, characters.images))
+    n = len(held_out) // 64 * 64
+    shuffled = np.random.default_rng(0)
+    seen, unseen = (
+        data.normalize(part.images[mx.array(shuffled.permutation(len(part))[:n])]) for part in (characters, held_out)
+    )
+    z = mx.random.normal((SAMPLES, 100), key=mx.random.key(1))
+    rows = []
+
+    def watch(epoch, history):
+        if epoch % EVERY:
+            return
+        fakes = training.sample(generator, z[:n])
+        logits = [mean_logit(discriminator, images) for images in (seen, unseen, fakes)]
+        found, _ = metrics.features(judge, training.sample(average, z))
+        kid, error = measures.kid(real, found)
+        few = found[: len(real)]
+        precision, recall = measures.precision_recall(real, few)
+        density, coverage = measures.density_coverage(real, few)
+        rows.append(
+            {
+                "epoch": epoch,
+                "seen": logits[0],
+                "unseen": logits[1],
+                "fake": logits[2],
+                "kid": kid,
+                "kid_error": error,
+                "precision": precision,
+                "recall": recall,
+                "density": density,
+                "coverage": coverage,
+                "nearer_to_training": measures.nearer_to_training(found, known, real),
+            }
+        )
+
+    recipe = recipes.RECIPES["dcgan"]
+    recipes.seed_everything(seed)
+    generator, average, discriminator = recipe.generator(), recipe.generator(), recipe.discriminator()
+    if setting == "augmented":
+        discriminator = augment.Augmented(discriminator)
+    history = training.train(
+        generator,
+        discriminator,
+        characters,
+        epochs=epochs,
+        seed=seed,
+        **recipe.settings(),
+        average=average,
+        on_epoch=watch,
+    )
+    return {"seed": seed, "data": characters.name, "rows": rows, "history": asdict(history)}
+
+
+def mean_logit(discriminator, images) -> float:
+    """Return the mean logit of images, which the discriminator sees 64 at a time and as in training."""
+    import mlx.core as mx
+
+    logits = [discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]
+    return float(mx.concatenate(logits).mean().item())
+
+
+def run(setting: str, seed: int) -> Path:
+    """Return the file of one run, which is made in a process of its own unless it exists."""
+    path = RUNS / f"{setting}-{seed}.json"
+    if not path.exists():
+        printed = common.work(__file__, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
+        common.write_json(path, json.loads(printed.splitlines()[-1]))
+    return path
+
+
+def main() -> None:
+    parser = common.Parser(__doc__)
+    parser.add_argument("--jobs", type=common.whole(1, 1000), default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--work", choices=SETTINGS, help=SUPPRESS)
+    parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0, help=SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        print(json.dumps(train(options.work, options.seed)))
+        return
+    try:
+        accuracy = RUNS / "judge.json"
+        if not accuracy.exists():
+            common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
+    except (ValueError, OSError) as error:  # the files of Omniglot are not there
+        parser.error(error)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
+    runs = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
+    result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "epochs": EPOCHS}
+    judge = json.loads(accuracy.read_text())
+    common.write_json(OUT, result | {"samples": SAMPLES, "judge": judge, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()
