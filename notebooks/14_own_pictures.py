@@ -53,4 +53,682 @@ from PIL import Image, ImageDraw
 characters = data.load("train", "omniglot")
 held_out = data.load("test", "omniglot")
 order = np.random.default_rng(14).permutation(len(characters))
-plots.digits(characters.images[mx.array(order[:48])], columns=16, scale=0.42)
+plots.digits(
+    characters.images[mx.array(order[:48])], columns=16, scale=0.42
+)
+
+# %% [markdown]
+# ## From a file to 784 numbers
+#
+# The networks of this book want images of $28 \times 28$ gray pixels in which paper is $-1$ and ink is 1.
+# A picture from a telephone has twelve million pixels, three colors, and perhaps a note in its file that says it should be turned by a quarter.
+# Most of the way from the one to the other is bookkeeping, but one step hides a trap.
+# Here is a drawing of $400 \times 300$ pixels in pen strokes five pixels wide, of which every eleventh row and column would be enough for us.
+#
+# **What will the house look like if we take every eleventh pixel and forget the rest?**
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A drawing, every eleventh pixel of it, and what the book's function `pictures.ink` makes of it.", "name": "fig-14-house"}, "image": {"alt": "Three pictures of a house. The first is a clean line drawing. In the second most of its lines are missing or broken. In the third all lines are there, thin and gray."}}
+canvas = Image.new("RGB", (400, 300), "white")
+pen = ImageDraw.Draw(canvas)
+pen.rectangle((123, 137, 277, 262), outline="black", width=5)
+pen.line([(95, 140), (200, 41), (305, 140)], fill="black", width=5)
+pen.rectangle((182, 190, 219, 262), outline="black", width=5)
+path = Path(tempfile.mkdtemp()) / "house.png"
+canvas.save(path)
+square = np.asarray(canvas.convert("L"))[:, 50:350]
+picked = square[5::11, 5::11]
+figure, panels = plt.subplots(1, 3, figsize=(7.5, 2.5))
+for axes, picture, title in (
+    (panels[0], square, "300 x 300"),
+    (panels[1], picked, "every eleventh pixel"),
+    (panels[2], 255 - pictures.ink(path), "average of areas"),
+):
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    axes.set(title=title, xticks=[], yticks=[])
+    axes.grid(False)
+plt.show()
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@Most of its lines are gone.@@
+# :::
+#
+# A stroke that is thinner than the distance between the pixels we keep is hit or missed by luck.
+# If every new pixel is the average over the area that it covers, a thin stroke turns into a pale one, but no part of it gets lost.
+# `data.load` does all of this for a folder of pictures: it turns each of them upright, puts it on white paper where it is transparent, makes it gray, cuts out the square in the middle, and averages.
+# It also turns black and white around, because in the book's data 0 is paper and 255 is ink; our figures turn them back, so a picture looks in them as it does in your viewer.
+# And if a file is damaged, it says which one.
+#
+# ## Held out by hand
+#
+# Our data are two files of [Omniglot](https://github.com/brendenlake/omniglot), for which [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) asked people to draw the letters of alphabets from all over the world.
+# Two things about them are typical of collected pictures, and both would have spoiled our measurements.
+#
+# First, the two files hold 5,840 drawings, but the Greek and the Latin alphabet are in both, so only 4,840 of the drawings are different.
+# If we had shuffled all of them and set some aside for measuring, many of these would have had an identical twin among the training images.
+# Second, twenty people drew every alphabet, each of them all of its letters.
+# A person's letters resemble each other, so a drawing is only new to a network if the *person* is.
+# `data.load` therefore counts every drawing once and holds out all drawings of four people from each alphabet.
+
+# %% tags=["nbval-check-output"]
+for name, part in (("training", characters), ("held out", held_out)):
+    copies = np.unique(np.array(part.images), axis=0, return_counts=True)
+    print(f"{name}: no drawing more than {copies[1].max()} times")
+classes = len(np.unique(np.array(characters.labels)))
+
+# %%
+print(f"{classes} characters, {len(characters) / classes:.0f} drawings of")
+print(f"each for training and {len(held_out) / classes:.0f} held out;")
+print(f"an epoch is {len(characters) // 64} steps, with MNIST it is 937")
+
+# %% [markdown]
+# When you split pictures of your own, ask what they share.
+# If several of them show the same person, place, or minute of a film, they belong on the same side.
+# (A folder does not say such things, so `data.load` simply holds out every tenth picture of one.)
+#
+# ## A ruler for strangers
+#
+# To say whether the generator gets better, we need the features of a network that knows what matters in a picture, as in [Measuring](08_measuring.ipynb).
+# The judge of that chapter knows ten digits.
+# Nobody has trained one for our letters, and nobody has for yours, so we have to make our own.
+# Omniglot tells us which character each drawing shows, so we let a copy of the judge learn to name them.
+
+# %% tags=["hide-input"]
+mx.random.seed(0)
+judge = models.Classifier()
+judge.output = nn.Linear(128, classes)
+judge_epochs = 2 if mlxgan.SMOKE else 25
+total = judge_epochs * (len(characters) // 64)
+optimizer = optim.Adam(
+    optim.cosine_decay(2e-3, total), bias_correction=True
+)
+optimizer.init(judge.trainable_parameters())
+layers.column_major(judge, optimizer)
+state = [judge.state, optimizer.state, mx.random.state]
+
+
+def cross_entropy(images, labels):
+    logits = judge(augment.translate(images))
+    return nn.losses.cross_entropy(logits, labels, reduction="mean")
+
+
+gradient_of = nn.value_and_grad(judge, cross_entropy)
+
+
+@partial(mx.compile, inputs=state, outputs=state)
+def step(images, labels):
+    loss, gradients = gradient_of(images, labels)
+    optimizer.update(judge, gradients)
+    return loss
+
+
+for epoch in range(judge_epochs):
+    for images, labels in data.batches(
+        characters, 64, seed=0, epoch=epoch
+    ):
+        mx.eval(step(images, labels), state)
+
+
+# %%
+def look(part):
+    """Features of the images, and the fraction named correctly."""
+    features, probabilities = metrics.features(judge, part.images)
+    right = probabilities.argmax(axis=1) == np.array(part.labels)
+    return features, right.mean()
+
+
+known, right_known = look(characters)
+real, right_real = look(held_out)
+print(f"named correctly: {right_known:.2f} of the training drawings")
+print(f"and {right_real:.2f} of those held out, of {classes} characters")
+
+# %% [markdown]
+# The judge knows all training drawings, and @@three quarters@@ of those by strangers, where guessing would be right once in 242 times.
+# Is it a good ruler, though?
+# It has seen the training drawings many times, so perhaps it sees *them* with other eyes than new ones, and then every distance to the held-out drawings would come out wrong.
+# A ruler can be tested on lengths that we know.
+# We measure the kernel distance (KID) from the held-out drawings to five sets whose quality is known: training drawings, which should have none, and held-out drawings that we have damaged.
+#
+# **Of which damage, do you think, will the judge take the least notice?**
+
+
+# %% tags=["hide-input"]
+def sample_of(images, n, seed=0):
+    """n of the images, drawn without replacement."""
+    chosen = np.random.default_rng(seed).permutation(len(images))[:n]
+    return images[mx.array(chosen)]
+
+
+n = len(held_out)
+some = sample_of(characters.images, n)
+halves = mx.concatenate(
+    [held_out.images[:, :14], sample_of(held_out.images, n)[:, 14:]],
+    axis=1,
+)
+blurred = data.normalize(held_out.images)
+blurred = (blurred + mx.roll(blurred, 1, axis=2)) / 2
+hundred = sample_of(characters.images, 100)
+sets = {
+    "training drawings": some,
+    "upper and lower halves mixed": halves,
+    "blurred by one pixel": blurred,
+    "half of the characters": sample_of(
+        characters.images[: len(characters) // 2], n
+    ),
+    "100 drawings, again and again": mx.tile(hundred, (10, 1, 1, 1))[:n],
+}
+
+# %%
+rows = ["| set | KID | precision | recall |", "|:--|--:|--:|--:|"]
+for name, images in sets.items():
+    found, _ = metrics.features(judge, images)
+    kid, error = measures.kid(real, found)
+    precision, recall = measures.precision_recall(real, found)
+    numbers = f"{kid:.4f} ± {error:.4f} | {precision:.2f} | {recall:.2f}"
+    rows.append(f"| {name} | {numbers} |")
+display(Markdown("\n".join(rows)))
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@TODO@@
+# :::
+#
+# @@TODO what the table says@@
+#
+# ## The recipe, counted in steps
+#
+# Now we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb) as it is, and change nothing but the data.
+# What has to change is the way we count.
+# Twelve epochs of MNIST are more than eleven thousand steps, and twelve epochs of 3,872 drawings are 720.
+# A network does not learn from epochs but from steps, so we let it see our few drawings more often.
+#
+# While the generator trains, we watch its opponent.
+# Every five epochs we ask the discriminator for its opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
+
+
+# %%
+recipe = recipes.RECIPES["dcgan"]
+epochs, every = (2, 1) if mlxgan.SMOKE else (30, 5)
+n = len(held_out) // 64 * 64
+seen = data.normalize(sample_of(characters.images, n))
+unseen = data.normalize(sample_of(held_out.images, n))
+test_z = mx.random.normal((2000, 100), key=mx.random.key(1))
+
+
+def mean_logit(discriminator, images):
+    """Mean logit of images, judged 64 at a time as in training."""
+    parts = [discriminator(images[i : i + 64]) for i in range(0, n, 64)]
+    return mx.concatenate(parts).mean().item()
+
+
+# %%
+def run(discriminator):
+    """Train the recipe; return the average and the mean logits."""
+    generator, average = recipe.generator(), recipe.generator()
+    opinions = []
+
+    def watch(epoch, history):
+        if epoch % every == 0:
+            fakes = training.sample(generator, test_z[:n])
+            three = (seen, unseen, fakes)
+            opinions.append([mean_logit(discriminator, x) for x in three])
+
+    training.train(
+        generator,
+        discriminator,
+        characters,
+        epochs=epochs,
+        average=average,
+        on_epoch=watch,
+        **recipe.settings(),
+    )
+    return average, np.array(opinions)
+
+
+# %% tags=["hide-output"]
+mx.random.seed(0)
+plain, opinions = run(recipe.discriminator())
+
+# %% mystnb={"figure": {"caption": "Thirty-two samples after the run, none left out.", "name": "fig-14-plain"}, "image": {"alt": "TODO"}}
+plots.digits(training.sample(plain, test_z[:32]), columns=16, scale=0.42)
+
+# %% [markdown]
+# @@TODO look@@
+#
+# ## Learned by heart
+#
+# **What will the discriminator think of real drawings that it has never seen? Will it take them for real, for fake, or for something in between?**
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "TODO", "name": "fig-14-heart"}, "image": {"alt": "TODO"}}
+def draw_opinions(axes, opinions, title):
+    at = every * np.arange(1, len(opinions) + 1)
+    for column, (name, color, style) in enumerate(
+        (
+            ("real, trained on", plots.REAL, "-"),
+            ("real, never seen", plots.REAL, ":"),
+            ("fake", plots.FAKE, "-"),
+        )
+    ):
+        axes.plot(at, opinions[:, column], style, color=color, label=name)
+    axes.set(xlabel="epoch", ylabel="mean logit", title=title)
+
+
+figure, axes = plt.subplots()
+draw_opinions(axes, opinions, "")
+axes.legend()
+plt.show()
+
+
+# %%
+def by_heart(opinions):
+    """How far unseen drawings lie on the way from real to fake."""
+    seen, unseen, fake = opinions.T
+    return (seen - unseen) / (seen - fake)
+
+
+for i, share in enumerate(by_heart(opinions)):
+    print(f"epoch {every * (i + 1):2d}: {share:.2f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@TODO@@
+# :::
+#
+# A discriminator that had understood what makes a drawing real would give the same logit to both kinds of real drawings.
+# Ours @@...@@.
+# [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) turn this into a number: how far do the unseen drawings lie on the way from the training drawings, at 0, to the fakes, at 1?
+#
+# Why should that bother the generator, which never sees a drawing anyway?
+# Because its only teacher now asks the wrong question.
+# To someone who knows 3,872 drawings by heart, everything else is a fake, whether it is good or bad, and the gradient no longer says what a better drawing would look like.
+# It says: draw one of those that I know.
+#
+# ## A different view each time
+#
+# A classifier that has too little data gets each image a little changed every time: moved, cropped, darker.
+# Our judge was trained like that.
+# For a GAN this simple cure has a catch, though.
+#
+# **Suppose that we show the discriminator shifted and partly wiped drawings as examples of real ones. What will the generator learn to draw?**
+#
+# :::{dropdown} Answer
+# Shifted and partly wiped drawings, since these are what the discriminator calls real.
+# :::
+#
+# The way out, found by [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) and by Karras et al. in the same year, is to show the discriminator *everything* through the same changes, the real drawings and the fakes.
+# It then compares changed drawings with changed fakes, and the only way for the generator to make them agree is to make the drawings themselves agree.
+# (Not for every change, as Exercise 1 shows, but for those that we use.)
+# Because the generator learns through the discriminator's input, each change has to pass a gradient back, which is why this is called **differentiable augmentation**.
+#
+# Three changes are enough for gray images: another brightness, a shift by up to three pixels, and a square hole.
+
+
+# %%
+def brighten(images, most=0.5):
+    """Add one number to all pixels of an image."""
+    n = len(images)
+    return images + mx.random.uniform(-most, most, (n, 1, 1, 1))
+
+
+def translate(images, most=3):
+    """Shift each image by up to three pixels along each axis."""
+    n, height, width, _ = images.shape
+    frame = [(0, 0), (most, most), (most, most), (0, 0)]
+    padded = mx.pad(images, frame, constant_values=-1.0)
+    down, right = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
+    rows = down + mx.arange(height).reshape(1, -1, 1, 1)
+    columns = right + mx.arange(width).reshape(1, 1, -1, 1)
+    padded = mx.take_along_axis(padded, rows, axis=1)
+    return mx.take_along_axis(padded, columns, axis=2)
+
+
+def cut_out(images, side=14):
+    """Wipe a square of 14 pixels out of each image."""
+    n, height, width, _ = images.shape
+    top = mx.random.randint(0, height, (n, 1, 1, 1)) - side // 2
+    left = mx.random.randint(0, width, (n, 1, 1, 1)) - side // 2
+    rows = mx.arange(height).reshape(1, -1, 1, 1) - top
+    columns = mx.arange(width).reshape(1, 1, -1, 1) - left
+    inside = (
+        (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
+    )
+    return mx.where(inside, -1.0, images)
+
+
+# %% mystnb={"figure": {"caption": "Four drawings as they are, in the first column, and as the discriminator gets to see them.", "name": "fig-14-changed"}, "image": {"alt": "Four rows of twelve. The first drawing of a row is a character on white; in the others it is shifted, its paper is darker in some, and in many a square piece is missing."}}
+four = data.normalize(characters.images[mx.array(order[:4])])
+views = mx.repeat(four, 11, axis=0)
+views = cut_out(translate(brighten(views))).reshape(4, 11, 28, 28, 1)
+sheet = mx.concatenate([four[:, None], views], axis=1)
+plots.digits(sheet.reshape(48, 28, 28, 1), columns=12)
+
+# %% [markdown]
+# Where do these changes belong in the program?
+# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and every call must see a new change.
+# Instead of touching the step, we wrap the discriminator in a module that changes its input while it is trained.
+
+
+# %%
+class Augmented(nn.Module):
+    """A discriminator that sees each image changed in training."""
+
+    def __init__(self, discriminator):
+        super().__init__()
+        self.discriminator = discriminator
+
+    def __call__(self, images, *labels):
+        if self.training:
+            images = augment.augment(images)
+        return self.discriminator(images, *labels)
+
+
+# %% [markdown]
+# The step never notices.
+# The weights of the inner network are the module's parameters, the gradient flows through `augment` to the generator, and because the compiled step lists `mx.random.state` among its inputs and outputs, each call draws anew.
+
+# %% tags=["hide-output"]
+mx.random.seed(0)
+augmented, new_opinions = run(Augmented(recipe.discriminator()))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "TODO", "name": "fig-14-both"}, "image": {"alt": "TODO"}}
+figure, panels = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
+draw_opinions(panels[0], opinions, "as they are")
+draw_opinions(panels[1], new_opinions, "changed")
+panels[1].legend()
+plt.show()
+
+# %% mystnb={"figure": {"caption": "The same noise as before, with augmentation.", "name": "fig-14-augmented"}, "image": {"alt": "TODO"}}
+plots.digits(
+    training.sample(augmented, test_z[:32]), columns=16, scale=0.42
+)
+
+# %% [markdown]
+# @@TODO both pictures and curves@@
+#
+# ## What it brought
+#
+# Two runs from one seed are an anecdote.
+# We have therefore trained both versions with five seeds each, in the same way and for as many steps, with `tools/little_data.py`, and measured every generator with the ruler from above: 2,000 samples of the average against the drawings held out.
+# The raw results are in `book/data/little_data.json`.
+
+# %%
+path = Path("../book/data/little_data.json")
+stored = json.loads(path.read_text())["runs"]
+
+
+def column(setting, name, row=-1):
+    """One number per seed, by default at the end of the run."""
+    return np.array([run["rows"][row][name] for run in stored[setting]])
+
+
+rows = ["| | plain | changed | difference |", "|:--|--:|--:|--:|"]
+for name in ("kid", "precision", "recall", "coverage"):
+    values = [column(setting, name) for setting in stored]
+    difference = values[1] - values[0]
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    cells = [f"{v.mean():.3f} ± {v.std(ddof=1):.3f}" for v in values]
+    cells.append(f"{difference.mean():.3f} ± {error:.3f}")
+    rows.append(f"| {name} | {' | '.join(cells)} |")
+display(Markdown("\n".join(rows)))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "TODO", "name": "fig-14-seeds"}, "image": {"alt": "TODO"}}
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+for setting, color in zip(stored, (plots.GREY, plots.FAKE), strict=True):
+    for seed, result in enumerate(stored[setting]):
+        at = [row["epoch"] for row in result["rows"]]
+        label = setting if seed == 0 else None
+        kid = [row["kid"] for row in result["rows"]]
+        three = [
+            [row[key] for key in ("seen", "unseen", "fake")]
+            for row in result["rows"]
+        ]
+        left.plot(at, kid, color=color, lw=1, label=label)
+        right.plot(at, by_heart(np.array(three)), color=color, lw=1)
+left.set(xlabel="epoch", ylabel="KID")
+right.set(xlabel="epoch", ylabel="learned by heart")
+left.legend()
+plt.show()
+
+# %% [markdown]
+# @@TODO@@
+#
+# ## What can it draw?
+#
+# A sheet of samples shows what a generator likes to draw, but not what it never draws.
+# To find that out, we turn the question around: here is a drawing, and is there any noise $z$ for which the generator draws it?
+# This is called **inversion**.
+#
+# ![The generator turns z into a digit, which is compared with a given drawing. A dashed gradient leads from the loss back through the unchanged generator to z. Below, the digit after 0, 20 and 300 steps looks more and more like the given drawing.](../book/diagrams/inversion.svg)
+#
+# *Inversion searches for the z of a given drawing: the gradient runs back through the generator, and only z is updated.*
+#
+# The search is ordinary gradient descent, only that the weights stay as they are and the noise moves.
+# The loss is the mean squared difference between $G(z)$ and the drawing.
+# Two details matter.
+# The landscape is full of valleys that lead nowhere, so we start at the best of a few thousand random vectors.
+# And after each step we put $z$ back on the sphere of radius 10, on which nearly all noise lies ([Generator and discriminator](04_models.ipynb)): far away from it we might find drawings that the generator never makes in practice.
+
+
+# %%
+trials = 500 if mlxgan.SMOKE else 4000
+steps = 20 if mlxgan.SMOKE else 300
+trial_z = mx.random.normal((trials, 100), key=mx.random.key(2))
+
+
+def nearest_trial(generator, images):
+    """The best of the trial vectors for each image."""
+    drawn = training.sample(generator, trial_z).reshape(trials, -1)
+    flat = images.reshape(len(images), -1)
+    squares = mx.square(drawn).sum(axis=1)
+    return trial_z[(squares - 2 * flat @ drawn.T).argmin(axis=1)]
+
+
+def invert(generator, images):
+    """Search the noise behind images; return it and the errors."""
+    optimizer = optim.Adam(0.1, bias_correction=True)
+    noise = {"z": nearest_trial(generator, images)}
+    optimizer.init(noise)
+
+    def error(z):
+        return mx.square(generator(z) - images).mean(axis=(1, 2, 3))
+
+    slope = mx.grad(lambda z: error(z).sum())
+    for _ in range(steps):
+        z = (
+            noise["z"]
+            * 10
+            / mx.linalg.norm(noise["z"], axis=1, keepdims=True)
+        )
+        noise = optimizer.apply_gradients({"z": slope(z)}, {"z": z})
+        mx.eval(noise, optimizer.state)
+    return z, error(z)
+
+
+# %% [markdown]
+# A search that fails proves nothing about the generator as long as we do not know how good the search is.
+# So we try it first on drawings for which there certainly is a $z$, namely the generator's own, and then on the drawings that it learned from, on those held out, and on held-out drawings turned upside down, whose strokes are the same but whose letters nobody uses.
+#
+# **Which of the four can it draw best, and will it draw the training drawings better than the new ones?**
+
+# %%
+m = 8 if mlxgan.SMOKE else 64
+new = data.normalize(sample_of(held_out.images, m, seed=1))
+given = {
+    "its own": training.sample(augmented, test_z[:m]),
+    "trained on": data.normalize(sample_of(characters.images, m, seed=1)),
+    "held out": new,
+    "upside down": new[:, ::-1, ::-1],
+}
+wanted = mx.concatenate(list(given.values()))
+found_z, errors = invert(augmented, wanted)
+ink = mx.square(wanted + 1).mean(axis=(1, 2, 3))
+missed = np.array(errors / ink).reshape(4, m)
+for name, part in zip(given, missed, strict=True):
+    error = part.std(ddof=1) / np.sqrt(m)
+    print(f"{name:11s} missed {part.mean():.2f} ± {error:.2f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@TODO@@
+# :::
+#
+# The numbers are squared errors, divided by the squared error of an empty sheet, so 0 is a perfect copy and 1 is no better than drawing nothing.
+# @@TODO@@
+#
+# Comparing how well a generator draws training images and new ones is also a test for copying, which [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) proposed: a generator that had stored its training drawings would find them much more easily.
+# @@TODO@@
+#
+# Which drawings are the ones that it cannot make?
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Drawings by strangers (first and third row) and the closest that the generator can draw (below each). The upper pair of rows shows the eight that it draws best, the lower pair the eight that it draws worst, of TODO.", "name": "fig-14-inverted"}, "image": {"alt": "TODO"}}
+copies = training.sample(augmented, found_z)[2 * m : 3 * m]
+by_error = np.argsort(missed[2])
+best, worst = mx.array(by_error[:8]), mx.array(by_error[-8:])
+rows = [new[best], copies[best], new[worst], copies[worst]]
+plots.digits(mx.concatenate(rows), columns=8)
+
+# %% [markdown]
+# @@TODO@@
+#
+# ## Two commands
+#
+# Everything in this chapter except the measuring is also on the command line.
+# For a folder of your own pictures it is
+#
+# ```bash
+# python -m mlxgan train --model dcgan --data ~/drawings --augment --epochs 60 --out runs/mine
+# python -m mlxgan sample --model runs/mine/generator.safetensors --out mine.png
+# ```
+#
+# The number of epochs follows from the number of steps: @@2,000@@ steps are $2{,}000 \cdot 64 / n$ epochs for $n$ pictures.
+# `--data` also takes `omniglot`, `fashion` for the clothes of Fashion-MNIST ([Xiao et al., 2017](../book/bibliography.md#xiao-et-al-2017)), which we have not run, and an `.npz` file with an array `images` of gray levels.
+# A run on one set of pictures cannot be resumed on another, and `evaluate` refuses to compare your samples with MNIST, because its judge does not know your pictures.
+# You have seen how to make a judge that does, if your pictures have labels; if they have none, look at the samples, and at what inversion says about pictures that you held out.
+#
+# What you cannot change from the command line is the size.
+# These networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
+# Larger networks learn in the same way, with the same step and the same augmentation, but they need a GPU.
+#
+# ## Summary
+#
+# A picture becomes a training image by averaging areas, with the same polarity as all others, and a held-out set is only worth its name if it shares nothing with the training set, neither copies nor people.
+# With little data the discriminator learns the training set by heart, which shows in its logits for real drawings that it has not seen.
+# @@TODO@@
+# The cure is to change everything the discriminator sees, real and fake, by changes that pass a gradient, and a wrapper of a few lines does it without touching the training step.
+# @@TODO@@
+# Inversion finds the noise behind a given drawing, says what the generator cannot draw, and shows whether it copies.
+#
+# ## Exercises
+#
+# ### Exercise 1: What a change can hide (derive)
+#
+# Suppose that a drawing may stand at any of the 28 positions of a ring, so that a shift that leaves on one side comes back on the other, and let $p(x)$ be how often it stands at position $x$.
+# A random shift replaces $p$ by $(q * p)(x) = \sum_s q(s)\,p(x - s)$, where $q(s)$ is how often we shift by $s$.
+# Which $p_g$ is best for the generator if only the real drawings are shifted, and which ones are if both are?
+# Use the Fourier transform $\hat p(k) = \sum_x p(x)\,e^{-2 \pi i k x / 28}$, which turns $q * p$ into the product $\hat q\,\hat p$.
+# For which $k$ does the uniform shift from $-3$ to 3 hide a difference, and what changes if a drawing is shifted only with probability 0.8?
+#
+# :::{dropdown} Solution
+# The best that the generator can do is to make the two distributions equal that the discriminator compares.
+# If only the real drawings are shifted, this means $p_g = q * p_\text{data}$: it learns to shift.
+# If both are, it means $q * p_g = q * p_\text{data}$, or $\hat q(k)\,(\hat p_g(k) - \hat p_\text{data}(k)) = 0$ for every $k$.
+# So $\hat p_g(k) = \hat p_\text{data}(k)$ wherever $\hat q(k) \ne 0$, and if $\hat q$ has no zero, then $p_g = p_\text{data}$.
+# For the uniform shift $\hat q(k) = \frac17 \sum_{s=-3}^{3} e^{-2 \pi i k s/28}$ is a sum over seven equal steps on the circle, which is 0 if they go around a whole number of times, that is for $k = 4, 8, 12, 16, 20$ and 24.
+# A difference between $p_g$ and $p_\text{data}$ that repeats after seven positions is therefore invisible.
+# With probability 0.8 the transform is $0.2 + 0.8\,\hat q(k)$, and the cell shows that it never gets close to 0.
+# This is why Karras et al. apply each change with a probability below 0.8.
+# Ours are always applied, and we have to look at the samples to see whether something leaks.
+# :::
+
+# %% tags=["hide-cell", "nbval-check-output"]
+shift = np.zeros(28)
+shift[np.arange(-3, 4)] = 1 / 7
+transform = np.fft.fft(shift).real
+for probability in (1.0, 0.8):
+    both = (1 - probability) + probability * transform
+    hidden = np.flatnonzero(np.abs(both) < 1e-9).tolist()
+    print(f"probability {probability}: hidden {hidden}", end=", ")
+    print(f"smallest {np.abs(both).min():.2f}")
+
+# %% [markdown]
+# ### Exercise 2: The other half (code)
+#
+# Cover the lower half of eight held-out drawings and let the generator complete them.
+# Change as little of `invert` as possible.
+#
+# :::{dropdown} Solution
+# The loss may only look at the rows that are given, and so may the choice of the start.
+# If we multiply both the generator's drawing and the given one by a mask, everything else stays as it is.
+# @@TODO@@
+# :::
+
+
+# %% tags=["hide-cell"] mystnb={"figure": {"caption": "Eight drawings of which only the upper half was given (top), what the generator makes of it (middle), and the whole drawings (bottom).", "name": "fig-14-halves"}, "image": {"alt": "TODO"}}
+class UpperHalf(nn.Module):
+    """A generator whose drawings are covered below the middle."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.generator = generator
+
+    def __call__(self, z):
+        return cover(self.generator(z))
+
+
+def cover(images):
+    below = mx.arange(28).reshape(1, -1, 1, 1) >= 14
+    return mx.where(below, -1.0, images)
+
+
+z, _ = invert(UpperHalf(augmented).eval(), cover(new[:8]))
+completed = training.sample(augmented, z)
+rows = mx.concatenate([cover(new[:8]), completed, new[:8]])
+plots.digits(rows, columns=8)
+
+# %% [markdown]
+# ### Exercise 3: Noise on a long leash (change and explain)
+#
+# Remove from `invert` the step that puts $z$ back on the sphere, and invert the held-out drawings again.
+# What happens to the error, and to the length of $z$?
+# Which of the two versions answers the question whether the generator *draws* such a drawing?
+#
+# :::{dropdown} Solution
+# @@TODO@@
+# :::
+
+
+# %% tags=["hide-cell"]
+def invert_freely(generator, images):
+    optimizer = optim.Adam(0.1, bias_correction=True)
+    noise = {"z": nearest_trial(generator, images)}
+    optimizer.init(noise)
+
+    def error(z):
+        return mx.square(generator(z) - images).mean(axis=(1, 2, 3))
+
+    slope = mx.grad(lambda z: error(z).sum())
+    for _ in range(steps):
+        noise = optimizer.apply_gradients({"z": slope(noise["z"])}, noise)
+        mx.eval(noise, optimizer.state)
+    return noise["z"], error(noise["z"])
+
+
+free_z, free_errors = invert_freely(augmented, new)
+free = np.array(free_errors / mx.square(new + 1).mean(axis=(1, 2, 3)))
+length = np.array(mx.linalg.norm(free_z, axis=1))
+print(
+    f"missed on the sphere {missed[2].mean():.2f}, free {free.mean():.2f}"
+)
+print(f"length of the free z {length.mean():.1f}", end=" ")
+print(f"(from {length.min():.1f} to {length.max():.1f})")
+
+# %% [markdown]
+# ## Further reading
+#
+# - [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) is the paper to read on little data: it shows discriminators that overfit, explains which changes leak and which do not, and adjusts the strength of the changes while the network trains.
+# - [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) is the shorter of the two and close to our code.
+# - [Bau et al. (2019)](../book/bibliography.md#bau-et-al-2019) use inversion to find out which objects a generator leaves out of its pictures, with striking examples.
+# - [Zhu et al. (2016)](../book/bibliography.md#zhu-et-al-2016) invert a generator to edit pictures, and also train a network that guesses $z$, which makes a good start.
+# - [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) use it to tell generators that copy from those that do not.
+# - [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) collected Omniglot in order to show that people learn a new letter from a single example, which no network of this book can do.

@@ -47,7 +47,7 @@ def train_judge(path: Path) -> float:
 
     characters, held_out = data.load("train", "omniglot"), data.load("test", "omniglot")
     mx.random.seed(0)
-    judge = new_judge(len(set(characters.labels.tolist())))
+    judge = new_judge(len(np.unique(np.array(characters.labels))))
     optimizer = optim.Adam(optim.cosine_decay(2e-3, JUDGE_EPOCHS * (len(characters) // 64)), bias_correction=True)
     optimizer.init(judge.trainable_parameters())
     layers.column_major(judge, optimizer)
@@ -81,7 +81,7 @@ def train(setting: str, seed: int, epochs: int = EPOCHS) -> dict:
     import numpy as np
 
     characters, held_out = data.load("train", "omniglot"), data.load("test", "omniglot")
-    judge = new_judge(len(set(characters.labels.tolist())))
+    judge = new_judge(len(np.unique(np.array(characters.labels))))
     judge.load_weights(str(JUDGE))
     real, known = (metrics.features(judge, images)[0] for images in (held_out.images, characters.images))
     n = len(held_out) // 64 * 64
@@ -139,9 +139,10 @@ def train(setting: str, seed: int, epochs: int = EPOCHS) -> dict:
 def mean_logit(discriminator, images) -> float:
     """Return the mean logit of images, which the discriminator sees 64 at a time and as in training."""
     import mlx.core as mx
+    import numpy as np
 
     logits = [discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]
-    return float(mx.concatenate(logits).mean().item())
+    return float(np.mean(np.array(mx.concatenate(logits))))
 
 
 def run(setting: str, seed: int) -> Path:

@@ -8,27 +8,33 @@ import mlx.core as mx
 import mlx.nn as nn
 
 
+def brighten(images: mx.array, most: float = 0.5) -> mx.array:
+    """Add one number to all pixels of an image, drawn uniformly from -``most`` to ``most``."""
+    n = len(images)
+    return images + mx.random.uniform(-most, most, (n, 1, 1, 1))
+
+
 def translate(images: mx.array, most: int = 3) -> mx.array:
     """Shift each image by a whole number of pixels, up to ``most`` along each axis."""
     n, height, width, _ = images.shape
-    padded = mx.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], constant_values=-1.0)
+    frame = [(0, 0), (most, most), (most, most), (0, 0)]
+    padded = mx.pad(images, frame, constant_values=-1.0)
     down, right = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
-    padded = mx.take_along_axis(padded, down + mx.arange(height).reshape(1, -1, 1, 1), axis=1)
-    return mx.take_along_axis(padded, right + mx.arange(width).reshape(1, 1, -1, 1), axis=2)
+    rows = down + mx.arange(height).reshape(1, -1, 1, 1)
+    columns = right + mx.arange(width).reshape(1, 1, -1, 1)
+    padded = mx.take_along_axis(padded, rows, axis=1)
+    return mx.take_along_axis(padded, columns, axis=2)
 
 
 def cut_out(images: mx.array, side: int = 14) -> mx.array:
     """Wipe a square of ``side`` pixels out of each image; its center may lie anywhere."""
     n, height, width, _ = images.shape
-    below = mx.arange(height).reshape(1, -1, 1, 1) - mx.random.randint(0, height, (n, 1, 1, 1)) + side // 2
-    right = mx.arange(width).reshape(1, 1, -1, 1) - mx.random.randint(0, width, (n, 1, 1, 1)) + side // 2
-    inside = (below >= 0) & (below < side) & (right >= 0) & (right < side)
+    top = mx.random.randint(0, height, (n, 1, 1, 1)) - side // 2
+    left = mx.random.randint(0, width, (n, 1, 1, 1)) - side // 2
+    rows = mx.arange(height).reshape(1, -1, 1, 1) - top
+    columns = mx.arange(width).reshape(1, 1, -1, 1) - left
+    inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
     return mx.where(inside, -1.0, images)
-
-
-def brighten(images: mx.array, most: float = 0.5) -> mx.array:
-    """Add one number to all pixels of an image, uniformly drawn from -``most`` to ``most``."""
-    return images + mx.random.uniform(-most, most, (len(images), 1, 1, 1))
 
 
 def augment(images: mx.array) -> mx.array:
