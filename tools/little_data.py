@@ -163,12 +163,17 @@ def main() -> None:
     if options.work:
         print(json.dumps(train(options.work, options.seed)))
         return
+    from mlxgan import SMOKE, data
+
+    if SMOKE:
+        parser.error("MLXGAN_SMOKE is set, but this needs Omniglot")
     try:
-        accuracy = RUNS / "judge.json"
-        if not accuracy.exists():
-            common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
-    except (ValueError, OSError) as error:  # the files of Omniglot are not there
+        data.load("test", "omniglot")
+    except (ValueError, OSError) as error:
         parser.error(error)
+    accuracy = RUNS / "judge.json"
+    if not accuracy.exists():
+        common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
     with ThreadPoolExecutor(options.jobs) as pool:
         pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
     runs = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}

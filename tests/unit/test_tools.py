@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 TOOLS = common.ROOT / "tools"
-NAMES = ("ablation", "benchmark", "brand", "distributed", "export_generator", "notebooks", "reproducibility")
+NAMES = (
+    "ablation",
+    "benchmark",
+    "brand",
+    "distributed",
+    "export_generator",
+    "little_data",
+    "notebooks",
+    "reproducibility",
+)
 
 
 def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -52,6 +61,8 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("ablation", ["--jobs", "two"], "--jobs: 'two'"),
         ("ablation", ["--work", "nonsense"], "--work"),
         ("ablation", ["--work", "hinge", "--seed", "-1"], "--seed"),
+        ("little_data", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
+        ("little_data", ["--work", "nonsense"], "--work"),
         ("benchmark", ["--rounds", "0"], "--rounds"),
         ("benchmark", ["--rounds", "1e3"], "--rounds"),
         ("benchmark", ["--seconds", "-1"], "--seconds: '-1' is not a number above 0"),
