@@ -19,7 +19,7 @@
 #
 # How can a program learn to draw something new, when all that we can give it is examples?
 # A generative adversarial network, or GAN, learns it by letting two networks play a game against each other, and on this page we build one from beginning to end: about forty lines of code, three minutes of training, and then sixty digits that nobody ever wrote.
-# We will be quick about the details, but at the end you will be able to say what each line is for, and you will know which chapter of this book tells the rest of its story.
+# We will be quick about the details, but at the end you will be able to say what each line is for, and which chapter tells the rest of its story.
 #
 # *Before: Python, and a network that you once trained yourself, in any framework · To read: a quarter of an hour · To run: about three and a half minutes on two CPU cores*
 
@@ -40,7 +40,7 @@ digits = data.load("train")
 images = data.normalize(digits.images).reshape(-1, 784)
 
 # %% [markdown]
-# The package `mlxgan` belongs to this book, and on this page it loads the digits and shows the pictures.
+# We compute with MLX, Apple's array framework for machine learning; the package `mlxgan`, which belongs to this book, loads the digits and shows the pictures.
 # The digits are those of MNIST, sixty thousand of them, written by hundreds of people.
 # Each has $28 \times 28$ pixels, which we keep as a row of 784 numbers from $-1$ for paper to 1 for ink.
 #
@@ -202,7 +202,7 @@ def loss_g(n):
 
 
 # %% [markdown]
-# In `loss_d` you will recognize the two payments, for real images and for fakes.
+# In `loss_d` you will recognize the two payments, one for real images and one, called `fooled`, for fakes.
 # The lines that begin with `nudged` and `steady` have another purpose: they keep the discriminator steady.
 # If we nudge a real digit, by adding noise so weak that you would hardly change your mind about it, the discriminator should hardly change its mind either, and so it pays for the square of the change.
 # A discriminator without this restraint may judge two nearly equal images quite differently, and then its gradient tells the generator little of use.
@@ -237,7 +237,7 @@ def step(real):
 
 # %% [markdown]
 # Both networks take part in both moves, but only one of them learns in each.
-# In the first, `nn.value_and_grad` computes the gradient with respect to the weights of the discriminator, which we named, and the generator merely supplies fakes.
+# In the first, `nn.value_and_grad` turns `loss_d` into a function that also returns the gradient with respect to the weights of the discriminator, which we named, and the generator merely supplies fakes.
 # In the second, the discriminator passes judgment and stays as it is, while the gradient runs through it to the weights of the generator.
 #
 # The line that begins with `@partial` compiles the step, which makes it faster.
@@ -256,8 +256,8 @@ def step(real):
 # In each epoch, which is one pass through the data, it puts the real digits in a new random order, cuts this order into batches of 128, and takes one step with each batch.
 # (The few digits that are left over do not fill a batch and sit out this epoch.)
 # MLX does not compute anything until somebody asks for it, and `mx.eval` is how we ask.
-# (The step also returns both losses, but we do not print them, because in a game they say little about the pictures; [Losses and optimizers](05_losses.ipynb) shows why.)
-# We also set six noise vectors aside, so that we can see after each epoch what the generator has come to make of them.
+# (The step also returns both losses, but in a game they say little about the pictures, as [Losses and optimizers](05_losses.ipynb) shows.)
+# We also set six noise vectors aside, so that we can see what the generator makes of them after each epoch; these pictures may wait, because they remember the weights that made them.
 #
 # **The loop goes through all digits eight times. After how many epochs do you expect to see something that you can read?**
 
@@ -322,7 +322,7 @@ plots.digits(draw(60).reshape(-1, 28, 28, 1), columns=12)
 # ## The same lines as a map
 #
 # The forty lines are also a table of contents.
-# Here are the most important ones again, with what they do, where you find their explanation, and what you will have gained when you get there.
+# Here are the most important ones again.
 #
 # | line | what it does | chapter | what gets better there |
 # |---|---|---|---|
@@ -358,7 +358,7 @@ plots.digits(mx.concatenate(rows), columns=10)
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The third, which holds the first ten digits of MNIST.
+# The third, which holds the first ten digits of MNIST; you saw six of them at the beginning of this page.
 # The generator of the second row was asked for the same ten digits in the same order.
 # The one of the fourth row draws what it likes.
 # None of these digits was selected, either.
@@ -366,9 +366,11 @@ plots.digits(mx.concatenate(rows), columns=10)
 #
 # ## Where GANs stand
 #
-# **Variational autoencoders** ([Kingma and Welling, 2014](../book/bibliography.md#kingma-and-welling-2014)) learn to squeeze an image into a few numbers and to restore it, and they train calmly, but as long as what they restore is compared with the original pixel by pixel, some of the fog remains.
-# **Diffusion models** ([Ho et al., 2020](../book/bibliography.md#ho-et-al-2020)) learn to remove a little noise from an image and draw by doing so again and again; in 2021 they overtook GANs in quality and variety ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), but each picture takes them many passes through the network.
-# A GAN draws in a single pass, which makes it attractive where time is short, and its game lives on as a part of other models, for example to teach a diffusion model to make do with one to four passes ([Sauer et al., 2024](../book/bibliography.md#sauer-et-al-2024)).
+# **Variational autoencoders** ([Kingma and Welling, 2014](../book/bibliography.md#kingma-and-welling-2014)) learn to squeeze an image into a few numbers and to restore it.
+# They train calmly, but as long as what they restore is compared with the original pixel by pixel, some of the fog remains.
+# **Diffusion models** ([Ho et al., 2020](../book/bibliography.md#ho-et-al-2020)) learn to remove a little noise from an image and draw by doing so again and again.
+# In 2021 they overtook GANs in quality and variety ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), but each picture takes them many passes through the network.
+# A GAN draws in a single pass, which makes it attractive where time is short, and its game lives on in other models, for example to teach a diffusion model to make do with one to four passes ([Sauer et al., 2024](../book/bibliography.md#sauer-et-al-2024)).
 #
 # ## Summary
 #
@@ -435,7 +437,7 @@ print(f"half the squared length of the gradient: {half:.3f}")
 # :::{dropdown} Solution
 # The function `mx.argsort` returns the positions of the smallest number, of the next, and so on, so the first twelve are the least convincing and the last twelve the most convincing.
 # You will probably not agree with the discriminator.
-# More than half of the twelve pictures that it finds most convincing look like a six, often a smudged one, and the first of them cannot be read at all.
+# More than half of the twelve pictures that it finds most convincing look like a six, often a smudged one, and the first of the twelve cannot be read at all.
 # About half of the least convincing ones show a 1, and some of these you would have read without hesitation.
 # So the kind of digit seems to matter more here than the handwriting, perhaps because the latest fakes showed a 1 too often and a 6 too rarely, but this picture alone cannot tell us.
 #

@@ -15,9 +15,9 @@
 #
 # ![Two rows. In the first, noise z passes an unchanged generator, and its fake goes to the discriminator together with a real digit. From the loss a dashed gradient leads back to the discriminator, which is updated, and is crossed out before the generator. In the second, noise passes the generator and the unchanged discriminator to the loss, and the dashed gradient leads back through the discriminator to the generator, which is updated.](../book/diagrams/two-moves.svg)
 #
-# *Each training step has two moves. In the first only the discriminator changes, and `stop_gradient` keeps the generator out of it. In the second the gradient runs through the discriminator, which stays as it is, to the generator.*
+# *Each training step has two moves. In the first only the discriminator changes, and the gradient ends at `stop_gradient`, before it reaches the generator. In the second the gradient runs through the discriminator, which stays as it is, to the generator.*
 #
-# We now have two networks, a loss for each and an optimizer for each, and all that is missing is the loop that lets them play.
+# We now have two networks, with a loss and an optimizer for each, and all that is missing is the loop that lets them play.
 # It is short, and yet this is the chapter in which something breaks for the first time: with settings that many tutorials use, and without any error message, the game can end with a generator that draws the same picture forever.
 # By the end you can write the loop yourself, tell a healthy run from a broken one by its curves, say how often a recipe breaks and how sure you are of that number, and train with a recipe that has not broken in any of our runs.
 #
@@ -144,11 +144,12 @@ report(2, *before)
 # :::
 #
 # In the second move the gradient passed through every layer of the discriminator on its way to the generator, and still nothing had to be frozen, because `grad_g` returns gradients for the generator only.
+# For the same reason `mx.stop_gradient`, which turns the fakes of the first move into constants, is only a note to the reader here (Exercise 3).
 # Both moves draw noise of their own: the second one needs a new pass through both networks anyway, and new noise shows them more of the latent space.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# Nothing has to be cleared with `zero_grad()` between the moves, and `mx.stop_gradient`, which replaces `detach()`, is only a note to the reader here (Exercise 3).
+# Nothing has to be cleared with `zero_grad()` between the moves, and `mx.stop_gradient` replaces `detach()`.
 # :::
 #
 # ## One compiled step
@@ -158,7 +159,7 @@ report(2, *before)
 #
 # The next cell is the step that every later chapter uses, exactly as the package holds it.
 # You will find the two moves in the inner function `step`.
-# The rest are openings that do nothing yet: `labels` are for generators that are told which digit to draw, a `penalty` may be added to the discriminator's loss, some losses compare fakes with real images, and `on_gradients` may change the gradients before they are applied.
+# The rest are openings that do nothing yet: `labels` are for generators that are told which digit to draw, a `penalty` may be added to the discriminator's loss, `needs_real` asks whether a loss compares fakes with real images, and `on_gradients` may change the gradients before they are applied.
 
 
 # %%
@@ -246,15 +247,14 @@ print(f"largest difference of a weight {difference:.4f}")
 #
 # :::{admonition} If it goes wrong
 # :class: warning
-# *Symptom*: the progress bar races to the end and then stands still, or memory grows from step to step.
-# *Cause*: the loop evaluates nothing, or it forgets something that each step updates, for example a moving average of the weights.
+# *Symptom*: the loop races through an epoch and then stands still, or memory grows from step to step.
+# *Cause*: the loop evaluates nothing, or it forgets something that each step updates, for example the moving average of the next section.
 # *Cure*: call `mx.eval` once per step, on the losses and on everything that the step has changed, and read the numbers once per epoch.
 # :::
 #
 # ## A steadier copy
 #
-# Ordinary training ends when the loss stops falling.
-# A GAN has no such point: whenever one network improves, the other one's task changes, so what the generator's weights happen to be after the last step is partly a matter of chance.
+# A GAN has no natural end: whenever one network improves, the other one's task changes, so what the generator's weights happen to be after the last step is partly a matter of chance.
 # We therefore keep a second generator, which is not trained but follows the first one at a distance.
 # After every step its weights $\bar w$ move a thousandth of the way toward the trained weights $w$,
 #
@@ -268,7 +268,7 @@ print(f"largest difference of a weight {difference:.4f}")
 # *The generator's weights never come to rest, but their moving average smooths out the jumps. It is drawn with 0.92 in place of 0.999, so that you can see the effect.*
 #
 # At the start the average consists of untrained weights, and with 0.999 it would remember them for thousands of steps.
-# In step $t$ it therefore keeps at most the fraction $(1 + t)/(10 + t)$, which is smaller than 0.999 until about the nine-thousandth step.
+# In step $t$ it therefore keeps only the fraction $(1 + t)/(10 + t)$, until this reaches 0.999 at about the nine-thousandth step.
 
 
 # %%
@@ -349,7 +349,7 @@ print(f"untrained generator {spread(generator):.3f}")
 #
 # ## The loop
 #
-# Now the loop itself can be short.
+# Now we have all the parts of the loop.
 # The helper `set_up` prepares networks and optimizers, and joins the step and the average into one function.
 
 
@@ -411,6 +411,7 @@ def train(
 # The inner loop goes through the data in a new order in each epoch, takes one step for each batch, and evaluates it.
 # Only when the epoch is over are the collected numbers read, added to the history, and printed as one line.
 # The callbacks `on_step` and `on_epoch` let us watch.
+# (`generator.eval()` has nothing to do with `mx.eval`: it tells a network that training is over, which matters only to some layers, such as dropout.)
 # Whatever else `train` receives, such as other losses, a penalty or a network for the average, is passed on as `settings`.
 # (A run that should survive Ctrl-C or a power cut needs `resume.train`, the same loop with checkpoints around it.)
 #
@@ -463,6 +464,8 @@ plots.digits(training.sample(first_generator, fixed_z), columns=8)
 # Why does it not simply recover?
 # Our discriminator judges one image at a time, so if all fakes are alike, all of them get the same logit and the same advice.
 # The generator can move its one picture elsewhere, and on again as soon as the discriminator has learned to reject it, but nothing in either loss asks for two pictures to be *different*.
+# While the fakes still vary, the game itself works against crowding: where fakes are more frequent than real digits, the discriminator lowers its logit, and the gradient leads them away from there.
+# Once they are all alike, it leads all of them to the same place.
 # (A discriminator that sees how much a batch varies could ask for that, and in [Convolutions](09_convolutions.ipynb) we will build one.)
 #
 # :::{admonition} On other machines
@@ -533,7 +536,7 @@ def draw_runs(histories):
 
 
 # %% [markdown]
-# **Cover everything to the right of epoch 4 with your hand. Can you tell which run will stay healthy?**
+# **Cover everything to the right of epoch 4, and the names on the left. Can you tell which run will stay healthy?**
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Three runs of the same two networks. In the healthy one the discriminator is ahead at first, and then the generator catches up. In the second the discriminator keeps winning, although the samples still vary. In the third the samples become all alike between epoch 4 and epoch 5, and remain so. The dotted line marks one half.", "name": "fig-06-three"}, "image": {"alt": "A grid of three rows and three columns. Healthy: D's loss dips to about 0.35 and rises again, D(x) falls from 0.9 to about 0.75 while D(G(z)) rises from 0.1 to about 0.25, and the spread grows to 0.35. D is winning: from epoch 5 on D's loss is about 0.2 or lower, D(x) stays above 0.95 and D(G(z)) below 0.05, and the spread wanders between 0.05 and 0.17. Collapsed: from epoch 6 on D's loss is nearly 0, G's loss lies between 6 and 10, D(x) is nearly 1 and D(G(z)) nearly 0; the spread has been nearly 0 since epoch 5."}}
 draw_runs(
@@ -579,9 +582,8 @@ print(f"{len(histories)} runs, {len(warned)} with a warning", end=" ")
 print(f"at some time, {at_the_end} of them with one at the end")
 
 # %% [markdown]
-# Of 41 runs with a warning, 40 also had one after the last of the twelve epochs, although every one of them had been warned by epoch 9 and had at least three more epochs to recover.
-# (In three runs the warning paused for a single epoch, and then it came back.)
-# The exception is the run in the middle row of our figure, which was warned once, in epoch 7, because its discriminator was so sure; its samples were not alike, and at the end the discriminator was still winning.
+# Of 41 runs with a warning, 40 also had one after the last of the twelve epochs, although all had been warned by epoch 9 and had at least three more epochs to recover.
+# The exception is the run in the middle row of our figure, which was warned once, in epoch 7, because its discriminator was so sure; its samples were not alike.
 # So do not wait for a collapsed run to recover.
 #
 # ## Was it bad luck?
@@ -590,9 +592,10 @@ print(f"at some time, {at_the_end} of them with one at the end")
 # The experiment trained the tutorial's recipe with 24 different seeds, and eight variants of it with 12 seeds each, among them the advice that you will hear most often: slow the discriminator down, use dropout, call real images 0.9 instead of 1, add noise to the images, or draw the first weights with a standard deviation of 0.02.
 # The last two rows use a penalty called R1, to which we come in a moment.
 #
-# Since a few runs make an uncertain rate, we compute a 95 % interval after [Clopper and Pearson (1934)](../book/bibliography.md#clopper-and-pearson-1934): it holds every rate under which neither so few nor so many collapses as we saw would be a surprise, that is, happen in less than 2.5 % of all cases.
-# The table also gives the **FID**, a distance between the features of real and generated images, which [Measuring](08_measuring.ipynb) explains; the features come from the book's own classifier, the images from the averaged generator, and smaller is better.
-# Collapsed runs count as well, because a recipe should not be rewarded for runs that we would rather forget.
+# Since a few runs make an uncertain rate, we compute a 95 % interval after [Clopper and Pearson (1934)](../book/bibliography.md#clopper-and-pearson-1934).
+# It holds every rate at which our count would be neither surprisingly low nor surprisingly high, if we call a surprise what happens in less than 2.5 % of all cases.
+# The table also gives the **FID**, a distance between real and generated images as the book's own classifier sees them, which [Measuring](08_measuring.ipynb) explains; the images come from the averaged generator, and smaller is better.
+# Collapsed runs count as well, because leaving them out would reward a recipe for collapsing.
 #
 # **Which of these changes would you try first?**
 
@@ -632,13 +635,13 @@ display(Markdown("\n".join(table)))
 # :::
 #
 # The tutorial's recipe collapsed in 3 of 24 runs, which is one in eight, and the true rate may lie anywhere between 3 % and 32 %.
-# So most runs do not collapse, and ours is one of the few that do, but this is a kind of bad luck that you will meet again.
-# With half the rate for the discriminator, half the rates for both, or dropout, the intervals begin above 32 %, so these changes do harm.
+# So most runs do not collapse, but this is a kind of bad luck that you will meet again.
+# With half the rate for the discriminator, half the rates for both, or dropout, the intervals begin above 32 %, where the interval of the unchanged recipe ends, so these changes do harm.
 # For the labels, the noise and the initial weights, twelve runs are too few to tell.
 #
 # With R1 no run collapsed, but for either strength of the penalty alone this could well be chance: if the rate were still one in eight, twelve runs in a row would survive with a probability of $(7/8)^{12}$, about 0.20.
 # The difference in quality, however, can hardly be chance.
-# With $\gamma = 1$ the *worst* of the twelve runs has an FID of 109, and the *best* of the tutorial's 24 runs has 176.
+# With the stronger penalty, in the last row, the *worst* of the twelve runs has an FID of 109, and the *best* of the tutorial's 24 runs has 176.
 # There are $\binom{36}{12}$ ways, more than a billion, to choose twelve of these 36 runs, so if the penalty made no difference, exactly these twelve would be the best less than once in a billion times.
 # It is true that we compared eight variants and picked the best one, but eight attempts do not explain odds like these.
 #
@@ -654,7 +657,8 @@ display(Markdown("\n".join(table)))
 #
 # $$\frac{\gamma}{2}\,\mathbb{E}_{x}\,\lVert \nabla_x\, \ell(x) \rVert^2,$$
 #
-# the squared length of the gradient of the logit with respect to the pixels, averaged over the real images $x$.
+# the squared length of the gradient of the logit with respect to the pixels, averaged over the real images $x$, times half the strength $\gamma$.
+# (The lines that kept the discriminator of [A GAN in one page](01_first_gan.ipynb) steady approximate this penalty, for $\gamma = 1$, with random nudges.)
 # The discriminator may still put real images higher than fakes, but it pays for steepness where they stand, so it gains more from a broad hill than from a cliff, and a hill has slopes that the generator can climb.
 #
 # That is an intuition and no proof.
@@ -665,7 +669,7 @@ display(Markdown("\n".join(table)))
 # ## Twenty epochs
 #
 # The book's own recipe, `mlp`, is the tutorial's with R1 and $\gamma = 1$, and it needs only 20 epochs.
-# After each of them we draw sixteen fixed noise vectors, so that we can watch the same digits come into being.
+# After each of them the generator draws from the same sixteen noise vectors, so that we can watch the same digits come into being.
 
 # %%
 recipe = recipes.RECIPES["mlp"]
@@ -736,7 +740,7 @@ draw_runs({"tutorial": first_history, "with R1": history})
 # %% [markdown]
 # With the penalty, the two probabilities approach each other from epoch 2 on and come closer than in the healthy run above: at the end $D(x)$ is 0.56 and $D(G(z))$ is 0.44.
 # (The discriminator's loss now includes the penalty.)
-# In the second half of the run each of them moves by only 0.06, and yet the digits still improve, as the figure above shows, so flat curves do not mean that nothing is learned.
+# In the second half of the run each probability moves by only 0.06, and yet the samples above still improve, so flat curves do not mean that nothing is learned.
 #
 # Has the penalty done what it promised?
 # For both discriminators we measure the slope of the logit at 64 real digits, and the average logits.
@@ -803,8 +807,8 @@ plots.digits(mx.concatenate([last, averaged]), columns=8)
 
 # %% [markdown]
 # Nobody wrote these digits.
-# Most of them can be read at a glance, although a few, such as the second one, are not digits at all, and the average draws the cleaner strokes.
-# We use the average from here on, so we keep it for the next chapter.
+# Most of them can be read at a glance, although a few, such as the second one, are not digits at all.
+# The average draws the cleaner strokes, so we use it from here on and keep it for the next chapter.
 # A generator that was trained with this recipe also comes with the book, as `mlxgan.load_pretrained("mlp")`.
 
 # %%

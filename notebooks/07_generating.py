@@ -91,8 +91,7 @@ for _ in range(2):
 # So the whole sheet is contained in two things, the file with the weights and the number 0.
 # On another machine the noise agrees up to the last bits and the digits agree to the eye, because drawing does not amplify rounding errors as training does.
 #
-# The last two lines show the other way to ask for random numbers in MLX.
-# A *key* fixes the result of one call and leaves the seed's state alone, so you can draw a few digits in the middle of a training run without changing the run.
+# The numbers in the last two lines were drawn with a *key*, which fixes the result of one call and leaves the seed's state alone, so you can draw a few digits in the middle of a training run without changing the run.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -109,7 +108,7 @@ for _ in range(2):
 # There is a simple and popular trick: multiply the noise by a number $s$ below 1.
 # As $s$ becomes smaller, all noise vectors move toward the origin, so all images move toward the one image that belongs to $z = 0$.
 # They lose what is special about them, and one may hope that the accidents go first.
-# Nothing guarantees this, because a vector of 100 random numbers has a length of about 10, as we saw in [Generator and discriminator](04_models.ipynb), so the generator has hardly ever been asked for the image of a short one.
+# Nothing guarantees this: a vector of 100 random numbers has a length of about 10, as we saw in [Generator and discriminator](04_models.ipynb), so the generator has hardly ever been asked for the image of a short one.
 #
 # **What do you expect at $s = 0.3$? And at $s = 2$, where the noise of the training never was either?**
 
@@ -129,7 +128,7 @@ label_rows([f"{scale:g}" for scale in scales])
 
 # %% [markdown]
 # A number for the variety is easy to find.
-# The squared distance of two independently drawn images is on average twice the variance, summed over all pixels, and we take the root of that.
+# For two images drawn independently, the squared distance is on average twice the variance of a pixel, summed over all pixels, and we take its root.
 # Real digits tell us how large it ought to be.
 
 
@@ -156,7 +155,7 @@ print(f"real digits: variety {variety(real):.1f}")
 # %% [markdown]
 # :::{dropdown} Answer
 # Short noise makes the images more alike: at 0.3 their variety is 15.6 instead of 20.3.
-# Twice the noise changes a pixel by 0.04 on average, compared with 0.33 between two random samples, so the digits stay very much what they were.
+# Twice the noise changes a pixel, on its scale from $-1$ to 1, by 0.04 on average, compared with 0.33 between two random samples, so the digits stay very much what they were.
 # :::
 #
 # At scale 1 the samples are almost as varied as real digits, whose variety is 20.6.
@@ -165,10 +164,10 @@ print(f"real digits: variety {variety(real):.1f}")
 # Has the short noise made the digits tidier?
 # Not with this generator: at 0.3 a third of those in the picture are blurred on a gray background, and at 0.7 they hardly differ from those at 1.
 # The convolutional generator of a later chapter responds differently, and Exercise 4 of [Measuring](08_measuring.ipynb) puts numbers to both.
-# In any case there is a price, and it is paid in variety.
+# In any case the price is paid in variety.
 #
 # You will often meet the trick in published samples, where it is called *truncation*.
-# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019), for example, draw every entry of the noise again that lies beyond a threshold, which shortens the vector as well.
+# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019), for example, redraw every entry of the noise that lies beyond a threshold, which shortens the vector as well.
 # Such samples say little about what the generator draws when it is left to itself, so if you show samples of your own, say at which scale they were drawn.
 #
 # Why does doubling the noise do so little?
@@ -254,7 +253,7 @@ print(*[f"{value:.3f}" for value in average])
 # Its three lines are our formula, with an angle that does not stop at 90 degrees but goes all the way around, through $-a$ and $-b$ and back to $a$.
 # Do its digits change at an even pace?
 #
-# **Suppose that we cut a quarter turn into 100 tiny steps. In how many of them does half of the whole change take place?**
+# **Suppose that we cut a quarter turn into 100 tiny steps and sort them, the liveliest first. How many of them make up half of the whole change?**
 
 # %%
 halves, paces = [], []
@@ -280,7 +279,7 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# In 31 of them, if we take the median of 50 walks.
+# 31 of them, if we take the median of 50 walks.
 # At an even pace it would be 50, so the change is uneven, but none of these walks squeezes half of it into fewer than 14 steps.
 # :::
 #
@@ -332,8 +331,8 @@ print(f"more than 0.2 in {(steps > 0.2).sum()} of {len(steps)}")
 # They form a tiny sphere around $z$, and the generator turns it into a tiny ellipsoid around the image: long in the directions in which the image changes easily, and flat in those in which nothing happens.
 # Counting the long axes answers our question.
 #
-# The **Jacobian** $J$ holds the derivative of every pixel with respect to every entry of $z$, here with one row for each entry.
-# A small step $\delta$ in the noise changes the image by $J^\top \delta$, and the singular value decomposition $J = U S V^\top$ gives us the axes of the ellipsoid: the columns of $U$ are the directions in the noise, the numbers in $S$ say how long the axes are, and the rows of $V^\top$ are the changes of the image, each of which is a picture itself.
+# The **Jacobian** $J$ holds the derivative of every pixel with respect to every entry of $z$, here with one row for each entry of $z$.
+# A small step $\delta$ in the noise therefore changes the image by $J^\top \delta$, and the singular value decomposition $J = U S V^\top$ gives us the axes of the ellipsoid: the columns of $U$ are the directions in the noise, the numbers in $S$ say how long the axes are, and the rows of $V^\top$ are the changes of the image, each of which is a picture itself.
 #
 # In MLX, `mx.jvp` computes $J^\top \delta$ for one step without ever writing down $J$, and `mx.vmap` does this for all hundred unit steps at once.
 
@@ -385,7 +384,7 @@ print(f"median {np.median(counts):.0f}")
 # The other digits of the sheet are no different, since they need between two and five directions.
 # So of its hundred directions the generator uses only a handful at any one of these places, and it all but ignores the rest.
 #
-# The first of the two cells also tested what the length of an axis means: a step of 0.01 along the longest one should move the image by a hundredth of 43.0, and it moved it by 0.449 instead of 0.430.
+# The first of the two cells also tested what the length of an axis means: a step of 0.01 along the longest one should move the image by a hundredth of 43.0, or 0.430, and the measured distance is 0.449.
 # The prediction is right to within about 4 %, and the rest shows that the generator is not quite linear, even over such a small step.
 # Let us see what the three longest axes do.
 

@@ -96,7 +96,7 @@ for name, images in candidates.items():
 #
 # You were not fooled, because you did not compare pixels.
 # You compared what you recognized: a loop, a slant, the bar of a seven.
-# To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares the numbers in one of its last layers, which are called **features**.
+# To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares their **features**, which are the outputs of one of its last layers.
 # A network that must give the same answer for every seven has a reason to keep what all sevens have in common, and no reason to keep the rest.
 #
 # For photographs this network is usually Inception, which can tell a thousand kinds of things apart ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)).
@@ -134,6 +134,7 @@ print("features:", classifier.features(first_five).shape)
 
 # %% [markdown]
 # It is trained like any classifier, as the folded cell shows in detail.
+# (`layers.column_major`, and our own `Conv2d` in place of MLX's, are there only for speed.)
 # Each batch is shifted by up to two pixels, so that the judge attends to the shape of a digit more than to its place.
 
 # %% tags=["hide-input"]
@@ -203,7 +204,7 @@ checkpoints.save(path, classifier.eval(), notes=notes)
 
 # %% [markdown]
 # After twelve epochs the judge misreads about one test image in 170.
-# It comes with the book, in half precision, and every chapter that measures samples uses it.
+# It comes with the book, in half precision, so that every chapter that measures samples can use the same one.
 # `metrics.features` returns its features of some images, together with the probabilities of the ten digits.
 #
 # **What does the judge say about our three candidates?**
@@ -228,8 +229,7 @@ for name, images in candidates.items():
 # The moved digit is by far the closest of the three, and the fog is the farthest.
 # :::
 #
-# The fog has gone from first place to last.
-# As a squared distance, another digit is fifteen times as far away as the digit that was moved, and the fog is farther from the digits than they are from one another.
+# These are squared distances, and by them another digit is fifteen times as far away as the digit that was moved, and the fog is farther from the digits than they are from one another.
 # From here on we look at all images through these eyes.
 # But keep in mind how they were trained: our judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss whatever it learned to ignore.
 #
@@ -237,7 +237,7 @@ for name, images in candidates.items():
 #
 # For the judge, every image is a point with 128 coordinates, and ten thousand images are a cloud of points.
 # We cannot look into 128 dimensions, but we can look at the plane in which the real digits vary the most.
-# `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order.
+# `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order; the other 10,000 are put aside for later.
 # From each generator we draw as many digits as there are test images, four times with different noise, for a reason that will soon become clear.
 
 # %%
@@ -277,8 +277,9 @@ plt.show()
 # The average cost of a grain under this plan is the square of the **Wasserstein-2 distance** between the two heaps.
 #
 # On a line the cheapest plan keeps the order: the leftmost grain goes to the leftmost place, the next one to the next place, and so on.
-# Suppose that both heaps are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
-# Then the plan takes the grain at $m_r + s_r u$ to $m_g + s_g u$, and since $u$ is 0 and $u^2$ is 1 on average, it costs
+# Suppose that both heaps, the real one and the generated one, are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
+# A grain that lies $u$ standard deviations from the mean of the first heap goes to the same place in the second, from $m_r + s_r u$ to $m_g + s_g u$.
+# Since $u$ is 0 and $u^2$ is 1 on average, the plan costs
 #
 # $$(m_r - m_g)^2 + (s_r - s_g)^2.$$
 #
@@ -306,13 +307,14 @@ print(f"cost of carrying {cost:.1f}, formula {3**2 + (2 - 1) ** 2:.1f}")
 # \end{aligned}
 # $$
 #
-# The first term is the squared distance between the two means, and the rest compares the shapes.
+# The first term is the squared distance between the two means, and the rest, in which $\mathrm{tr}$ is the sum of a matrix's diagonal, compares the shapes.
 # (With variances $s_r^2$ and $s_g^2$ in place of the matrices, it is our formula on the line.)
-# They named it *Fréchet Inception distance*, because the Wasserstein-2 distance is also called the Fréchet distance and their network is Inception, although what is reported is the square, the cost of carrying.
+# They named it *Fréchet Inception distance*, because the Wasserstein-2 distance is also called the Fréchet distance and their network is Inception.
+# What is reported, however, is its square, the cost of carrying.
 # Ours is the **Fréchet distance in the features of the book's classifier**.
 # We call it FID for short, but its values belong to a scale of their own.
 #
-# The formula asks for the root of a matrix, but this matrix is symmetric, so it is enough to take the roots of its eigenvalues.
+# The formula asks for the roots of two matrices, but both are symmetric, so it is enough to take the roots of their eigenvalues.
 
 
 # %%
@@ -364,15 +366,15 @@ for name, runs in scores.items():
 # For the comparison of our two generators this uncertainty does not matter, since nobody will confuse 39, the lowest value of the MLP GAN, with 5, the highest of the DCGAN.
 # It matters as soon as you compare two generators that are about equally good.
 # The 4.24 and the 4.97 in the output come from the same DCGAN, and if you had reported one of them before a change and the other one after it, you would have announced a difference that does not exist.
-# When each of two values comes from a single draw, their difference even scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 0.47.
+# When each of two values comes from a single draw, their difference scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 0.47.
 # For a generator like this one, a difference of less than about 1 between two single draws is therefore weak evidence at best.
 # The average of four draws is twice as reliable as a single one, which is why our generators get four, and why yours should get several, too.
 #
-# Remember what this error does not contain.
-# It is the error of *sampling* alone: all four draws are compared with the same test images, so the luck of their selection is not in it.
+# All this is the error of *sampling* alone: all four draws are compared with the same test images, so the luck of their selection is not in it.
 # And if you train again from another seed, you get another generator, which may be a better or a worse one.
-# How much this adds depends on the recipe, as we can see from the runs that are stored in `book/data/collapse.json`.
-# Four other trainings of the DCGAN have values from 4.3 to 5.1, which is hardly more than the luck of the draw, but the twelve MLP GANs with a penalty of $\gamma = 1$ in the table of [The training loop](06_training.ipynb), which were trained for twelve epochs instead of twenty, lie between 80 and 109.
+# How much this adds depends on the recipe, as the runs stored in `book/data/collapse.json` show.
+# Four other trainings of the DCGAN have values from 4.3 to 5.1, which is hardly more than the luck of the draw.
+# But the twelve MLP GANs with a penalty of $\gamma = 1$ in the table of [The training loop](06_training.ipynb), which were trained for twelve epochs instead of twenty, lie between 80 and 109.
 # [What makes training stable](11_stability.ipynb) therefore repeats the training itself.
 #
 # ## What a perfect generator would get
@@ -476,14 +478,13 @@ plt.show()
 # Do not take the numbers behind ± for the whole uncertainty.
 # They say how well thirty random subsets determine a line, but these subsets overlap, and all of them are picked from the same images.
 # The limit of the DCGAN, for example, rests on our four draws, and with a standard deviation of 0.33 the average of four draws is uncertain by $0.33/\sqrt 4$, about 0.16, which is more than the 0.07 behind its ±.
-# The test images are the same every time, so their luck is not in these numbers at all.
-# When we compare 3.4 with 0.95, both measured with the same test images, all this is small enough, but for a generator with a limit of 1.1 it might not be.
+# When we compare 3.4 with 0.95, both measured with the same test images, whose luck these numbers do not contain, all this is small enough, but for a generator with a limit of 1.1 it might not be.
 # The line itself is an approximation as well, as you can see from the gray points for 1,000 and 2,000 images.
 #
 # An FID may therefore be compared with another FID by the same judge, against the same real images, with the same number of samples, and with nothing else.
 # Even then a part of a small difference may be bias, because $b$ depends on the generator.
 # [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) warn of this, and propose to report the limit $a$ instead.
-# This book compares 10,000 samples with the 10,000 test images, and a published FID of 3 for photographs has no more to do with ours than a distance in miles has with one in degrees.
+# This book compares 10,000 samples with the 10,000 test images, and a published FID of 3 for photographs can no more be compared with ours than miles with degrees.
 #
 # ## The kernel distance
 #
@@ -499,7 +500,7 @@ plt.show()
 #
 # where $x$ and $x'$ are different real images and $y$ and $y'$ different fakes.
 # Because of the third power, the exact value is 0 only if the two distributions agree in their means, their covariances and their third moments, which say how lopsided a cloud is, whereas the FID stops at the covariances.
-# (The I stands for Inception again, and again we keep the short name for the distance in our own features.)
+# (The I stands for Inception, and again we keep the short name.)
 #
 # Each of the three terms is an average over pairs, and no image is paired with itself.
 # This makes the estimate **unbiased**: for two sets from the same source it is 0 on average, sometimes a little above and sometimes a little below.
@@ -670,12 +671,12 @@ show("precision", "recall")
 
 # %% [markdown]
 # The floor is not 1, because even among real digits some are so unusual that they lie in nobody's ball.
-# The precision of the MLP GAN, 0.81, lies below this floor, but a little above the 0.79 of the DCGAN, by more than the spread between draws.
+# The precision of the MLP GAN, 0.81, lies below this floor, but it exceeds the 0.79 of the DCGAN by more than the spread between draws.
 # So by precision its samples are no worse than those of the DCGAN, although three of its sixteen digits at the top of this chapter were gray smudges.
 # Evidently precision does not mind everything that your eye minds, and below we will blur real digits on purpose to see how it responds.
 #
 # It is the recall that tells the two generators apart: 0.26 compared with 0.79.
-# For about three quarters of the real digits, there is no ball around a sample of the MLP GAN in which they lie.
+# About three quarters of the real digits lie in no ball around a sample of the MLP GAN.
 # Does this mean that the generator leaves out three quarters of all handwriting?
 # Before we believe it, let us test recall on a case where we know the right answer.
 #
@@ -715,9 +716,10 @@ for name, fake in stored.items():
 # The same holds in milder forms: where samples crowd together their balls are small, and that may be a part of the MLP GAN's low recall.
 #
 # The cure of [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) is to draw balls around real images only, because these do not change with the generator.
+# Here each ball reaches to the $k$-th neighbor of its center, with $k = 5$.
 # **Coverage** is the fraction of these balls that contain at least one fake.
-# **Density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, where each ball reaches to the $k$-th neighbor of its center, here the fifth.
-# It belongs beside precision, which is content with a single large ball around some outlier.
+# **Density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, so that a perfect generator gets about 1 (Exercise 1).
+# It is the counterpart of precision, which is content with a single large ball around some outlier.
 #
 # ![Three panels with balls around seven blue real points only. In the first and the second, titled density and coverage, the same seven varied orange fakes lie in 1.9 balls on average, and all 7 balls contain a fake. In the third, titled copies, three images that were supplied a hundred times each lie in 2.0 balls on average, but only 3 of 7 balls contain a fake.](../book/diagrams/density-coverage.svg)
 #
@@ -772,7 +774,7 @@ show("density", "coverage")
 #   We count those for which one digit has a probability of more than 90 %.
 # - How often does each digit occur?
 #   The difference from equal frequencies is a Kullback-Leibler divergence, as in [Losses and optimizers](05_losses.ipynb): it is 0 if all ten are equally frequent, and $\log 10 \approx 2.30$ if there is only one.
-# - The *classifier score* puts both into one number, $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
+# - The *classifier score* puts both into one number by asking how far the answers for single images lie from the average answer: $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
 #   It is 10 if every image is clear and all digits are equally frequent, and 1 if the judge says the same about every image.
 #   With Inception as the judge it is the *inception score* of [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016).
 #
@@ -820,8 +822,7 @@ plt.show()
 # One fault is still missing.
 # None of these measures objects to a generator that returns its training images, since nothing looks more like a real digit than a real digit.
 # In [Generating](07_generating.ipynb) we looked for the nearest training image of a sample, and we can turn this into a number: for how many samples is the nearest *training* image nearer than the nearest *test* image, which nobody can have copied?
-# There are five times as many training images, so for honest samples it will be about five sixths, and for copies of these training images, which lie at distance 0 from their originals, it is 1.
-# (We compare with 50,000 training images, because the other 10,000 serve as the floor.)
+# Our 50,000 training images are five times as many as the test images, so for honest samples it will be about five sixths, and for copies of these training images, which lie at distance 0 from their originals, it is 1.
 #
 # This is the line "nearer to training" in the complete table.
 
@@ -835,7 +836,7 @@ print(card)
 # (It finds only what the judge's features find alike, so the warnings of [Generating](07_generating.ipynb) apply here, too.)
 # By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead of the MLP GAN.
 # In precision and density it is a little behind, and although these differences are small, they too are more than twice as large as the larger of the numbers behind ±.
-# So the card shows not only which generator is better but also where: on average a sample of the MLP GAN lies among the real digits as well as one of the DCGAN does, but its samples are less varied, and more of them are unclear.
+# So the card shows not only which generator is better but also where: on average the samples of the MLP GAN lie among the real digits no worse than those of the DCGAN, but they are less varied, and more of them are unclear.
 # In every one of these lines except the copying test, both generators are still worse than real digits.
 #
 # | measure | what it asks | range, best value | floor |
@@ -853,8 +854,7 @@ print(card)
 #
 # ## Which measure sees which fault?
 #
-# A measure is worth as much as the faults that it notices.
-# We therefore take the 10,000 real digits of the floor and damage them in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
+# To find out, we take the 10,000 real digits of the floor and damage them in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight digits of each set: undamaged, blurred, with specks, moved to the right, without fours, and two laid over each other.", "name": "fig-08-faults"}, "image": {"alt": "Six rows of eight digits: clean digits; the same ones blurred; with single black pixels strewn over them; moved to the right; the same ones again, but without the four, so that later digits move up; and pairs of digits laid over each other in gray."}}
@@ -1008,7 +1008,7 @@ display(Markdown("\n".join(lines)))
 # $$\frac{N-1}{2N-1} \cdot \frac{N-2}{2N-2} \cdots \frac{N-k}{2N-k} \approx \frac{1}{2^k},$$
 #
 # and the expected coverage is $1 - 2^{-k}$, or 0.969 for $k = 5$.
-# In the order, the $N - 1$ real images leave $N$ gaps, each fake is equally likely to fall into any of them, and the ball covers the first $k$, so it contains $N \cdot k/N = k$ fakes on average.
+# For the density, note that the $N - 1$ real images leave $N$ gaps in this order, that each fake is equally likely to fall into any of them, and that the ball covers the first $k$ gaps, so it contains $N \cdot k/N = k$ fakes on average.
 # All balls together have $kN$ ticks, which makes $k$ for each fake, and the density is 1.
 # The first lines below test the coverage on points in a plane; with 1,000 points of each kind, it comes out within two hundredths of what we expect.
 # The last line tests both on two parts of the training set and finds 0.990 and 0.967.
