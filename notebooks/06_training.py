@@ -21,7 +21,7 @@
 # It is short, and yet this is the chapter in which something breaks for the first time: with settings that many tutorials use, and without any error message, the game can end with a generator that draws the same picture forever.
 # By the end you can write the loop yourself, tell a healthy run from a broken one by its curves, say how often a recipe breaks and how sure you are of that number, and train with a recipe that has not broken in any of our runs.
 #
-# *Before: [Losses and optimizers](05_losses.ipynb) · To read: half an hour · To run: 14 minutes on two CPU cores*
+# *Before: [Losses and optimizers](05_losses.ipynb) · To read: thirty-five minutes · To run: 14 minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast

@@ -18,7 +18,7 @@
 # These are the questions of everyone who wants to use a generator and not only to train one.
 # By the end you can return to any digit, walk from one to another without losing your way, find the few directions in which a digit can change, keep a model in a file, and search for copies without claiming more than such a search can show.
 #
-# *Before: [The training loop](06_training.ipynb) · To read: twenty-five minutes · To run: half a minute on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) · To read: half an hour · To run: half a minute on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -466,7 +466,7 @@ for model in (narrow, models.MLPDiscriminator()):
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# `torch.save` writes a pickle, which can run any code when it is opened, and a `state_dict` does not say which network it belongs to.
+# `torch.save` writes a pickle, which can run any code when it is opened (unless `torch.load` is told, as it is by default since version 2.6, to accept weights only), and a `state_dict` does not say which network it belongs to.
 # Without the book's package, `model.save_weights("name.safetensors")` and `model.load_weights` read and write the same format in plain MLX, and the network is up to you.
 # :::
 #

@@ -22,7 +22,7 @@
 # The following chapters will claim that some change improves a GAN, so we need numbers that deserve our trust.
 # By the end you can compute the measures that the field uses, say what each of them sees and what it misses, compare each value with what real digits would get, say how uncertain it is, and read the report card of a generator.
 #
-# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: half an hour · To run: ten minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: fifty minutes · To run: ten minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -371,7 +371,7 @@ for name, runs in scores.items():
 # The average of four draws is twice as reliable as a single one, which is why our generators get four, and why yours should get several, too.
 #
 # All this is the error of *sampling* alone: all four draws are compared with the same test images, so the luck of their selection is not in it.
-# And if you train again from another seed, you get another generator, which may be a better or a worse one.
+# And if you train again from another seed, you get another generator, a better or a worse one.
 # How much this adds depends on the recipe, as the runs stored in `book/data/collapse.json` show.
 # Four other trainings of the DCGAN have values from 4.3 to 5.1, which is hardly more than the luck of the draw.
 # But the twelve MLP GANs with a penalty of $\gamma = 1$ in the table of [The training loop](06_training.ipynb), which were trained for twelve epochs instead of twenty, lie between 80 and 109.
@@ -478,7 +478,8 @@ plt.show()
 # Do not take the numbers behind ± for the whole uncertainty.
 # They say how well thirty random subsets determine a line, but these subsets overlap, and all of them are picked from the same images.
 # The limit of the DCGAN, for example, rests on our four draws, and with a standard deviation of 0.33 the average of four draws is uncertain by $0.33/\sqrt 4$, about 0.16, which is more than the 0.07 behind its ±.
-# When we compare 3.4 with 0.95, both measured with the same test images, whose luck these numbers do not contain, all this is small enough, but for a generator with a limit of 1.1 it might not be.
+# The luck of the test images is not in these numbers at all, but 3.4 and 0.95 share it.
+# For comparing these two all this is small enough, but for a generator with a limit of 1.1 it might not be.
 # The line itself is an approximation as well, as you can see from the gray points for 1,000 and 2,000 images.
 #
 # An FID may therefore be compared with another FID by the same judge, against the same real images, with the same number of samples, and with nothing else.
@@ -678,7 +679,7 @@ show("precision", "recall")
 # It is the recall that tells the two generators apart: 0.26 compared with 0.79.
 # About three quarters of the real digits lie in no ball around a sample of the MLP GAN.
 # Does this mean that the generator leaves out three quarters of all handwriting?
-# Before we believe it, let us test recall on a case where we know the right answer.
+# Let us first test recall on a case where we know the right answer.
 #
 # ## A hundred images, a hundred times
 #

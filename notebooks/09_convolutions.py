@@ -17,7 +17,7 @@
 # We should not be surprised, because to the networks behind them a picture is nothing but a list: shuffle its 784 numbers, always in the same way, and the discriminator learns just as well, as we saw in [Generator and discriminator](04_models.ipynb).
 # In this chapter we build two networks that know what a neighborhood is, and by the end you can write and train a DCGAN, say what each of its layers is for, avoid the traps that batch normalization sets, and measure how far its digits still are from real ones.
 #
-# *Before: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb) · To read: half an hour · To run: about @@16 minutes: seconds of the execution@@ on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb) · To read: forty minutes · To run: about @@16 minutes: seconds of the execution@@ on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast

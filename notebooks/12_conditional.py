@@ -17,7 +17,7 @@
 # Our training set comes with a label for every image, so it could have told the two networks which images are threes, but until now we have thrown the labels away.
 # In this chapter both networks get to see them, and at the end you can order any digit in any handwriting, check class by class whether you got what you ordered, and say what the order costs.
 #
-# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about eighteen minutes on two CPU cores*
+# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: thirty-five minutes · To run: about eighteen minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
