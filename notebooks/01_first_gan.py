@@ -35,7 +35,7 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 
 mx.random.seed(0)
-epochs = 1 if mlxgan.SMOKE else 8  # one is enough for the tests
+epochs = 1 if mlxgan.SMOKE else 6  # one is enough for the tests
 digits = data.load("train")
 images = data.normalize(digits.images).reshape(-1, 784)
 
@@ -250,7 +250,7 @@ def step(real):
 # The page [Coming from PyTorch](../book/pytorch.md) has a list of such differences.
 # :::
 #
-# ## Eight epochs
+# ## Six epochs
 #
 # All that is missing is the loop.
 # In each epoch, which is one pass through the data, it puts the real digits in a new random order, cuts this order into batches of 128, and takes one step with each batch.
@@ -259,7 +259,7 @@ def step(real):
 # (The step also returns both losses, but in a game they say little about the pictures, as [Losses and optimizers](05_losses.ipynb) shows.)
 # We also set six noise vectors aside, so that we can see what the generator makes of them after each epoch; these pictures may wait, because they remember the weights that made them.
 #
-# **The loop goes through all digits eight times. After how many epochs do you expect to see something that you can read?**
+# **The loop goes through all digits six times. After how many epochs do you expect to see something that you can read?**
 
 # %%
 noise = mx.random.normal((6, 64))
@@ -377,7 +377,7 @@ plots.digits(mx.concatenate(rows), columns=10)
 # A generative model learns from examples to make new ones, and the hard part is to tell it how well it does.
 # Closeness to all examples is the wrong measure, because nothing is closer to all of them than their mean, and the mean is fog.
 # A GAN replaces the measure with a second network: the discriminator learns to tell real images from fakes, and the generator learns, through the gradient of the discriminator and without ever seeing a real image, to make fakes that pass.
-# Two small networks, two losses and two optimizers that take turns are all that this needs, and after eight epochs you can read many of the digits that come out of it, though far from all.
+# Two small networks, two losses and two optimizers that take turns are all that this needs, and after six epochs you can read many of the digits that come out of it, though far from all.
 #
 # If you stop here, you have trained a GAN and can explain how it works.
 # If you read on, [MLX in a quarter of an hour](02_mlx.ipynb) starts at the beginning, with a single array.

@@ -19,12 +19,12 @@
 #
 # This appendix shows how to train one GAN on several machines at once, but it was made on one: everything that you see here ran in one or two processes on a single machine with two cores, and nothing was tried on two Macs.
 # Two processes are enough to find out whether the result is right, but they say nothing about how fast a cable between two Macs would be, so for the speed we measure what one machine can measure and calculate the rest.
-# To check results we need no long runs either: those that we compare take between one step and twenty, and the whole page runs in a little over a minute.
+# To check results we need no long runs either: those that we compare take between one step and twenty, and the whole page runs in about a minute.
 #
 # The question behind it is a practical one: you have two Macs on your desk, so why not let both of them work on the same GAN?
 # By the end you can share a batch among machines, explain why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
 #
-# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: a little over a minute on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -462,7 +462,7 @@ for size, seconds in zip(sizes, fastest, strict=True):
 
 # %% [markdown]
 # The first and the last row agree because we fitted them.
-# In between the formula is about 10 % too low for the smaller array and almost 60 % too high for the larger one, so the bandwidth between our two processes is not the same for all sizes.
+# In between, the formula is almost 80 % too high for both arrays, since they travel faster than the bandwidth that we fitted to the largest one allows: between our two processes, $w$ is not the same for all sizes.
 # That is good enough to find out whether something takes one millisecond or a hundred.
 #
 # ## Does a second Mac pay?
@@ -498,13 +498,14 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Not quite: a step with half of the batch takes 34.2 ms instead of 60.8 ms, which is 56 % of the time.
+# By no means: a step with half of the batch takes 31.7 ms instead of 40.6 ms, which is 78 % of the time.
 # :::
 #
-# Even with a perfect link, any number of machines could therefore not make this step more than $60.8 / 7.5$, or about eight, times as fast.
-# Don't take the eight too literally, because $a$ is a small difference of two measured times, $a = 2 \cdot 34.2 - 60.8$ ms up to rounding.
-# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about six.
-# Run the cell again, and you will see how much such times vary on a computer that has other things to do.
+# Even with a perfect link, two machines would therefore make this step only $40.6 / 31.7 = 1.28$ times as fast, and any number of machines could not make it more than $40.6 / 22.8$, or about 1.8, times as fast.
+# Don't take the 1.8 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 31.7 - 40.6$ ms.
+# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.6; if it were two milliseconds shorter, the limit would rise to about 2.2.
+# On a computer that has other things to do, such times vary by more than that: when we ran the same cell beside other work, $a$ came out several times smaller and the limit several times higher.
+# So run the cell a few times before you trust its result.
 #
 # With a real link, the prediction for $n$ machines is
 #
@@ -546,7 +547,7 @@ for link, w in links.items():
     table.append(f"| {link} | 64 each | {grown} |")
 display(Markdown("\n".join(table)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch, Ethernet with 1 Gb/s falls below 1 at once and keeps falling, Ethernet with 10 Gb/s rises to about 1.6 at four machines and then sinks slowly, and Thunderbolt rises to about 2.3 at eight machines and then sinks as well. With 64 images on each machine, Ethernet with 1 Gb/s dips below 1 at two machines and then rises to almost 4 at 16, while the other two rise almost in straight lines to about 10 and 12, below the dotted diagonal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch, Ethernet with 1 Gb/s falls to about 0.3 at once and on to about 0.2, Ethernet with 10 Gb/s starts just below 1 at two machines and sinks slowly to about 0.7 at 16, and Thunderbolt rises to about 1.2 at four machines and then sinks to about 0.9. With 64 images on each machine, Ethernet with 1 Gb/s dips below 1, is still just below it at four machines, and then rises to almost 3 at 16, while the other two rise, bending slightly, to about 8.5 and 10, below the dotted diagonal."}}
 machines = (1, 2, 4, 8, 16)
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True)
 colors = dict(zip(links, ("C3", "C4", "black"), strict=True))
@@ -568,21 +569,21 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# With the batch shared, the slowest link only loses, since two machines are half as fast as one (0.47).
-# Ethernet with 10 Gb/s gains a little, at best 1.57 times the speed with four machines, and Thunderbolt more, up to 2.27 times with eight.
-# With 64 images each, the two faster links gain throughout, with 1.70 and 1.89 times the speed for two machines.
-# The slowest one still loses with two (0.78) and gains from four on (1.18).
+# With the batch shared, only Thunderbolt gains, and not much: 1.15 times the speed with two machines and 1.18 times with four.
+# With Ethernet and 10 Gb/s, two machines come out about even (0.96, too close to 1 for the accuracy of our times) and more of them lose, and with the slowest link two machines have only about a third of the speed of one (0.32).
+# With 64 images each, the two faster links gain throughout, with 1.59 and 1.84 times the speed for two machines.
+# The slowest one still loses with two (0.60) and four (0.88), and gains with eight (1.52).
 # :::
 #
-# What decides is how much computing there is for each byte that has to travel.
+# What decides is how much computing there is to share for each byte that has to travel.
 # The gradients of a fully connected layer are as large as its weights, and with half of the batch each weight meets only 32 images before its gradient has to travel.
 # Convolutions use every weight at many places of an image, so they are better off, and larger batches help everyone.
 # A faster computer, on the other hand, gains *less* from a second one, because it shortens the computing and leaves the cable as it is.
 #
 # The table is therefore no reason yet to buy a cable.
-# It assumes our step of 60.8 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
-# For two machines that share a batch, you can work it out for yourself: the second machine saves $60.8 - 34.2 = 26.6$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
-# On a computer ten times as fast as ours, the saving would shrink to 2.7 ms, and none of the three links would gain anything.
+# It assumes our step of 40.6 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
+# For two machines that share a batch, you can work it out for yourself: the second machine saves $40.6 - 31.7 = 8.9$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
+# On a computer ten times as fast as ours, the saving would shrink to 0.9 ms, and none of the three links would gain anything.
 # So measure your own step first.
 # If it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it, for which you need no cable at all.
 #
@@ -598,7 +599,8 @@ for ranks, name in ((1, "one"), (2, "two")):
 
 # %% [markdown]
 # They gained nothing: a step on two ranks takes more than twice as long as a step on one.
-# Our formula would not have told us so, since the two sums of a step should take only about 18 ms with the $t_0$ and $w$ that we measured here.
+# (The 74 ms cannot be compared with the 40.6 ms from above, because the ranks run without `mx.compile`.)
+# Our formula would not have told us so, since the two sums of a step should take only about 20 ms with the $t_0$ and $w$ that we measured here.
 # We have not found out where the rest of the time goes.
 # On two cores the computing of both ranks competes with all of the sending and receiving, which would not happen to two machines in the same way, but the formula also leaves out whatever is neither computing nor cable, such as copying the gradients into one array and waiting for a rank that is late.
 # Read its speedups as what you can hope for at best.
@@ -628,7 +630,7 @@ for ranks, name in ((1, "one"), (2, "two")):
 # Batch normalization breaks the rule, because it makes images depend on each other, and repairing it takes sums over all ranks whose gradients count the losses of all.
 # A lost rank raises an error and a silent one does not, so a run needs saved states and a limit to the time that it waits.
 # A ring sums in $2\,(n-1)$ rounds, in which each rank sends less than twice the array.
-# Whether another machine pays depends on how long the computing takes for each byte that has to travel: with our GAN on two slow CPU cores a second one could pay over a fast link, but between computers ten times as fast that share a batch of 64 it would not.
+# Whether another machine pays depends on how much computing there is to share for each byte that has to travel: when machines like ours, with two slow CPU cores, share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
 #
 # ## Exercises
 #
