@@ -275,6 +275,7 @@ def leave_film(self, node: film) -> None:
 
 def mathml(self, node: nodes.Element, block: bool) -> None:
     tex = re.sub(r"\\[bB]igg?[lr]?(?![a-zA-Z])", "", node.astext()).replace("gathered}", "aligned}")
+    tex = tex.replace(r"\dots", r"\ldots").replace("°", r"^{\circ}")
     tex = re.sub(r"\\([td]?frac)\s*(\d)\s*(\d)", r"\\frac{\2}{\3}", tex)
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"

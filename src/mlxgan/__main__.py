@@ -227,4 +227,8 @@ def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == 130:
+        sys.stdout.flush()
+        leave()  # at once: MLX may still be busy with a step, which would crash as Python takes itself apart
+    sys.exit(status)
