@@ -1,8 +1,8 @@
-"""Train the DCGAN on Omniglot as it is and with augmentation, five seeds each: the results behind the chapter on little
-data.
+"""Train the DCGAN on all of Omniglot's characters and on 512 of them, as they are and with augmentation, five seeds
+each: the results behind the chapter on little data.
 
-``python tools/little_data.py`` does it, in about half an hour on two cores. Each run is a process of its own and a file
-in runs/little_data. A run whose file exists is not repeated, so that an interrupted tool continues where it stopped. At
+``python tools/little_data.py`` does it, in about an hour on two cores. Each run is a process of its own and a file in
+runs/little_data. A run whose file exists is not repeated, so that an interrupted tool continues where it stopped. At
 the end all results are written to book/data/little_data.json, which the chapter reads. The judge and the measures are
 those of the chapter.
 """
@@ -11,7 +11,6 @@ import json
 import os
 from argparse import SUPPRESS
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +19,9 @@ import common
 OUT = common.ROOT / "book" / "data" / "little_data.json"
 RUNS = common.ROOT / "runs" / "little_data"
 JUDGE = RUNS / "judge.safetensors"
-SETTINGS = ("plain", "augmented")
-SEEDS, EPOCHS, EVERY, SAMPLES = (0, 1, 2, 3, 4), 30, 5, 2000
+FEW = 512
+SETTINGS = ("all, plain", "all, changed", "few, plain", "few, changed")
+SEEDS, STEPS, EVERY = (0, 1, 2, 3, 4), 1920, 240
 JUDGE_EPOCHS = 25
 
 
@@ -73,81 +73,61 @@ def train_judge(path: Path) -> float:
     return float((probabilities.argmax(axis=1) == np.array(held_out.labels)).mean())
 
 
-def train(setting: str, seed: int, epochs: int = EPOCHS) -> dict:
-    """Return the discriminator's mean logits during a run, and the scores of the average at its end and on the way."""
+def train(setting: str, seed: int) -> dict:
+    """Return what the discriminator thinks and how good the average is, on the way and at the end of a run.
+
+    A row has the mean logits of drawings of the training set, of held-out ones and of fakes, and the measures of as
+    many samples as there are held-out drawings, against these.
+    """
     from mlxgan import augment, data, measures, metrics, recipes, training
 
     import mlx.core as mx
     import numpy as np
 
+    amount, change = setting.split(", ")
     characters, held_out = data.load("train", "omniglot"), data.load("test", "omniglot")
     judge = new_judge(len(np.unique(np.array(characters.labels))))
     judge.load_weights(str(JUDGE))
-    real, known = (metrics.features(judge, images)[0] for images in (held_out.images, characters.images))
-    n = len(held_out) // 64 * 64
-    shuffled = np.random.default_rng(0)
-    seen, unseen = (
-        data.normalize(part.images[mx.array(shuffled.permutation(len(part))[:n])]) for part in (characters, held_out)
-    )
-    z = mx.random.normal((SAMPLES, 100), key=mx.random.key(1))
+    order = mx.array(np.random.default_rng(seed).permutation(len(characters))[: FEW if amount == "few" else None])
+    chosen = data.Digits(characters.images[order], characters.labels[order], f"{len(order)} of {characters.name}")
+    real, known = (metrics.features(judge, part.images)[0] for part in (held_out, chosen))
+    order = mx.array(np.random.default_rng(seed).permutation(len(held_out)))
+    seen, unseen = (data.normalize(images[:960]) for images in (chosen.images, held_out.images[order]))
+    z = mx.random.normal((len(held_out), 100), key=mx.random.key(1))
+    steps = len(chosen) // 64  # in an epoch
     rows = []
 
     def watch(epoch, history):
-        if epoch % EVERY:
+        if epoch * steps % EVERY:
             return
-        fakes = training.sample(generator, z[:n])
-        logits = [mean_logit(discriminator, images) for images in (seen, unseen, fakes)]
+        three = (seen, unseen, training.sample(generator, z[:960]))
+        logits = [mean_logit(discriminator, images) for images in three]
         found, _ = metrics.features(judge, training.sample(average, z))
-        kid, error = measures.kid(real, found)
-        few = found[: len(real)]
-        precision, recall = measures.precision_recall(real, few)
-        density, coverage = measures.density_coverage(real, few)
-        rows.append(
-            {
-                "epoch": epoch,
-                "seen": logits[0],
-                "unseen": logits[1],
-                "fake": logits[2],
-                "kid": kid,
-                "kid_error": error,
-                "precision": precision,
-                "recall": recall,
-                "density": density,
-                "coverage": coverage,
-                "nearer_to_training": measures.nearer_to_training(found, known, real),
-            }
-        )
+        values = *logits, *measures.kid(real, found), *measures.precision_recall(real, found)
+        row = dict(zip(("seen", "unseen", "fake", "kid", "kid_error", "precision", "recall"), values, strict=True))
+        row["coverage"] = measures.density_coverage(real, found)[1]
+        rows.append({"step": epoch * steps, **row, "nearer": measures.nearer_to_training(found, known, real)})
 
     recipe = recipes.RECIPES["dcgan"]
     recipes.seed_everything(seed)
     generator, average, discriminator = recipe.generator(), recipe.generator(), recipe.discriminator()
-    if setting == "augmented":
+    if change == "changed":
         discriminator = augment.Augmented(discriminator)
-    history = training.train(
-        generator,
-        discriminator,
-        characters,
-        epochs=epochs,
-        seed=seed,
-        **recipe.settings(),
-        average=average,
-        on_epoch=watch,
-    )
-    return {"seed": seed, "data": characters.name, "rows": rows, "history": asdict(history)}
+    settings = recipe.settings() | {"average": average, "on_epoch": watch}
+    history = training.train(generator, discriminator, chosen, epochs=STEPS // steps, seed=seed, **settings)
+    return {"seed": seed, "data": chosen.name, "seconds": sum(history.seconds), "rows": rows}
 
 
 def mean_logit(discriminator, images) -> float:
     """Return the mean logit of images, which the discriminator sees 64 at a time and as in training."""
     import mlx.core as mx
-    import numpy as np
 
-    logits = [discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]
-    return float(np.mean(np.array(mx.concatenate(logits))))
+    return mx.concatenate([discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]).mean().item()
 
 
 def run(setting: str, seed: int) -> Path:
     """Return the file of one run, which is made in a process of its own unless it exists."""
-    path = RUNS / f"{setting}-{seed}.json"
+    path = RUNS / f"{setting.replace(', ', '-')}-{seed}.json"
     if not path.exists():
         printed = common.work(__file__, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
         common.write_json(path, json.loads(printed.splitlines()[-1]))
@@ -177,9 +157,8 @@ def main() -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
     runs = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
-    result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "epochs": EPOCHS}
-    judge = json.loads(accuracy.read_text())
-    common.write_json(OUT, result | {"samples": SAMPLES, "judge": judge, "runs": runs})
+    result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "steps": STEPS}
+    common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text()), "runs": runs})
 
 
 if __name__ == "__main__":

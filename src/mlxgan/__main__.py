@@ -103,6 +103,9 @@ def _train(options: argparse.Namespace) -> None:
     recipes.seed_everything(options.seed)
     networks = {"last": recipe.generator(), "discriminator": recipe.discriminator(), "generator": recipe.generator()}
     digits = data.load("train", options.data)
+    classes = len(np.unique(np.array(digits.labels)))
+    if is_conditional(networks["last"]) and classes != networks["last"].classes:
+        raise ValueError(f"--data {options.data} has {classes} classes, but --model {options.model} draws ten")
     steps = epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
     discriminator = networks["discriminator"]
     history = resume.train(

@@ -1,23 +1,17 @@
-"""MNIST in MLX: found or downloaded, checked, and served in batches.
+"""Images in MLX, MNIST's or others: found or downloaded, checked, and served in batches.
 
-The files are those of LeCun, Cortes and Burges in the IDX format, as they are or gzipped. Only files whose contents
+MNIST's files are those of LeCun, Cortes and Burges in the IDX format, as they are or gzipped. Only files whose contents
 have the digests below are ever used.
 """
 
-import gzip
-import hashlib
-import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
-import platformdirs
 
 from . import SMOKE, download, pictures
+from .download import TITLES
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -31,7 +25,6 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 PREFIX = {"train": "train", "test": "t10k"}
-TITLES = {"mnist": "MNIST", "omniglot": "Omniglot", "fashion": "Fashion-MNIST"}
 #: How many of the training images show each digit.
 COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
@@ -65,8 +58,7 @@ def load(split: str = "train", name: str = "mnist") -> Digits:
         digits = small_digits(split, why, TITLES.get(name, "MNIST"))
     elif name == "mnist":
         images, labels = (read(f"{PREFIX[split]}-{part}-ubyte") for part in ("images-idx3", "labels-idx1"))
-        pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
-        digits = _digits(pixels, np.frombuffer(labels, np.uint8, offset=8), f"MNIST, {split} split")
+        digits = _digits(*pictures.from_idx(images, labels), f"MNIST, {split} split")
     else:
         digits = _digits(*pictures.load(split, name), f"{TITLES.get(name) or pictures.title(name)}, {split} split")
     print(f"{digits.name}: {len(digits):,} images")
@@ -148,33 +140,10 @@ def batches(
 
 
 def read(name: str) -> bytes:
-    """Return the contents of the file ``name`` of MNIST, a key of ``SHA256``, downloaded if need be.
+    """Return the contents of the file ``name`` of MNIST, a key of ``SHA256``, unpacked and downloaded if need be.
 
     Raises what :func:`load` does, and ValueError for another name.
     """
     if name not in SHA256:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(SHA256)}")
-    genuine = partial(_genuine, name)
-    folder = os.environ.get("MNIST_DIR")
-    if folder:
-        inside = Path(folder).expanduser()
-        for path in (inside / part / f"{name}{end}" for part in ("", "raw", "MNIST/raw") for end in (".gz", "")):
-            if path.exists():
-                return genuine(download.read(path), path)
-        raise FileNotFoundError(f"MNIST_DIR is {folder!r}, but there is no {name}.gz in that folder")
-    cached = Path(platformdirs.user_cache_dir("mlxgan"), f"{name}.gz")
-    addresses = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-    return download.obtain(cached, addresses, genuine)
-
-
-def _genuine(name: str, content: bytes, where: object) -> bytes:
-    """Return the content, uncompressed. Raises ValueError, naming ``where`` it is from, if it is not the right one."""
-    try:
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(download.LARGEST + 1)
-    except Exception as error:  # gzip and zlib raise several kinds
-        raise ValueError(f"{where}: not a whole gzip file ({error})") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256[name]:
-        raise ValueError(f"{where}: not MNIST's {name} (SHA-256 {digest}, expected {SHA256[name]})")
-    return content
+    return download.find("mnist", f"{name}.gz", SHA256[name], MIRRORS)

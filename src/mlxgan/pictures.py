@@ -6,17 +6,13 @@ it does in a viewer; an array is taken as it is, because that is how ``python -m
 Fashion-MNIST.
 """
 
-import hashlib
 import io
-import os
 import warnings
 import zipfile
 from functools import partial
-from gzip import decompress
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
@@ -28,17 +24,15 @@ LARGEST_ARRAY = 2**30  # bytes
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 DRAWERS = 16  # of the 20 people who drew an alphabet of Omniglot are for training, and four are held out
 
-#: The variable that may name a data set's folder, and where the files are if it does not.
-OMNIGLOT = (
-    "OMNIGLOT_DIR",
-    "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/",
-    "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",
-)
-FASHION = (
-    "FASHION_DIR",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-)
+MIRRORS = {
+    "omniglot": (
+        "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/",
+    ),
+    "fashion": (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+}
 #: The files' SHA-256, of those of Fashion-MNIST when they are compressed.
 SHA256 = {
     "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
@@ -81,36 +75,26 @@ def title(name: str) -> str:
     return f"pictures of {Path(name).expanduser().resolve().name}"
 
 
-def _read(file: str, variable: str, *mirrors: str) -> bytes:
-    """Return a file of a data set, from the folder that the variable names if it is set, or kept from a mirror."""
-
-    def check(content, where):
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != SHA256[file]:
-            raise ValueError(f"{where}: not the genuine {file} (SHA-256 {digest}, expected {SHA256[file]})")
-        return content
-
-    if folder := os.environ.get(variable):
-        path = Path(folder).expanduser() / file
-        if not path.exists():
-            raise FileNotFoundError(f"{variable} is {folder!r}, but there is no {file} in that folder")
-        return check(download.read(path), path)
-    cached = Path(platformdirs.user_cache_dir("mlxgan"), variable.removesuffix("_DIR").lower(), file)
-    return download.obtain(cached, [mirror + file for mirror in mirrors], check)
+def _read(name: str, file: str) -> bytes:
+    return download.find(name, file, SHA256[file], MIRRORS[name])
 
 
 def _fashion(split: str) -> tuple[np.ndarray, np.ndarray]:
     prefix = "train" if split == "train" else "t10k"
-    images, labels = (_read(f"{prefix}-{part}-ubyte.gz", *FASHION) for part in ("images-idx3", "labels-idx1"))
-    pixels = np.frombuffer(decompress(images), np.uint8, offset=16)
-    return pixels.reshape(-1, SIDE, SIDE), np.frombuffer(decompress(labels), np.uint8, offset=8)
+    return from_idx(*(_read("fashion", f"{prefix}-{part}-ubyte.gz") for part in ("images-idx3", "labels-idx1")))
+
+
+def from_idx(images: bytes, labels: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return images, uint8 (N, 28, 28), and labels, uint8 (N,), from the contents of two IDX files."""
+    pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, SIDE, SIDE)
+    return pixels, np.frombuffer(labels, np.uint8, offset=8)
 
 
 def _omniglot(split: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the drawings of each alphabet's first 16 people, or those of the other four."""
     drawings = {}  # by alphabet, character and person: two alphabets are in both files
     for number in (1, 2):
-        archive = zipfile.ZipFile(io.BytesIO(_read(f"images_background_small{number}.zip", *OMNIGLOT)))
+        archive = zipfile.ZipFile(io.BytesIO(_read("omniglot", f"images_background_small{number}.zip")))
         for member in archive.namelist():
             if member.endswith(".png"):
                 _, alphabet, character, file = member.split("/")
@@ -124,12 +108,14 @@ def _omniglot(split: str) -> tuple[np.ndarray, np.ndarray]:
 def _folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     found = [file for file in files if file.suffix.lower() in SUFFIXES]
-    others = sorted(set(files) - set(found))
-    such_as = f"{len(others):,} other files, such as {others[0].name}" if others else "no other files"
-    if not FEWEST <= len(found) <= MOST:
-        raise ValueError(f"{path}: has {len(found):,} pictures, but {FEWEST} to {MOST:,} are needed; {such_as}")
+    others = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
+    count = f"{path}: {len(found):,} of {len(files):,} files are pictures"
     if others:
-        warnings.warn(f"{path}: {such_as}, are left out", stacklevel=2)
+        count += f", {others[0]} for example is not"
+    if not FEWEST <= len(found) <= MOST:
+        raise ValueError(f"{count}; {FEWEST} to {MOST:,} pictures are needed")
+    if others:
+        warnings.warn(count, stacklevel=2)
     images, failures = [], []
     for file in tqdm(found, desc=path.name, unit=" pictures"):
         try:
@@ -138,8 +124,7 @@ def _folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
             failures.append(f"{file}: {str(error)[:200]}")
     if failures:
         raise ValueError(f"{failures[0]} ({len(failures):,} of {len(found):,} pictures cannot be used)")
-    folders = sorted({file.parent for file in found})
-    return np.stack(images), np.array([folders.index(file.parent) for file in found])
+    return np.stack(images), np.unique([str(file.parent) for file in found], return_inverse=True)[1]
 
 
 def ink(file: Path) -> np.ndarray:

@@ -61,7 +61,7 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     monkeypatch.setattr(data, "SMOKE", False)
     monkeypatch.setitem(data.SHA256, NAME, hashlib.sha256(CONTENT).hexdigest())
-    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
+    monkeypatch.setattr(download.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     return tmp_path / "cache" / "mlxgan"
 
 
@@ -163,10 +163,10 @@ def test_two_processes_at_once(offline):
     mirror = Mirror()
     program = f"""
 import hashlib
-from mlxgan import data
+from mlxgan import data, download
 data.MIRRORS = ({mirror.url!r},)
 data.SHA256[{NAME!r}] = {hashlib.sha256(CONTENT).hexdigest()!r}
-data.platformdirs.user_cache_dir = lambda name: {str(offline)!r}
+download.platformdirs.user_cache_dir = lambda name: {str(offline)!r}
 data.read({NAME!r})
 """
     runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
