@@ -9,20 +9,23 @@ import little_data
 import numpy as np
 import pytest
 
+ROW = {"step", "seen", "unseen", "fake", "kid", "kid_error", "precision", "recall", "coverage", "nearer"}
+
 
 @pytest.mark.slow
-def test_both_settings_train_and_are_measured(monkeypatch, tmp_path):
+def test_all_settings_train_and_are_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(little_data, "JUDGE", tmp_path / "judge.safetensors")
     monkeypatch.setattr(little_data, "JUDGE_EPOCHS", 2)
+    monkeypatch.setattr(little_data, "STEPS", 23)  # an epoch of the small digits
     monkeypatch.setattr(little_data, "EVERY", 1)
-    monkeypatch.setattr(little_data, "SAMPLES", 300)
     assert little_data.train_judge(little_data.JUDGE) > 0.5  # of the small digits, a tenth by guessing
-    results = [little_data.train(setting, seed=1, epochs=1) for setting in little_data.SETTINGS]
-    for result in results:
-        [row] = result["rows"]
-        assert set(row) == FIELDS and np.isfinite(list(row.values())).all()
-        assert len(result["history"]["loss_d"]) == 1
-    assert results[0]["rows"] != results[1]["rows"]
+    results = [little_data.train(setting, seed=1) for setting in little_data.SETTINGS]
+    for result, steps, count in zip(results, ([23], [23], [8, 16], [8, 16]), (1500, 1500, 512, 512), strict=True):
+        assert [row["step"] for row in result["rows"]] == steps
+        assert result["data"].startswith(f"{count} of scikit-learn's small digits instead of Omniglot")
+        assert all(set(row) == ROW and np.isfinite(list(row.values())).all() for row in result["rows"])
+    ends = [result["rows"][-1]["kid"] for result in results]
+    assert len(set(ends)) == 4
 
 
 @pytest.mark.parametrize(
@@ -39,31 +42,16 @@ def test_other_drawings_than_those_of_omniglot_are_refused(smoke, said):
     assert found.returncode == 2 and found.stderr == f"little_data.py: {said}\n"
 
 
-FIELDS = {
-    "epoch",
-    "seen",
-    "unseen",
-    "fake",
-    "kid",
-    "kid_error",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "nearer_to_training",
-}
-
-
 def test_the_stored_results_are_whole():
     result = json.loads(little_data.OUT.read_text())
     assert list(result["runs"]) == list(little_data.SETTINGS)
-    assert (result["epochs"], result["samples"]) == (little_data.EPOCHS, little_data.SAMPLES)
+    assert result["steps"] == little_data.STEPS
     assert 0.3 < result["judge"]["accuracy"] < 1
-    for runs in result["runs"].values():
+    for setting, runs in result["runs"].items():
         assert [run["seed"] for run in runs] == list(little_data.SEEDS)
+        count = 512 if setting.startswith("few") else 3872
         for run in runs:
-            assert run["data"] == "Omniglot, train split"
-            epochs = [row["epoch"] for row in run["rows"]]
-            assert epochs == list(range(little_data.EVERY, little_data.EPOCHS + 1, little_data.EVERY))
-            assert all(set(row) == FIELDS for row in run["rows"])
-            assert len(run["history"]["seconds"]) == little_data.EPOCHS
+            assert run["data"] == f"{count} of Omniglot, train split"
+            steps = [row["step"] for row in run["rows"]]
+            assert steps == list(range(little_data.EVERY, little_data.STEPS + 1, little_data.EVERY))
+            assert all(set(row) == ROW for row in run["rows"])

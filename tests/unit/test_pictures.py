@@ -218,7 +218,9 @@ def test_other_files_are_left_out_with_a_warning_and_hidden_ones_without(folder)
 
 def test_too_few_pictures(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
-    expected = f"{tmp_path}: 0 of 1 files are pictures, IMG_1.HEIC for example is not; 10 to 100,000 pictures are needed"
+    expected = (
+        f"{tmp_path}: 0 of 1 files are pictures, IMG_1.HEIC for example is not; 10 to 100,000 pictures are needed"
+    )
     with pytest.raises(ValueError, match=re.escape(expected)):
         data.load("train", str(tmp_path))
 
