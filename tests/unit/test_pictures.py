@@ -299,3 +299,9 @@ def test_a_name_that_is_nothing_is_one_line(tmp_path, capsys, name):
     assert line == (
         f"mlxgan train: data is {name!r}, but must be mnist, small, omniglot, fashion, a folder, or an .npz file"
     )
+
+
+def test_a_conditional_generator_needs_ten_classes(folder, tmp_path, capsys):
+    assert train(tmp_path / "run", "--data", folder, "--model", "conditional") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"mlxgan train: --data {folder} has 1 classes, but --model conditional draws ten"
