@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=_path, required=True, help="folder for the results")
     about = "mnist, small (scikit-learn's digits), omniglot, fashion, or the path of a folder of pictures or of an .npz"
     command.add_argument("--data", default="mnist", help=about)
-    command.add_argument("--augment", action="store_true", help="change what the discriminator sees; for little data")
+    command.add_argument(
+        "--augment", action="store_true", help="shift half of what the discriminator sees; for little data"
+    )
     command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
     command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     command.set_defaults(run=_train)
