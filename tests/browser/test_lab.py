@@ -3,6 +3,7 @@
 The page is put together from the HTML in book/lab.md and opened as a file, so the book need not be built.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ HEAD = """<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8
 <style>body { background: var(--pst-color-background); color: var(--pst-color-text-base) }
 a { color: var(--pst-color-link) }</style>
 <main><h1>The lab</h1><h2>Digits</h2>"""
-SMALL = '<div data-lab="plane" data-preset="collapse"></div><script src="../_static/lab/lab.js" defer></script>'
+SMALL = '<div data-lab data-preset="collapse" data-compact></div><script src="../_static/lab/lab.js" defer></script>'
 
 
 @pytest.fixture(scope="module")
@@ -145,66 +146,101 @@ def test_the_digits_of_the_page_are_those_of_the_file(engine):
 
 # What it shows
 
+PLAY = """([name, steps]) => {
+  const { settings } = ganLabPresets().PRESETS[name], game = ganLabEngine().game("plane", { ...settings }), modes = [];
+  while (game.step < steps) {
+    for (let i = 0; i < 100; i++) for (const who of "d".repeat(settings.moves) + "g") game.move(who);
+    modes.push(game.observe("").modes);
+  }
+  return modes;
+}"""
+
 
 @pytest.mark.slow
-def test_the_healthy_story_is_fast_and_covers_all_clusters(browser, folder):
+@pytest.mark.parametrize(
+    ("preset", "steps", "ends"),
+    [
+        ("healthy", 1800, lambda modes: 8 in modes),  # 30 seconds at 60 steps a second
+        ("collapse", 600, lambda modes: max(modes) <= 2),
+        ("wins", 300, lambda modes: max(modes) == 0),
+        ("swings", 1000, lambda modes: max(modes[2:]) <= 3),
+        ("swings-cure", 1200, lambda modes: 8 in modes),
+    ],
+)
+def test_stories_end_as_they_say(engine, preset, steps, ends):
+    """In steps, not in seconds; over more seeds, and with the slower cures, in book/data/lab.json."""
+    modes = engine.evaluate(PLAY, [preset, steps])
+    assert ends(modes), modes
+
+
+def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
+    stored = json.loads(export_lab.RAW.read_text())
+    presets = engine.evaluate("() => ganLabPresets().PRESETS")
+    assert list(stored) == list(presets)
+    for name, preset in presets.items():
+        assert stored[name]["settings"] == preset["settings"], f"{name}: run tools/export_lab.py stories"
+        assert len(stored[name]["modes"]) >= 10
+    assert export_lab.TABLE.read_text() == export_lab.table(stored)
+
+
+@pytest.mark.slow
+def test_it_is_fast_and_draws_often(browser, folder):
     page = opened(browser, folder)
-    until(page, "lab.modes === 8", 30_000)
-    for _ in range(5):  # other work on the machine may take the processor away for a while
+    for _ in range(10):  # other work on the machine may take the processor away for a while
         before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
         page.wait_for_timeout(1000)
         after = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
-        seconds, steps, frames = np.subtract(after, before) / [1000, 1, 1]
-        if steps / seconds >= 60 and frames / seconds >= 25:
+        milliseconds, steps, frames = np.subtract(after, before)
+        steps, frames = 1000 * steps / milliseconds, 1000 * frames / milliseconds
+        if steps >= 60 and frames >= 25:
             break
-    assert steps / seconds >= 60 and frames / seconds >= 25
-    assert lab(page, "lossD") == pytest.approx(2 * np.log(2), abs=0.1)
-    assert lab(page, "lossG") == pytest.approx(np.log(2), abs=0.1)
+    assert steps >= 60 and frames >= 25
     close(page)
 
 
-@pytest.mark.slow
-def test_the_collapse_ends_with_at_most_two_clusters(browser, folder):
-    page = opened(browser, folder, "#preset=collapse")
-    until(page, "lab.step > 1000", 60_000)
-    assert lab(page, "modes") <= 2
-    close(page)
-
-
-@pytest.mark.slow
-def test_a_discriminator_that_wins_stops_the_generator_and_the_oscillation_is_cured(browser, folder):
-    page = opened(browser, folder, "#preset=wins")
-    until(page, "lab.step > 200")
-    assert lab(page, "modes") == 0 and lab(page, "lossD") < 0.01
-    page.get_by_role("button", name="Oscillation").click()
-    until(page, "lab.step > 300 && lab.step < 10000")
-    assert lab(page, "modes") <= 2
-    page.get_by_role("button", name="Cure: equal rates").click()
-    until(page, "lab.modes === 8")
-    close(page)
+def test_the_first_five_minutes(still):
+    """One button leads from the healthy run to a collapse, and on to its cure; nothing else has to be found."""
+    onward, words = still.locator(".lab-guide .primary"), still.locator(".lab-guide p")
+    assert words.inner_text().startswith("Healthy.")
+    for said, then in (("Mode collapse.", "Cure it"), ("Mode collapse, cured.", "Next")):
+        onward.click()
+        assert words.inner_text().startswith(said) and onward.inner_text().startswith(then)
+        until(still, "lab.playing && lab.step > 0")
+    assert still.get_by_role("button", name="Mode collapse", exact=True).get_attribute("aria-pressed") == "true"
+    still.get_by_role("button", name="Once more without the cure").click()
+    assert words.inner_text().startswith("Mode collapse.")
+    assert "healthy: 0.001" in still.locator(".lab-slider").first.inner_text(), "what the story changed is marked"
 
 
 def test_every_cure_changes_one_thing(still):
-    for story in still.locator(".lab-story").filter(has=still.locator(".cure")).all():
-        rules = []
-        for button in story.locator("button").all():
-            button.click()
-            assert button.get_attribute("aria-pressed") == "true"
-            rules.append(lab(still, "settings"))
-        assert sum(rules[0][key] != rules[1][key] for key in rules[0]) == 1
-        assert still.locator(".lab-note").inner_text().startswith("The same start")
+    presets = still.evaluate("() => ganLabPresets().PRESETS")
+    cures = [name for name in presets if name.endswith("-cure")]
+    assert len(cures) == 3
+    for name in cures:
+        story, cure = presets[name.removesuffix("-cure")]["settings"], presets[name]["settings"]
+        assert sum(story[key] != cure[key] for key in story) == 1
+        assert presets[name]["note"].startswith("The same start")
+
+
+def test_everything_is_reached_from_the_first_story(still):
+    presets = still.evaluate("() => ganLabPresets().PRESETS")
+    name, seen = "healthy", []
+    while name not in seen:
+        seen.append(name)
+        name = presets[name]["next"]
+    assert sorted(seen) == sorted(presets)
 
 
 def test_single_moves_change_one_network(still):
     assert lab(still, "step") == 0
     surface = pixels(still, ".lab-plane")
-    still.get_by_role("button", name="Discriminator step").click()
+    still.get_by_role("button", name="Discriminator’s move").click()
     until(still, "lab.lossD > 0")
     assert lab(still, "step") == 0
     status = still.locator("[role=status]").first
     assert "Discriminator: its logit changed" in status.inner_text()
     assert pixels(still, ".lab-plane") != surface
-    still.get_by_role("button", name="Generator step").click()
+    still.get_by_role("button", name="Generator’s move").click()
     until(still, "lab.step === 1")
     moved = "document.querySelector('[role=status]').textContent.startsWith('Generator: its points moved')"
     still.wait_for_function(moved)
@@ -217,8 +253,8 @@ def test_slow_motion_makes_one_move_at_a_time(browser, folder):
     page.get_by_label("Slow motion").check()
     page.wait_for_timeout(300)
     start = lab(page, "step")
-    page.wait_for_timeout(2600)
-    assert lab(page, "playing") and start < lab(page, "step") <= start + 3
+    page.wait_for_timeout(3500)
+    assert lab(page, "playing") and start < lab(page, "step") <= start + 2
     page.get_by_role("button", name="Pause").click()
     close(page)
 
@@ -229,7 +265,7 @@ def test_the_address_holds_the_settings(browser, folder):
     assert lab(first, "settings")["data"] == "grid" and lab(first, "parts") == 25
     first.get_by_label("Learning rate of the generator").press("ArrowRight")
     address = first.evaluate("location.hash")
-    for part in ("loss=hinge", "r1=1", "moves=3", "seed=7", "d=0.01", "g=0.0002"):
+    for part in ("loss=hinge", "r1=1", "moves=3", "seed=7", "d=0.02", "g=0.0002"):
         assert part in address
     second = opened(browser, folder, address, reduced_motion="reduce")
     assert lab(second, "settings") | {"points": []} == lab(first, "settings") | {"points": []}
@@ -262,7 +298,7 @@ def test_it_is_used_by_keyboard(still):
     still.get_by_role("radio", name="Hinge").press("Space")
     assert lab(still, "settings")["loss"] == "hinge"
     still.get_by_role("radio", name="Draw your own").press("Space")
-    assert "arrow keys" in still.locator(".lab-note").inner_text()
+    assert "arrow keys" in still.locator(".lab-guide p").inner_text()
     still.locator(".lab-plane").focus()
     for key in ("ArrowLeft", "Space", "ArrowUp", "ArrowUp", "ArrowUp", "ArrowUp", "Space"):
         still.keyboard.press(key)
@@ -312,7 +348,7 @@ def test_the_small_one_waits_and_leads_to_the_lab(browser, folder):
     assert page.locator(".lab-settings").count() == 0
     assert lab(page, "step") == 0 and not lab(page, "playing")
     assert page.get_by_role("link").get_attribute("href").endswith("book/lab.html#preset=collapse")
-    page.get_by_role("button", name="Cure: R1 penalty").click()
+    page.get_by_role("button", name="Cure it").click()
     until(page, "lab.step > 5 && lab.settings.r1 > 0")
     assert page.evaluate("location.hash") == ""
     assert Axe().run(page).response["violations"] == []
@@ -333,12 +369,12 @@ def test_digits_are_loaded_on_demand_and_train(browser, folder):
     page = opened(browser, folder, reduced_motion="reduce")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.get_by_role("button", name="Train on digits").click()
+    page.get_by_role("button", name="Load the digits").click()
     digits = "document.querySelectorAll('[data-lab]')[1].lab"
     page.wait_for_function(f"{digits}?.step > 25")
     assert [url for url in requests if "digits.js" in url]
     page.get_by_role("button", name="Pause").click()
-    scores = page.locator(".lab-sheet li span").all_inner_texts()
+    scores = page.locator(".lab-sheet li").all_inner_texts()
     assert len(scores) == 48 and all(0 <= float(score) <= 1 for score in scores)
     assert "real digits" in page.locator("[role=status]").last.inner_text()
     assert Axe().run(page).response["violations"] == []
@@ -349,7 +385,7 @@ def test_digits_that_do_not_load_can_be_tried_again(browser, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "lab")
     (tmp_path / "lab" / "_static" / "lab" / "digits.js").unlink()
     page = opened(browser, tmp_path / "lab", reduced_motion="reduce")
-    button = page.get_by_role("button", name="Train on digits")
+    button = page.get_by_role("button", name="Load the digits")
     button.click()
     page.wait_for_function("document.body.textContent.includes('Press to try again')")
     assert button.is_enabled()

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 TOOLS = common.ROOT / "tools"
-NAMES = ("ablation", "benchmark", "brand", "distributed", "export_generator", "notebooks", "reproducibility")
+NAMES = (
+    "ablation",
+    "benchmark",
+    "brand",
+    "distributed",
+    "export_generator",
+    "export_lab",
+    "notebooks",
+    "reproducibility",
+)
 
 
 def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -71,6 +80,8 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_generator", ["--model", "nowhere.safetensors"], "--model: 'nowhere.safetensors' is not a file"),
         ("export_generator", ["--epochs", "nowhere.npz"], "--epochs: 'nowhere.npz' is not a file"),
         ("export_generator", ["--epochs", __file__], "test_tools.py is not an .npz file"),
+        ("export_lab", [], "what"),
+        ("export_lab", ["everything"], "'everything'"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
         ("notebooks", ["update", "--all"], "--all"),
@@ -126,6 +137,7 @@ FULL = {
     "ablation": [],
     "benchmark": [],
     "brand": [],
+    "export_lab": ["digits"],
     "notebooks": ["execute", "01"],
     "reproducibility": [],
 }
