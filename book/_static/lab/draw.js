@@ -111,16 +111,18 @@ function ganLabDraw({ VIEW, GRID }) {
 
   /** Draw a frame. `slow`, from 0 to 1, is how far its single move has come: a move of D shows its change of the surface
    * and lets it fade into the new one, a move of G lets the points run. */
-  function plane(canvas, frame, settings, colors, slow = 1) {
+  function plane(canvas, frame, colors, slow = 1) {
     const [context, size] = fit(canvas), place = scaled(size);
     if (!frame) return;
-    const moving = slow < 1, middle = settings.loss === "wasserstein" ? (frame.outReal + frame.outFake) / 2 || 0 : 0;
-    let ground = frame.surface.map((logit) => Math.tanh((logit - middle) / 2)), points = frame.fakes;
-    if (moving && frame.moves === "d") {
-      const { change } = rises(frame), share = Math.sin(Math.PI * Math.sqrt(1 - slow)) ** 2;
+    const moving = slow < 1 ? frame.moves : "", { surface, before, middle } = frame;
+    let ground = surface, points = frame.fakes;
+    if (moving === "d") ground = surface.map((v, i) => before[i] + slow * (v - before[i]));
+    ground = ground.map((logit) => Math.tanh((logit - middle) / 2));
+    if (moving === "d") {
+      const { change } = rises(frame), share = Math.sin(Math.PI * slow) ** 2;
       ground = ground.map((v, i) => v + share * (change[i] - v));
     }
-    if (moving && frame.moves === "g") points = points.map((v, i) => frame.from[i] + slow * (v - frame.from[i]));
+    if (moving === "g") points = points.map((v, i) => frame.from[i] + slow * (v - frame.from[i]));
     paint(context, size, ground, colors, 0.42);
     if (frame.word === "cluster") rings(context, place, frame, colors);
     dots(context, place, frame.real, size / 210, colors.real, colors.paper);

@@ -249,7 +249,7 @@ function ganLabEngine() {
     plane: { G: [2, 64, 64, 2], D: [2, 64, 64, 1], squash: false, batch: 64, shown: 256, pace: 200 },
     digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 32, shown: 24, pace: 1000 },
   };
-  const VIEW = 1.6, GRID = 33; // the plane from -VIEW to VIEW, and the points of its grid along a side
+  const VIEW = 1.6, GRID = 33, POINTS = 200; // the plane from -VIEW to VIEW, its grid along a side, real points shown
   const lattice = new Float64Array(2 * GRID * GRID);
   for (let i = 0; i < GRID * GRID; i++) {
     const side = 2 * VIEW / (GRID - 1);
@@ -269,7 +269,7 @@ function ganLabEngine() {
       for (let i = 0; i < n; i++) rows.set(images(Math.floor(images.count * random())), 196 * i);
       return rows;
     };
-    const shownReal = () => real(plane ? 200 : shown, uniforms(settings.seed + 1)); // leaves the game's numbers alone
+    const shownReal = () => real(plane ? POINTS : shown, uniforms(settings.seed + 1)); // leaves the game's numbers alone
     const output = (logits) => mean(logits, settings.loss === "ns" || settings.loss === "saturating" ? sigmoid : undefined);
     const surface = () => last(forward(D, lattice, GRID * GRID, "lattice")).slice();
     const fakes = () => last(forward(G, fixed, shown, "fixed")).slice();
@@ -319,9 +319,11 @@ function ganLabEngine() {
         const realScores = last(forward(D, self.real, shown, "shown")).map(sigmoid);
         return Object.assign(frame, { scores: logits.map(sigmoid), realScores });
       }
+      // what lies above the middle looks real: 0, except to a critic, whose values only count beside each other
+      const middle = settings.loss === "wasserstein" ? (mean(logits) + mean(last(forward(D, self.real, POINTS, "shown")))) / 2 : 0;
       const { parts, word, reach } = source(), found = covered(source(), y, shown), modes = found.filter(Boolean).length;
       const pulls = slopes.map((v) => -shown * v); // where G's loss falls, for each fake on its own
-      return Object.assign(frame, { surface: surface(), pulls, parts, word, reach, found, modes });
+      return Object.assign(frame, { surface: surface(), middle, pulls, parts, word, reach, found, modes });
     };
     return self;
   }

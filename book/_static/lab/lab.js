@@ -152,8 +152,7 @@
     const canvas = element("canvas", { className: "lab-plane", attributes: { role: "img" } });
     const change = element("canvas", { className: "lab-change", attributes: { role: "img" } }), changeText = element("p");
     const [status, say] = speaker(), [stepsNode, steps] = counter("steps"), [modesNode, modes, word] = counter("");
-    function describe({ modes, parts, word, step, outReal, outFake, fakes }) {
-      if (!Number.isFinite(fakes[0])) return "The weights have grown beyond all bounds. Choose a lower learning rate, and restart.";
+    function describe({ modes, parts, word, step, outReal, outFake }) {
       const means = Number.isFinite(outReal) ? ` The discriminator’s mean output is ${number(outReal)} at real points and ${number(outFake)} at generated ones.` : "";
       return `At step ${step.toLocaleString("en")} the generated points cover ${modes} of ${parts.length} ${word}s.${means}`;
     }
@@ -174,7 +173,7 @@
       const text = describe(frame);
       canvas.setAttribute("aria-label", `The plane, from −1.6 to 1.6 both ways. ${text}`);
       if (fresh && single) return slowly(frame, colors, text);
-      pictures.plane(canvas, frame, settings, colors);
+      pictures.plane(canvas, frame, colors);
       if (fresh) say(text, !game.wanted || frame.step === 0);
     }
     /** Show a single move: over 1.2 seconds, or at once where motion is not wanted. */
@@ -183,7 +182,7 @@
       say(`${changeText.textContent} ${text}`, true);
       const draw = () => {
         const t = length ? Math.min(1, (performance.now() - start) / length) : 1;
-        pictures.plane(canvas, frame, settings, colors, t * t * (3 - 2 * t));
+        pictures.plane(canvas, frame, colors, t * t * (3 - 2 * t));
         if (t < 1) animation = requestAnimationFrame(draw);
         else if (game.wanted && game.slow) timer = setTimeout(next, length ? 400 : 1600);
       };
