@@ -244,10 +244,11 @@ function ganLabEngine() {
 
   // ---- training ----
 
-  /** What is played on: sizes of the networks, rows of a batch, rows that are shown, and most steps a second. */
+  /** What is played on: sizes of the networks, rows of a batch, rows that are shown, most steps a second, and the decay
+   * of the moving average of G's weights that is shown; with 0, G itself is. */
   const TASKS = {
-    plane: { G: [2, 64, 64, 2], D: [2, 64, 64, 1], squash: false, batch: 64, shown: 256, pace: 200 },
-    digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 32, shown: 24, pace: 1000 },
+    plane: { G: [2, 64, 64, 2], D: [2, 64, 64, 1], squash: false, batch: 64, shown: 256, pace: 200, decay: 0 },
+    digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 32, shown: 24, pace: 1000, decay: 0.995 },
   };
   const VIEW = 1.6, GRID = 33, POINTS = 200; // the plane from -VIEW to VIEW, its grid along a side, real points shown
   const lattice = new Float64Array(2 * GRID * GRID);
@@ -258,10 +259,10 @@ function ganLabEngine() {
 
   /** A game between G and D from a seed. `settings`: data, points, loss, d and g (rates), moves (of D), r1, seed. */
   function game(task, settings, images) {
-    const { batch, squash, shown } = TASKS[task], latent = TASKS[task].G[0], plane = task === "plane";
+    const { batch, squash, shown, decay } = TASKS[task], latent = TASKS[task].G[0], plane = task === "plane";
     const random = uniforms(settings.seed);
     const G = network(TASKS[task].G, squash, random), D = network(TASKS[task].D, false, random);
-    const fixed = noise(shown, latent, random);
+    const average = decay ? network(TASKS[task].G, squash, random) : G, fixed = noise(shown, latent, random);
     const source = () => (settings.data === "drawn" ? drawn(settings.points) : DATA[settings.data]);
     const real = (n, random) => {
       if (plane) return draw(source(), n, random);
@@ -272,7 +273,8 @@ function ganLabEngine() {
     const shownReal = () => real(plane ? POINTS : shown, uniforms(settings.seed + 1)); // leaves the game's numbers alone
     const output = (logits) => mean(logits, settings.loss === "ns" || settings.loss === "saturating" ? sigmoid : undefined);
     const surface = () => last(forward(D, lattice, GRID * GRID, "lattice")).slice();
-    const fakes = () => last(forward(G, fixed, shown, "fixed")).slice();
+    const fakes = () => last(forward(average, fixed, shown, "fixed")).slice();
+    average.values.set(G.values);
     const self = { settings, G, D, step: 0, real: shownReal() };
     let sums;
     const clear = () => { sums = { d: 0, lossD: 0, outReal: 0, outFake: 0, g: 0, lossG: 0 }; };
@@ -292,6 +294,8 @@ function ganLabEngine() {
         sums.g++;
         adam(G, settings.g);
         self.step++;
+        const keep = Math.min(decay, self.step / (self.step + 10)); // young averages forget faster
+        if (decay) for (let i = 0; i < G.size; i++) average.values[i] = G.values[i] + keep * (average.values[i] - G.values[i]);
         return;
       }
       const found = lossOfD(D, real(batch, random), last(forward(G, z, batch)), batch, settings.loss, settings.r1);
