@@ -34,14 +34,16 @@
     return made;
   }
 
-  /** A text that is seen and heard, anew at most every six seconds, or at once if `now` is given. */
+  /** A text that is seen at once, and heard at most every six seconds, or at once if `now` is given. */
   function speaker() {
-    const live = element("p", { className: "lab-status", attributes: { role: "status" } });
+    const seen = element("p", { className: "lab-status", attributes: { "aria-hidden": "true" } });
+    const heard = element("p", { className: "lab-heard", attributes: { role: "status" } });
     let last = -Infinity;
-    return [live, (text, now) => {
+    return [element("div", {}, seen, heard), (text, now) => {
+      seen.textContent = text;
       if (!now && performance.now() - last < 6000) return;
       last = performance.now();
-      live.textContent = text;
+      heard.textContent = text;
     }];
   }
 
@@ -330,13 +332,13 @@
     const legend = element("p", { className: "lab-legend" }, swatch("dot real", "real points"), swatch("dot fake", "generated points"),
       swatch("arrow fake", "the gradient: where a point would look more real"), swatch("area", "the discriminator: looks real (blue), looks generated (orange)"));
     const counts = element("div", { className: "lab-counts" }, stepsNode, modesNode);
-    const changes = element("div", {}, element("p", { className: "lab-title" }, element("strong", { textContent: "What the last step changed" })), element("div", { className: "lab-changes" }, change, changeText));
-    const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, pen.cross), legend, status);
-    const side = element("div", { className: "lab-side" }, counts, ...curves.map(({ figure }) => figure), ...(compact ? [] : [changes]));
+    const changes = element("div", { className: "lab-last" }, element("p", { className: "lab-title" }, element("strong", { textContent: "What the last step changed" })), element("div", { className: "lab-changes" }, change, changeText));
+    const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, pen.cross), legend, status, ...(compact ? [] : [changes]));
+    const side = element("div", { className: "lab-side" }, counts, ...curves.map(({ figure }) => figure));
     const link = element("a", { textContent: "Open the lab" });
     link.addEventListener("click", () => { link.href = `${folder}../../book/lab.html${presets.write(settings)}`; });
     link.href = `${folder}../../book/lab.html#preset=${first}`;
-    root.replaceChildren(group("lab-stories", "Stories", ...tabs.values()), guide, bar, element("div", { className: "lab-main" }, stage, side), compact ? element("p", {}, link) : controls);
+    root.replaceChildren(group("lab-stories", "Stories", ...tabs.values()), element("div", { className: "lab-main" }, guide, bar, stage, side), compact ? element("p", {}, link) : controls);
     expose(root, game, { parts: () => (game.frame ? game.frame.parts.length : 0), settings: () => ({ ...settings }) });
     if (!compact) addEventListener("hashchange", () => { const found = presets.read(location.hash); if (found) set(found, true); });
     refresh();
