@@ -246,13 +246,13 @@ def test_everything_is_reached_from_the_first_story(still):
 def test_single_moves_change_one_network(still):
     assert lab(still, "step") == 0
     surface = pixels(still, ".lab-plane")
-    still.get_by_role("button", name="Discriminator’s move").click()
+    still.get_by_role("button", name="Discriminator", exact=True).click()
     until(still, "lab.lossD > 0")
     assert lab(still, "step") == 0
     status = still.locator("[role=status]").first
     assert "Discriminator: its logit changed" in status.inner_text()
     assert pixels(still, ".lab-plane") != surface
-    still.get_by_role("button", name="Generator’s move").click()
+    still.get_by_role("button", name="Generator", exact=True).click()
     until(still, "lab.step === 1")
     moved = "document.querySelector('[role=status]').textContent.startsWith('Generator: its points moved')"
     still.wait_for_function(moved)

@@ -145,7 +145,7 @@ function ganLabDraw({ VIEW, GRID }) {
     Object.assign(context, { strokeStyle: colors.fake, lineWidth: 1 });
     context.stroke();
     if (moves.includes("d")) said.push(`Discriminator: its logit changed by up to ${number(most, 3)} (it rose where the ground is blue, and fell where it is orange).`);
-    if (moves.includes("g")) said.push(`Generator: its points moved by ${number(way, 4)} on average (the lines are ${times.toLocaleString("en")} times as long).`);
+    if (moves.includes("g")) said.push(`Generator: its points moved by ${way < 1e-4 ? "less than 0.0001" : number(way, 4)} on average (the lines are ${times.toLocaleString("en")} times as long).`);
     return said.join(" ");
   }
 

@@ -101,7 +101,7 @@
         self.frames++;
         self.frame = frame;
         onFrame(frame, true);
-        send({ seen: true });
+        send({ seen: run });
       });
     });
     const update = () => send({ play: self.wanted && !self.slow && shown && !document.hidden });
@@ -114,7 +114,7 @@
       send,
       start(settings) {
         self.frame = null;
-        send({ start: { ...settings }, task, run: ++run, seen: true });
+        send({ start: { ...settings }, task, run: ++run });
       },
       stop() { self.frame = null; run++; },
       play(wanted) { self.wanted = wanted; update(); },
@@ -297,9 +297,7 @@
     const single = (who) => () => { if (game.wanted) play(false); move(who); };
     const slow = element("input", { type: "checkbox", id: unique() });
     slow.addEventListener("change", () => { game.slow = slow.checked; play(game.wanted); });
-    const bar = group("lab-bar", "Training", toggle, button("Restart", restart));
-    if (!compact) bar.append(button("Discriminator’s move", single("d"), "disc"), button("Generator’s move", single("g"), "fake"));
-    bar.append(element("label", { className: "lab-check", htmlFor: slow.id }, slow, "Slow motion"));
+    const bar = group("lab-bar", "Training", toggle, button("Restart", restart), element("label", { className: "lab-check", htmlFor: slow.id }, slow, "Slow motion"));
 
     const seed = element("input", { type: "number", id: unique(), min: 0, max: presets.SEEDS - 1, step: 1 });
     seed.addEventListener("change", () => set({ seed: Math.abs(Math.trunc(Number(seed.value))) % presets.SEEDS || 0 }));
@@ -332,7 +330,8 @@
     const legend = element("p", { className: "lab-legend" }, swatch("dot real", "real points"), swatch("dot fake", "generated points"),
       swatch("arrow fake", "the gradient: where a point would look more real"), swatch("area", "the discriminator: looks real (blue), looks generated (orange)"));
     const counts = element("div", { className: "lab-counts" }, stepsNode, modesNode);
-    const changes = element("div", { className: "lab-last" }, element("p", { className: "lab-title" }, element("strong", { textContent: "What the last step changed" })), element("div", { className: "lab-changes" }, change, changeText));
+    const moves = group("lab-bar", "One move", "One move:", button("Discriminator", single("d"), "disc"), button("Generator", single("g"), "fake"));
+    const changes = element("div", { className: "lab-last" }, element("div", { className: "lab-title" }, element("strong", { textContent: "What the last step changed" }), moves), element("div", { className: "lab-changes" }, change, changeText));
     const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, pen.cross), legend, status, ...(compact ? [] : [changes]));
     const side = element("div", { className: "lab-side" }, counts, ...curves.map(({ figure }) => figure));
     const link = element("a", { textContent: "Open the lab" });
