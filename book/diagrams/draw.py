@@ -30,7 +30,6 @@ DIAGRAMS = {
     "gradient-penalty": training.gradient_penalty,
     "collapse": training.collapse,
     "rejection": measures.rejection,
-    "curves": training.curves,
     "inversion": beyond.inversion,
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
     "ring-sum": beyond.ring_sum,
