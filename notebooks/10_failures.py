@@ -248,7 +248,7 @@ plt.show()
 # But a broad hill is also a vague one, and in the right panel many fakes lie between the clusters.
 # The density with R1 is therefore only 0.37, so in this game we pay for the variety with accuracy.
 #
-# You can play such games in [the lab](../book/lab.md), where the points move while you watch.
+# In [the lab](../book/lab.md#preset=collapse) you can play this game yourself, with the same settings, and watch how the fakes fall on their clusters and what the penalty changes.
 #
 # ## The missing zeros
 #
@@ -663,6 +663,8 @@ plt.show()
 #
 # The number to watch is again a change of samples from fixed noise, but this time it is too *large*: the samples change all the time and do not get better.
 # A little restlessness is normal, as the last generator and its average showed in [The training loop](06_training.ipynb).
+# You can follow the crowd around the circle in [the lab](../book/lab.md#preset=swings), which plays this game with the same rates.
+#
 # If whole kinds of digits come and go, bring the two rates closer together, and keep Adam's first beta at 0.5, because a long memory makes a player follow directions that are out of date ([Losses and optimizers](05_losses.ipynb)).
 # Exercise 2 shows that two players can circle even at equal rates, and how a penalty stops them.
 #

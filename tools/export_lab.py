@@ -6,7 +6,7 @@ nearly all images. It writes book/_static/lab/digits.js, a classic script with b
 https:// and from file:// alike.
 
 ``python tools/export_lab.py stories`` plays every preset of the lab from several seeds, stores how many clusters the
-points cover in book/data/lab.json, and writes the page's table, book/_static/lab/measured.md. It needs Node (18 or
+points cover in book/data/lab.json, and writes the page's table, book/data/lab.md. It needs Node (18 or
 newer), takes a quarter of an hour on two cores, and continues where it was interrupted.
 
 :func:`reference` is for the tests: losses, gradients and weights after some steps of Adam, for given networks, points
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import mlx.core as mx
 
 FOLDER = common.ROOT / "book" / "_static" / "lab"
-DIGITS, TABLE, RAW = FOLDER / "digits.js", FOLDER / "measured.md", common.ROOT / "book" / "data" / "lab.json"
+DATA = common.ROOT / "book" / "data"
+DIGITS, TABLE, RAW = FOLDER / "digits.js", DATA / "lab.md", DATA / "lab.json"
 EACH, SIDE = 600, 12  # images of each digit, pixels that are kept
 HEAD, TAIL = "globalThis.ganLabDigits = ", ";\n"
 

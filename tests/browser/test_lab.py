@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 LAB = "document.querySelector('[data-lab]').lab"
+WRITTEN = "location.hash === ganLabPresets().write(lab.settings)"  # it is a moment late
 HEAD = """<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><title>The lab</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="../_static/book.css">
 <style>body { background: var(--pst-color-background); color: var(--pst-color-text-base) }
@@ -195,9 +196,17 @@ def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
     assert export_lab.TABLE.read_text() == export_lab.table(stored)
 
 
+ALONE = """() => {
+  const game = ganLabEngine().game("plane", { ...ganLabPresets().HEALTHY }), start = performance.now();
+  while (performance.now() - start < 1000) for (const who of "dg") game.move(who);
+  return 1000 * game.step / (performance.now() - start);
+}"""
+
+
 @pytest.mark.slow
-def test_it_is_fast_and_draws_often(browser, folder):
-    page = opened(browser, folder)
+def test_it_is_fast_and_draws_often(engine, browser, folder):
+    """60 steps and 25 frames a second, or on a slow machine a third of the steps that it makes without drawing."""
+    alone, page = engine.evaluate(ALONE), opened(browser, folder)
     for _ in range(10):  # other work on the machine may take the processor away for a while
         before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
         page.wait_for_timeout(1000)
@@ -206,7 +215,8 @@ def test_it_is_fast_and_draws_often(browser, folder):
         steps, frames = 1000 * steps / milliseconds, 1000 * frames / milliseconds
         if steps >= 60 and frames >= 25:
             break
-    assert steps >= 60 and frames >= 25
+    print(f"{alone:.0f} steps a second without drawing, {steps:.0f} with {frames:.0f} frames")
+    assert steps >= min(60, alone / 3) and frames >= min(25, steps / 3)
     close(page)
 
 
@@ -276,6 +286,7 @@ def test_the_address_holds_the_settings(browser, folder):
     first = opened(browser, folder, where, reduced_motion="reduce")
     assert lab(first, "settings")["data"] == "grid" and lab(first, "parts") == 25
     first.get_by_label("Learning rate of the generator").press("ArrowRight")
+    until(first, WRITTEN)
     address = first.evaluate("location.hash")
     for part in ("loss=hinge", "r1=1", "moves=3", "seed=7", "d=0.02", "g=0.0002"):
         assert part in address
@@ -327,6 +338,7 @@ def test_it_is_used_by_touch_on_a_phone(browser, folder):
     for x, y in ((60, 60), (200, 250), (300, 90)):
         page.locator(".lab-plane").tap(position={"x": x, "y": y})
     until(page, "lab.parts === 3 && lab.step > 3")
+    until(page, WRITTEN)
     address = page.evaluate("location.hash")
     page.get_by_role("button", name="Clear the drawing").tap()
     until(page, "lab.settings.points.length === 0")
@@ -357,12 +369,13 @@ def test_it_trains_without_a_worker(browser, folder):
 
 def test_the_small_one_waits_and_leads_to_the_lab(browser, folder):
     page = opened(browser, folder, name="small")
-    assert page.locator(".lab-settings").count() == 0
+    assert page.locator(".lab-settings, .lab-stories").count() == 0
     assert lab(page, "step") == 0 and not lab(page, "playing")
     assert page.get_by_role("link").get_attribute("href").endswith("book/lab.html#preset=collapse")
     page.get_by_role("button", name="Cure it").click()
     until(page, "lab.step > 5 && lab.settings.r1 > 0")
-    assert page.evaluate("location.hash") == ""
+    page.wait_for_timeout(500)
+    assert page.evaluate("location.hash") == "", "a chapter's address stays as it is"
     assert Axe().run(page).response["violations"] == []
     close(page)
 

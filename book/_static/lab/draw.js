@@ -3,7 +3,12 @@
 function ganLabDraw({ VIEW, GRID }) {
   const FINE = 132; // pixels of the surface along a side, before they are enlarged
   const tile = Object.assign(document.createElement("canvas"), { width: FINE, height: FINE });
-  const number = (x, digits = 2) => (Number.isFinite(x) ? x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−") : "–");
+  /** A number as text: a dash if there is none, and powers of ten if it is huge, as it is when a game runs away. */
+  function number(x, digits = 2) {
+    if (!Number.isFinite(x)) return "–";
+    const text = Math.abs(x) < 1e4 ? x.toFixed(digits).replace(/^-(?=[0.]*$)/, "") : x.toExponential(0).replace("+", "");
+    return text.replace(/-/g, "−");
+  }
 
   /** Fit a canvas to its place at the resolution of the screen; returns its context in CSS pixels, and its size. */
   function fit(canvas) {

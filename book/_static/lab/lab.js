@@ -106,7 +106,7 @@
     });
     const update = () => send({ play: self.wanted && !self.slow && shown && !document.hidden });
     const again = () => { if (self.frame) onFrame(self.frame, false); };
-    new IntersectionObserver(([entry]) => { shown = entry.isIntersecting; update(); }).observe(root);
+    new IntersectionObserver((entries) => { shown = entries[entries.length - 1].isIntersecting; update(); }).observe(root);
     document.addEventListener("visibilitychange", update);
     new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     new ResizeObserver(again).observe(root);
@@ -148,7 +148,7 @@
     const settings = { ...((!compact && presets.read(location.hash)) || PRESETS[first].settings) };
     const ready = () => settings.data !== "drawn" || settings.points.length > 0;
     const game = player(root, "plane", show), curves = [losses(), outputs()];
-    let phase = 0, animation = 0, timer = 0;
+    let phase = 0, animation = 0, timer = 0, writing = 0;
 
     // what is to be seen
     const canvas = element("canvas", { className: "lab-plane", attributes: { role: "img" } });
@@ -232,8 +232,10 @@
       if (afresh || !was) restart();
       else game.send({ change: changes });
       refresh();
-      if (!compact) history.replaceState(null, "", presets.write(settings));
+      clearTimeout(writing);
+      if (!compact) writing = setTimeout(writeAddress, 300); // browsers refuse to have it changed all the time
     }
+    const writeAddress = () => history.replaceState(null, "", presets.write(settings));
     function choose(name) {
       game.wanted = true;
       set({ ...PRESETS[name].settings, seed: settings.seed }, true);
@@ -241,7 +243,7 @@
 
     // the stories
     const story = (name) => name && name.replace("-cure", "");
-    const stories = Object.keys(PRESETS).filter((name) => name === story(name) && (!compact || name === story(first)));
+    const stories = Object.keys(PRESETS).filter((name) => name === story(name));
     const tabs = new Map(stories.map((name) => [name, button(PRESETS[name].name, () => choose(name))]));
     const words = element("p", { attributes: { "aria-live": "polite" } });
     let current;
@@ -305,12 +307,11 @@
     shows.push(() => { seed.value = settings.seed; clear.hidden = settings.data !== "drawn" || !settings.points.length; });
     const copied = element("span", { className: "lab-hint", attributes: { role: "status" } });
     async function copy() {
-      const { origin, pathname, protocol } = location, base = protocol === "file:" ? protocol + "//" + pathname : origin + pathname;
+      writeAddress();
       try {
-        await navigator.clipboard.writeText(base + presets.write(settings));
+        await navigator.clipboard.writeText(location.href);
         copied.textContent = "Copied.";
       } catch {
-        history.replaceState(null, "", presets.write(settings));
         copied.textContent = "The link is in the address bar.";
       }
     }
@@ -337,7 +338,8 @@
     const link = element("a", { textContent: "Open the lab" });
     link.addEventListener("click", () => { link.href = `${folder}../../book/lab.html${presets.write(settings)}`; });
     link.href = `${folder}../../book/lab.html#preset=${first}`;
-    root.replaceChildren(group("lab-stories", "Stories", ...tabs.values()), element("div", { className: "lab-main" }, guide, bar, stage, side), compact ? element("p", {}, link) : controls);
+    const main = element("div", { className: "lab-main" }, guide, bar, stage, side);
+    root.replaceChildren(...(compact ? [main, element("p", {}, link)] : [group("lab-stories", "Stories", ...tabs.values()), main, controls]));
     expose(root, game, { parts: () => (game.frame ? game.frame.parts.length : 0), settings: () => ({ ...settings }) });
     if (!compact) addEventListener("hashchange", () => { const found = presets.read(location.hash); if (found) set(found, true); });
     refresh();

@@ -32,7 +32,7 @@ function ganLabPresets() {
     },
     collapse: {
       name: "Mode collapse", settings: COLLAPSE,
-      note: "The discriminator now learns far too fast: its rate is 0.02, and it has five moves for each of the generator’s. The orange points will crowd onto one or two clusters and stay there.",
+      note: "The discriminator now learns far too fast: its rate is 0.02, and it has five moves for each of the generator’s. The orange points will crowd onto a few clusters, in the end onto one or two, and stay there.",
       next: "collapse-cure", ask: "Cure it: add the R1 penalty",
     },
     "collapse-cure": {
