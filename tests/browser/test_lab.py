@@ -386,6 +386,15 @@ def test_without_javascript_there_is_a_sentence(browser, folder):
     page.context.close()
 
 
+def test_what_does_not_load_is_named(browser, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "lab")
+    (tmp_path / "lab" / "_static" / "lab" / "draw.js").unlink()
+    page = browser.new_page()
+    page.goto((tmp_path / "lab" / "book" / "lab.html").as_uri())
+    page.get_by_text("The lab could not be loaded (draw.js was not loaded)").first.wait_for()
+    page.close()
+
+
 # The digits
 
 

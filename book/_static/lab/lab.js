@@ -475,7 +475,12 @@
     for (const root of roots) root.classList.add("lab");
     const needed = [["script", "engine.js"], ["script", "presets.js"], ["script", "draw.js"], ["link", "lab.css"]];
     const linked = document.querySelector('link[href$="lab/lab.css"]');
-    await Promise.all(needed.filter(([tag]) => tag === "script" || !linked).map(([tag, name]) => load(tag, name)));
+    try {
+      await Promise.all(needed.filter(([tag]) => tag === "script" || !linked).map(([tag, name]) => load(tag, name)));
+    } catch (error) {
+      for (const root of roots) root.replaceChildren(element("p", { textContent: `The lab could not be loaded (${error.message}). Load the page again to try once more.` }));
+      return;
+    }
     engine = ganLabEngine();
     presets = ganLabPresets();
     pictures = ganLabDraw(engine);
