@@ -118,7 +118,7 @@ CASES = [
 
 @pytest.mark.parametrize(("sizes", "loss", "r1"), [*CASES, ("digits", "ns", 1)])
 def test_losses_gradients_and_adam_are_those_of_mlx(engine, sizes, loss, r1):
-    """From a start where no unit crosses the bend of its leaky ReLU because MLX corrects its biases in float32."""
+    """One step in float32, as MLX usually computes, and twenty in float64, as :func:`export_lab.reference` explains."""
     tasks = {"plane": (PLANE, False), "odd": (ODD, True), "digits": (DIGITS, True)}
     given, found = engine.evaluate(COMPUTE, [*tasks[sizes], loss, r1, 33, 20])
     wanted, after = export_lab.reference(given, 0), export_lab.reference(given, 20, double=True)
