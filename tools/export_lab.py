@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ PRESETS = {
     "swings": "Oscillation",
     "swings-cure": "… cured by equal rates",
 }
-SEEDS, STEPS = 12, 2000
+SEEDS, STEPS = 8, 2000
 
 
 def play_stories() -> dict[str, Any]:
@@ -91,10 +92,12 @@ def play_stories() -> dict[str, Any]:
     stored = json.loads(RAW.read_text(encoding="utf-8")) if RAW.exists() else {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for preset in PRESETS:
-            if preset not in stored:
-                runs = list(pool.map(lambda seed, preset=preset: run(preset, seed), range(1, SEEDS + 1)))
-                stored[preset] = {key: runs[0][key] for key in ("settings", "parts")}
-                stored[preset]["modes"] = {str(seed): found["modes"] for seed, found in enumerate(runs, 1)}
+            runs = stored.get(preset, {}).get("modes", {})
+            missing = [seed for seed in range(1, SEEDS + 1) if str(seed) not in runs]
+            for seed, found in zip(missing, pool.map(partial(run, preset), missing), strict=True):
+                runs[str(seed)] = found.pop("modes")
+                stored[preset] = found | {"modes": runs}
+                stored = {name: stored[name] for name in PRESETS if name in stored}
                 common.write(RAW, dump(stored))
     return stored
 
