@@ -399,7 +399,7 @@ report("after", generator_loss)
 # This is why GANs with this cross-entropy normally use the second loss, and why we do.
 #
 # You can watch the same thing happen to points in a plane, in [the lab](../book/lab.md#preset=wins).
-# There the discriminator has five moves for each one of the generator, and under the minimax loss the generated points stay where they are until you press the cure.
+# There the discriminator has five moves for each one of the generator, and under the minimax loss the generated points hardly move until you press the cure.
 #
 # The reports show one more thing: the non-saturating loss has risen from 0.7 to about 9, although the images are still the same.
 # A GAN's loss is measured against an opponent, so it may rise while the pictures get better, and you cannot compare two runs by it.

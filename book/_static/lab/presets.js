@@ -42,7 +42,7 @@ function ganLabPresets() {
     },
     wins: {
       name: "Discriminator wins", settings: WINS,
-      note: "All real points lie in one corner, and the discriminator is soon sure of everything. Against a sure opponent the saturating loss has almost no gradient: the arrows will vanish, and the orange points will stand still.",
+      note: "All real points lie in one corner, and the discriminator is soon sure of everything. Against a sure opponent the saturating loss has almost no gradient: the arrows will vanish, and the orange points will hardly move.",
       next: "wins-cure", ask: "Cure it: the non-saturating loss",
     },
     "wins-cure": {
