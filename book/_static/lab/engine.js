@@ -248,7 +248,7 @@ function ganLabEngine() {
    * of the moving average of G's weights that is shown; with 0, G itself is. */
   const TASKS = {
     plane: { G: [2, 64, 64, 2], D: [2, 64, 64, 1], squash: false, batch: 64, shown: 256, pace: 200, decay: 0 },
-    digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 32, shown: 24, pace: 1000, decay: 0.995 },
+    digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 16, shown: 24, pace: 1000, decay: 0.995 },
   };
   const VIEW = 1.6, GRID = 33, POINTS = 200; // the plane from -VIEW to VIEW, its grid along a side, real points shown
   const lattice = new Float64Array(2 * GRID * GRID);

@@ -406,7 +406,7 @@
       }
     }
     function build() {
-      const settings = { data: "digits", loss: "ns", d: 1e-3, g: 5e-4, moves: 1, r1: 1, seed: 1 };
+      const settings = { data: "digits", loss: "ns", d: 1e-3, g: 1e-3, moves: 1, r1: 0.1, seed: 1 };
       const game = player(root, "digits", show), curves = [losses(), outputs()];
       const [stepsNode, steps] = counter("steps"), [secondsNode, seconds] = counter("seconds");
       let time = 0, last = 0;
