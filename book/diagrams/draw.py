@@ -33,6 +33,7 @@ DIAGRAMS = {
     "curves": training.curves,
     "inversion": beyond.inversion,
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
+    "out-of-python": beyond.out_of_python,
     "ring-sum": beyond.ring_sum,
 }
 

@@ -1,0 +1,665 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Out of Python
+#
+# ![Above, the generator is recorded into a file, generator.mlxfn, which holds operations and weights, and MLX runs it from C++ and Swift. Below, the weights alone go to JavaScript, where the code is written again. All three draw the same digit.](../book/diagrams/out-of-python.svg)
+#
+# *Two ways out of Python: MLX records what the generator computes, or somebody writes the code again and takes only the weights.*
+#
+# Our generator can draw any digit on request, as long as the request comes from Python.
+# An app on a phone, a game written in C++, or a web page has no Python, and nobody wants to install one in order to draw a seven.
+# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and prove that all of them draw the same digit.
+#
+# *Before: [Choosing the digit](12_conditional.ipynb), and some C++ to read along · To read: a quarter of an hour · To run: a minute on two CPU cores*
+
+# %%
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
+from mlxgan import export, layers, plots
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from IPython.display import Markdown
+
+MODEL = "conditional"
+folder = Path("../runs/out_of_python")
+folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def errors_shown():
+    """Print the type and the first line of an error, and go on."""
+    try:
+        yield
+    except Exception as error:
+        first_line = str(error).splitlines()[0]
+        print(fill(f"{type(error).__name__}: {first_line}", 72))
+
+
+# %% [markdown]
+# ## What is left of a generator without Python?
+#
+# The weights are easy to take along.
+# They are numbers in a `.safetensors` file, and every language can read those.
+# But the weights do not say what to do with them.
+# This knowledge is Python code: a class, its layers, a method that calls one after the other.
+#
+# One way out is to write that code again.
+# We did so for [the generator in your browser](../book/generator.md), where some sixty lines of JavaScript multiply and add as our layers do.
+# It works, but every change to the network has to be made twice, and every mistake in the second version looks like a bad digit.
+#
+# MLX offers another way.
+# You know from [MLX in a quarter of an hour](02_mlx.ipynb) that an operation computes nothing at first and only adds a box to a graph.
+# If we call the generator once and keep this graph instead of evaluating it, we have a recipe that no longer needs the class, and the function `mx.export_function` writes it to a file.
+# Besides the function it wants an example of each input, because their shapes and types decide which operations are recorded.
+
+# %%
+generator = mlxgan.load_pretrained(MODEL)
+z = mx.random.normal((1, 100), key=mx.random.key(4))
+label = mx.array([3])
+mx.eval(z, label)
+with errors_shown():
+    mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
+
+# %% [markdown]
+# On a Mac this cell prints nothing, because everything went well.
+# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and the operations that these are made of have no name in the file format.
+# A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
+# So before we export, we give the generator MLX's own convolutions back.
+
+# %% tags=["nbval-check-output"]
+layers.stock(generator)
+mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
+draw = mx.import_function(f"{folder}/one.mlxfn")
+(digit,) = draw(z, label)
+difference = mx.abs(digit - generator(z, label)).max().item()
+print(digit.shape, f"largest difference {difference:.6f}")
+
+# %% [markdown]
+# An imported function returns a tuple, even if there is only one result.
+# It draws what the generator draws, and it no longer knows the class `ConditionalGenerator`.
+# What does it know?
+# `mx.export_to_dot` writes a graph in the language DOT, in which we can count the operations.
+
+
+# %% tags=["nbval-check-output"]
+def dot(array):
+    text = StringIO()
+    mx.export_to_dot(text, array)
+    return text.getvalue()
+
+
+def operations(array):
+    return re.findall(r'label ="(\w+)"', dot(array))
+
+
+recorded = draw(z, label)[0]
+print(len(operations(recorded)), "operations")
+for name, count in Counter(operations(recorded)).most_common():
+    print(f"{count:3d} {name}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The longest path through the recorded graph, from the noise to the image. Orange operations use a weight matrix or a kernel; everything else is arithmetic on single numbers.", "name": "fig-17-graph"}, "image": {"alt": "A chain of small labeled boxes in three rows, with arrows from one to the next. It starts at z with AddMM, goes on with Add, Subtract, Multiply, Multiply, Add and Maximum, passes a second AddMM and two Convolutions, with the same five operations after each but the last, and ends with Tanh."}}
+labels_of = dict(re.findall(r'(\d+) \[label ="(\w+)"', dot(recorded)))
+edges = re.findall(r'("?\w+"?) -> ("?\w+"?)', dot(recorded))
+after = {}
+for start, end in edges:
+    after.setdefault(start, []).append(end)
+
+
+def longest(node):
+    tails = [longest(other) for other in after.get(node, [])]
+    return [node] + max(tails, key=len, default=[])
+
+
+inner = {end for _, end in edges}
+starts = {start for start, _ in edges} - inner
+path = max((longest(start) for start in starts), key=len)
+path = [labels_of[node] for node in path if node in labels_of]
+path = [name for name in path if name not in ("Broadcast", "Transpose")]
+columns = 9
+rows = -(-len(path) // columns)
+figure, axes = plt.subplots(figsize=(7.5, 0.55 * rows))
+for index, name in enumerate(path):
+    row, column = divmod(index, columns)
+    heavy = name in ("AddMM", "Convolution")
+    color = plots.FAKE if heavy else plots.GREY
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": color}
+    axes.text(
+        column, -row, name, ha="center", va="center", fontsize=7, bbox=box
+    )
+    if column < columns - 1 and index < len(path) - 1:
+        axes.annotate(
+            "", (column + 0.62, -row), (column + 0.42, -row),
+            arrowprops={"arrowstyle": "->", "color": plots.GREY},
+        )  # fmt: skip
+axes.set(xlim=(-0.6, columns - 0.4), ylim=(0.5 - rows, 0.5))
+axes.set_axis_off()
+plt.show()
+
+# %% [markdown]
+# The layers have dissolved into a chain of plain operations.
+# Two `AddMM` are our linear layers, two `Convolution` our transposed convolutions, `Gather` looks up the label's vector, and the sequences of `Subtract`, `Multiply` and `Add` between them are batch normalization with fixed statistics.
+# This is everything that the file has, together with the arrays that enter the boxes.
+#
+# ## What a recording freezes
+#
+# A recording repeats what happened once.
+# Whatever was decided while it was made, by Python or by us, stays decided.
+# We met this in [MLX in a quarter of an hour](02_mlx.ipynb), because `mx.compile` records in the same way, but there the original was still at hand.
+# Here only the file travels, so let us go through the decisions one by one.
+#
+# **The shape.** We recorded a call for one image, so what happens if we ask for two?
+
+# %%
+with errors_shown():
+    draw(mx.zeros((2, 100)), mx.array([3, 3]))
+
+# %% [markdown]
+# The function refuses, and below the line that we print, the message lists the shapes and types that it would take.
+# That is annoying and safe; we will come back to it.
+#
+# **Random numbers.** It would be handy if the file drew its own noise, so that a caller only has to name the digit.
+#
+# **We record such a function, import it, and call it twice. By how much will the two images differ?**
+
+
+# %% tags=["nbval-check-output"]
+def surprise(label):
+    return generator(mx.random.normal((1, 100)), label)
+
+
+mx.export_function(f"{folder}/surprise.mlxfn", surprise, label)
+imported = mx.import_function(f"{folder}/surprise.mlxfn")
+change = mx.abs(imported(label)[0] - imported(label)[0]).max()
+print(f"largest difference between two calls: {change.item():.2f}")
+
+
+# %% tags=["nbval-check-output"]
+def with_key(key, label):
+    return generator(mx.random.normal((1, 100), key=key), label)
+
+
+key, other = mx.random.key(1), mx.random.key(2)
+mx.export_function(f"{folder}/with_key.mlxfn", with_key, key, label)
+imported = mx.import_function(f"{folder}/with_key.mlxfn")
+first = imported(key, label)[0]
+print(f"same as in Python: {mx.array_equal(first, with_key(key, label))}")
+change = mx.abs(first - imported(other, label)[0]).max() > 0.5
+print(f"changes with the key: {change.item()}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Not at all: the surprise is always the same digit.
+# :::
+#
+# `mx.random.normal` takes its key from a global state, and the key of that moment became a constant in the file.
+# If the key is an argument instead, as in the second function, every caller can bring another one.
+# For our generator we keep things simpler still, and let the caller bring $z$.
+#
+# **Training mode.** In training mode, batch normalization uses the statistics of the batch, and updates its running statistics as a side effect.
+# We record a generator in this mode, and let it draw one and the same $z$ twice, each time among nine others.
+
+# %%
+restless = layers.stock(mlxgan.load_pretrained(MODEL)).train()
+z10 = mx.random.normal((10, 100), key=mx.random.key(5))
+company = mx.concatenate([z10[:1], mx.random.normal((9, 100))])
+digits = mx.arange(10)
+mx.export_function(f"{folder}/restless.mlxfn", restless, z10, digits)
+imported = mx.import_function(f"{folder}/restless.mlxfn")
+change = imported(z10, digits)[0][0] - imported(company, digits)[0][0]
+print(f"the same z in other company: {mx.abs(change).max().item():.2f}")
+with errors_shown():
+    print(restless.norm1.running_mean[0].item())
+
+# %% [markdown]
+# A pixel changed by nearly the whole range from black to white, although the noise and the label of that image stayed the same.
+# And the recording did harm on our side, too: the running mean is now a placeholder of the recording, without a value, so this generator is ruined.
+# Call `eval()` first, on everything that you export.
+#
+# **Python's own decisions.** An `if`, a loop, the length of a list, a global number: the recording contains the branch that was taken and the value that was read.
+# If the decision depends on an array, MLX stops us.
+# Suppose that we want to pull very long noise vectors back to length 9, because they give odd digits.
+
+
+# %%
+def shortened(z, label):
+    length = mx.linalg.norm(z)
+    if length > 9:
+        z = z * (9 / length)
+    return generator(z, label)
+
+
+def shortened_by_arrays(z, label):
+    length = mx.linalg.norm(z)
+    return generator(z * mx.minimum(1, 9 / length), label)
+
+
+with errors_shown():
+    mx.export_function(f"{folder}/short.mlxfn", shortened, z, label)
+mx.export_function(f"{folder}/short.mlxfn", shortened_by_arrays, z, label)
+imported = mx.import_function(f"{folder}/short.mlxfn")
+same = mx.allclose(imported(3 * z, label)[0], shortened(3 * z, label))
+print(f"by arrays: {same.item()}")
+
+# %% [markdown]
+# The second version says the same with array operations, which a graph can hold.
+#
+# **What has not been computed yet.** A graph goes back to where its numbers come from, and MLX is lazy.
+# Loading a shipped generator reads half-precision numbers and converts them to float32, which does not happen until somebody needs them.
+#
+# **The next cell exports the same generator before and after evaluating its parameters. Which file is larger?**
+
+# %% tags=["nbval-check-output"]
+fresh = layers.stock(mlxgan.load_pretrained(MODEL))
+for name in ("as loaded", "evaluated"):
+    if name == "evaluated":
+        mx.eval(fresh.parameters())
+    mx.export_function(f"{folder}/fresh.mlxfn", fresh, z, label)
+    size = Path(f"{folder}/fresh.mlxfn").stat().st_size
+    print(f"{name}: {size / 1e6:.2f} MB")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# The second one, and it is twice as large.
+# :::
+#
+# The first file holds the half-precision numbers and the instruction to convert them, which is then carried out in every single call.
+# Here we could even like that, because it saves half of the space (Exercise 3 asks what it costs).
+# With a network whose weights have just been drawn and never evaluated, the file would contain the drawing of the weights, and a random generator.
+#
+# **The device.** Finally, each operation in the file says on which kind of device it runs.
+# [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) put it plainly: a function that was exported for a CPU also works on a machine that has a GPU, but it stays on the CPU, and one that was exported for a GPU is not meant to run elsewhere.
+# If you want your digits from the GPU of a Mac or a phone, export them on a Mac.
+#
+# ## Any number of images?
+#
+# Our function draws one image at a time.
+# MLX can record without fixing the shapes, with `shapeless=True`, and [its documentation](https://ml-explore.github.io/mlx/build/html/usage/export.html) asks us to use that carefully.
+# Why should we be careful?
+# We record a single linear layer on two rows and then give it five, once as `nn.Linear` and once written out by hand.
+# The experiment runs in a process of its own, and you will see why.
+
+# %%
+experiment = """
+import sys
+import mlx.core as mx
+import mlx.nn as nn
+
+layer = nn.Linear(100, 20)
+mx.eval(layer.parameters())
+ways = {
+    "nn.Linear": layer,
+    "x @ W.T + b": lambda x: x @ layer.weight.T + layer.bias,
+}
+for name, way in ways.items():
+    mx.export_function(sys.argv[1], way, mx.ones((2, 100)), shapeless=True)
+    imported = mx.import_function(sys.argv[1])
+    for n in (2, 5):
+        x = mx.ones((n, 100))
+        wrong = mx.abs(imported(x)[0] - layer(x)).max().item()
+        print(f"{name:12s} {n} rows: largest error {wrong:.6g}")
+"""
+command = [sys.executable, "-c", experiment, f"{folder}/linear.mlxfn"]
+result = subprocess.run(command, capture_output=True, text=True)
+print(result.stdout, end="")
+print("exit status:", result.returncode)
+
+# %% [markdown]
+# Both functions are recorded without complaint, and both return five rows.
+# But three of the five that come from `nn.Linear` are nonsense.
+# The layer adds its bias in one operation with the product, for which the bias is first repeated for each row of the batch, and the recording has kept two repetitions for ever.
+# For the other rows MLX 0.32.4 reads the memory behind them, whatever may stand there.
+# With our whole generator in place of the single layer, the process died of it in some of our trials and drew wrong digits in others.
+# The version written by hand lets MLX repeat the bias as needed, and is right for any number of rows.
+#
+# So shapeless recordings are possible, but each layer has to be checked, and a mistake shows in no error message.
+# We prefer the safe way: `mx.exporter` records several calls into one file.
+
+# %% tags=["nbval-check-output"]
+generator = layers.stock(mlxgan.load_pretrained(MODEL))
+mx.eval(generator.parameters())
+several = folder / "several.mlxfn"
+with mx.exporter(str(several), generator) as exporter:
+    for n in (1, 10, 100):
+        exporter(mx.zeros((n, 100)), mx.arange(n) % 10)
+print(f"{several.stat().st_size / 1e6:.2f} MB")
+
+# %% [markdown]
+# Three graphs take hardly more space than one, because the weights are stored only once, and a batch of any other size is refused with a clear message.
+# This is also what the package does.
+# The command
+#
+# ```bash
+# python -m mlxgan export --model conditional --out FOLDER
+# ```
+#
+# writes such a file, and calls the function that we call here:
+
+# %% tags=["nbval-check-output"]
+for name in export.write(folder, mlxgan.load_pretrained(MODEL), {}):
+    print(name)
+example = mx.load(f"{folder}/example.safetensors")
+for name in ("z", "labels", "images"):
+    print(f"{name}: {example[name].dtype}, {example[name].shape}")
+
+# %% [markdown]
+# The second file is a test for the reader at the other end.
+# It holds ten inputs, one for each digit, and the images that Python makes of them.
+# Whoever imports the function anywhere should first run it on these inputs and compare.
+#
+# ## A program in C++
+#
+# The Python package of MLX is a thin layer over a C++ library, and `pip` has installed this library, its header files and a description for CMake, so we can build against it right away.
+# Here is the heart of [digits.cpp](../tools/cpp/digits.cpp), which has 64 lines in all.
+
+# %% tags=["hide-input"]
+source = Path("../tools/cpp/digits.cpp").read_text()
+start = source.index("  auto generator = ")
+end = source.index("  std::vector<double> times")
+Markdown(f"```cpp\n{source[start:end]}```")
+
+# %% [markdown]
+# If you can read the Python version, you can read this one, since the functions have the same names.
+# `import_function` gives something that can be called with a list of arrays, `load_safetensors` reads the inputs, and because C++ is as lazy as Python, `eval` has to be called here as well.
+#
+# To build it, [CMakeLists.txt](../tools/cpp/CMakeLists.txt) asks Python where MLX is (`python -m mlx --cmake-dir` prints it) and passes the answer to `find_package(MLX)`.
+
+# %%
+build = folder / "build"
+program = build / "digits"
+if shutil.which("cmake") and shutil.which("c++"):
+    python = f"-DPython_EXECUTABLE={sys.executable}"
+    for command in (
+        ["cmake", "-S", "../tools/cpp", "-B", build, python],
+        ["cmake", "--build", build],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    print(f"built: {program.stat().st_size:,} bytes")
+else:
+    print("CMake or a C++ compiler is missing, so nothing is built.")
+
+# %%
+function = folder / "generator.mlxfn"
+inputs = folder / "example.safetensors"
+images = {"Python": np.array(example["images"])}
+if program.exists():
+    command = [program, function, inputs, folder / "cpp", "20"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    print(result.stdout + result.stderr, end="")
+    images["C++"] = np.load(folder / "cpp.npy")
+else:
+    print("There is no program to run.")
+
+# %% [markdown]
+# Then we let the page's JavaScript draw the same ten digits.
+# A browser is not needed for that: [a small script](../tools/draw_in_node.js) runs the generator of the site in Node.js, on the same file of inputs.
+
+# %%
+if shutil.which("node"):
+    script = "../tools/draw_in_node.js"
+    command = ["node", script, inputs, folder / "page.f32", "20"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    print(result.stdout + result.stderr, end="")
+    pixels = np.fromfile(folder / "page.f32", np.float32)
+    images["JavaScript"] = pixels.reshape(-1, 28, 28, 1)
+else:
+    print("Node.js is missing, so there is no row for JavaScript.")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The same noise and the same labels, drawn in three languages. In each row the ten digits come from the same ten vectors z.", "name": "fig-17-three"}, "image": {"alt": "Three rows of the digits 0 to 9 in dark ink on white, named Python, C++ and JavaScript. The rows cannot be told apart."}}
+figure, panels = plt.subplots(
+    len(images), 1, figsize=(6.4, 0.7 * len(images)), squeeze=False
+)
+for axes, (language, row) in zip(
+    panels[:, 0], images.items(), strict=True
+):
+    axes.imshow(
+        plots.tile(mx.array(row), 10), cmap="gray", vmin=0, vmax=255
+    )
+    axes.set_ylabel(
+        language, rotation=0, ha="right", va="center", fontsize=9
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.grid(False)
+plt.show()
+
+# %%
+for language, row in images.items():
+    levels = np.abs(row - images["Python"]).max() * 127.5
+    print(f"{language}: {levels:.5f} of 255 levels at most")
+
+# %% [markdown]
+# No eye can tell the three rows apart.
+# C++ and Python run the same library, and what remains between them, @@about a ten-thousandth of a gray level@@, comes from our fast layers, which add up in another order than MLX's own convolutions.
+# JavaScript differs more, by @@0.8@@ of 255 levels, and that is on purpose: the page's weights are rounded to between 9 and 16 bits, so that the page loads faster.
+#
+# The program can also draw its own noise.
+# In C++, `mx::random::normal` with `mx::random::key(7)` is the same function of the same key as in Python.
+
+# %%
+if program.exists():
+    command = [program, function, inputs, folder / "seven", "1", "7"]
+    subprocess.run(command, check=True, capture_output=True)
+    own = mx.random.normal((10, 100), key=mx.random.key(7))
+    expected = np.array(generator(own, example["labels"]))
+    change = np.abs(np.load(folder / "seven.npy") - expected).max()
+    print(f"largest difference with the noise of key 7: {change:.6f}")
+else:
+    print("There is no program to run.")
+
+# %% [markdown]
+# The images agree to the last bit, so a seed that you liked in Python is worth keeping in C++.
+# This holds because both ran the same library on the same kind of device; JavaScript, which has no MLX, would have to be sent the noise.
+#
+# ## Is it faster?
+#
+# Many people expect a program in C++ to be faster than Python.
+#
+# **Before you look: by how much, if both call the same library?**
+
+# %%
+stored = json.loads(Path("../book/data/export.json").read_text())
+lines = ["| | one image a call | 100 images a call |", "|---|---|---|"]
+for way, row in stored["milliseconds per image"].items():
+    cells = []
+    for n in ("1", "100"):
+        middle = statistics.median(row[n])
+        low, high = min(row[n]), max(row[n])
+        cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+    lines.append(f"| {way} | {' | '.join(cells)} |")
+print(stored["machine"])
+Markdown("\n".join(lines))
+
+# %% tags=["nbval-check-output"]
+for name, size in stored["bytes"].items():
+    print(f"{size / 1e6:7.2f} MB  {name}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@answer@@
+# :::
+#
+# The first table has milliseconds per image: the median of @@seven@@ rounds on one machine, with the smallest and the largest round in parentheses.
+# @@reading@@
+#
+# ## To an iPhone
+#
+# MLX also has a Swift version, [mlx-swift](https://github.com/ml-explore/mlx-swift), which runs on iPhones and iPads, and it reads the same files.
+# We have no iPhone on our test bench, so *the following has not been run*; the calls are those of its [documentation](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx).
+#
+# ```swift
+# import MLX
+#
+# let url = Bundle.main.url(forResource: "generator", withExtension: "mlxfn")!
+# let generator = try importFunction(from: url)
+# let z = MLXRandom.normal([10, 100], key: MLXRandom.key(7))
+# let images = try generator(z, MLXArray(0 ..< 10).asType(.int32))[0]
+# ```
+#
+# Four things deserve your attention.
+# The file has to come from a Mac, because a recording made on Linux stays on the CPU.
+# It also has to come from a matching version of MLX: the format belongs to [an experimental part of MLX](https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.export_function.html) that may change with any version, and the first bytes of the file say which version wrote it.
+# MLX [does not run in the iOS simulator](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx/running-on-ios), so you need a real device, or an iPad app that runs on your Mac.
+# And on the device the first thing to draw is, again, the example.
+#
+# If you would rather depend on no such format, take the other way out: write the module again in Swift with `MLXNN`, whose layers have the same names, read the weights with `loadArrays(url:)`, and put them in with `update(parameters:)`.
+#
+# ## Summary
+#
+# A generator is code and weights, and a program in another language needs both.
+# MLX can record the code as a graph of plain operations and write it to one file together with the weights, which C++ and Swift run without Python.
+# A recording repeats what happened once: shapes, random keys, the training mode, Python's decisions, the device, and whatever had not been computed yet are all part of it.
+# So we evaluate, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong without a word.
+# The same ten vectors gave the same ten digits in Python, in C++ and, up to rounding, in JavaScript, and we know it because the inputs and the expected images travel with the file.
+#
+# ## Exercises
+#
+# ### Exercise 1: Two operations that need not be there (derive)
+#
+# In evaluation mode, batch normalization maps a feature $y$ to $\gamma\,(y - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$, with fixed numbers for each channel.
+# Before the second and third normalization of our generator there is a linear map, $y = Wx + b$.
+# Derive weights $W'$ and a bias $b'$ with which the linear map alone gives the normalized result.
+# How many of the recorded operations can disappear?
+#
+# :::{dropdown} Solution
+# Put $s = \gamma/\sqrt{\sigma^2 + \varepsilon}$.
+# Then $s\,(Wx + b - \mu) + \beta = (sW)\,x + s\,(b - \mu) + \beta$, so $W' = sW$, each row multiplied by the $s$ of its channel, and $b' = s\,(b - \mu) + \beta$.
+# The normalization consists of an addition of $\varepsilon$ and a root, a subtraction, two multiplications, an addition, and the repetitions (`Broadcast`) that these need, and all of them disappear.
+# This is called *folding*, and it is how the page's JavaScript does it ([Jacob et al., 2018](../book/bibliography.md#jacob-et-al-2018), describe it for phones).
+# :::
+#
+# ### Exercise 2: Fold them (code)
+#
+# Write the function `fold(layer, norm)`, which changes the layer and replaces the normalization.
+# Apply it to `expand` with `norm2` and to `up1` with `norm3`, record the result, and count the operations.
+# (The outputs of `expand` are 49 pixels of 64 channels, with the channel last, and the weight of a transposed convolution has the output channel first.)
+#
+# :::{dropdown} Solution
+# The first axis of both weights counts the outputs, so one reshape serves both cases.
+# `norm1` could be folded in the same way, but between `project` and `norm1` the label's vector is added, which would have to be scaled as well.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+def fold(layer, norm):
+    scale = norm.weight / mx.sqrt(norm.running_var + norm.eps)
+    shift = norm.bias - scale * norm.running_mean
+    repeats = len(layer.bias) // len(scale)
+    scale, shift = mx.tile(scale, repeats), mx.tile(shift, repeats)
+    rows = scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    layer.weight = layer.weight * rows
+    layer.bias = layer.bias * scale + shift
+
+
+folded = layers.stock(mlxgan.load_pretrained(MODEL))
+fold(folded.expand, folded.norm2)
+fold(folded.up1, folded.norm3)
+folded.norm2 = folded.norm3 = nn.Identity()
+mx.eval(folded.parameters())
+mx.export_function(f"{folder}/folded.mlxfn", folded, z, label)
+shorter = mx.import_function(f"{folder}/folded.mlxfn")(z, label)[0]
+count = len(operations(shorter))
+print(f"{len(operations(recorded))} operations, {count} after folding")
+change = mx.abs(shorter - recorded).max().item()
+print(f"largest difference {change:.4f}")
+
+# %% [markdown]
+# ### Exercise 3: Half the file (change and explain)
+#
+# Export the generator without evaluating its parameters first, so that the file has half the size.
+# Time both files, with one image per call and with a hundred.
+# Where does the difference come from, and when would you accept it?
+#
+# :::{dropdown} Solution
+# @@Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
+# With one image per call that is a noticeable part of the work; shared by a hundred images it hardly counts.@@
+# If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
+# (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
+# :::
+
+# %% tags=["hide-cell"]
+for n in (1, 100):
+    noise, classes = mx.zeros((n, 100)), mx.arange(n) % 10
+    for name in ("as loaded", "evaluated"):
+        fresh = layers.stock(mlxgan.load_pretrained(MODEL))
+        if name == "evaluated":
+            mx.eval(fresh.parameters())
+        file = f"{folder}/{name}-{n}.mlxfn"
+        mx.export_function(file, fresh, noise, classes)
+        imported = mx.import_function(file)
+        times = []
+        for _ in range(3 if mlxgan.SMOKE else 20):
+            begin = time.perf_counter()
+            mx.eval(imported(noise, classes))
+            times.append(1000 * (time.perf_counter() - begin))
+        middle = statistics.median(times)
+        print(f"{n:3d} images a call, {name}: {middle:.1f} ms")
+
+# %% [markdown]
+# ### Exercise 4: Any number of images (code)
+#
+# Make a shapeless recording of the whole generator that is right.
+# Replace its linear layers by modules that write the bias out, and test the function with 1, 7 and 64 images.
+#
+# :::{dropdown} Solution
+# `update_modules` replaces parts of a module.
+# The other layers pass the test without a change.
+# That is a result for this generator and this version of MLX, and another layer may need another repair, so do not ship such a file without the test.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+class WrittenOut(nn.Module):
+    def __init__(self, linear):
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def __call__(self, x):
+        return x @ self.weight.T + self.bias
+
+
+flexible = layers.stock(mlxgan.load_pretrained(MODEL))
+flexible.project = WrittenOut(flexible.project)
+flexible.expand = WrittenOut(flexible.expand)
+mx.eval(flexible.parameters())
+two = z10[:2], digits[:2]
+name = f"{folder}/flexible.mlxfn"
+mx.export_function(name, flexible, *two, shapeless=True)
+imported = mx.import_function(name)
+for n in (1, 7, 64):
+    noise, classes = mx.random.normal((n, 100)), mx.arange(n) % 10
+    change = imported(noise, classes)[0] - generator(noise, classes)
+    print(f"{n:2d} images: largest error {mx.abs(change).max():.4f}")
+
+# %% [markdown]
+# ## Further reading
+#
+# - MLX's documentation has a chapter on [exporting functions](https://ml-explore.github.io/mlx/build/html/usage/export.html), with a module whose weights are arguments of the exported function, and one on [MLX in C++](https://ml-explore.github.io/mlx/build/html/dev/mlx_in_cpp.html), from which our CMake file takes its lines.
+# - [Jacob et al. (2018)](../book/bibliography.md#jacob-et-al-2018) explain how networks are prepared for phones: folding, and integers in place of floating-point numbers.
+# - [mlx-swift-examples](https://github.com/ml-explore/mlx-swift-examples) has complete apps for iPhone and Mac, among them one that trains a classifier on MNIST on the phone.
