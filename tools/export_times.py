@@ -14,6 +14,7 @@ import tempfile
 import time
 from argparse import SUPPRESS
 from pathlib import Path
+from typing import Any
 
 import common
 
@@ -58,13 +59,11 @@ def work(way: str, folder: str, n: int) -> None:
 
     import mlx.core as mx
 
-    arrays = mx.load(f"{folder}/{n}.safetensors")
-    draw = checkpoints.load_pretrained(MODEL)
-    mx.eval(draw.parameters(), arrays)
-    if way == "Python, compiled":
-        draw = mx.compile(draw)
-    elif way == "Python, imported":
-        draw = mx.import_function(f"{folder}/generator.mlxfn")
+    arrays, _ = checkpoints.read(Path(folder, f"{n}.safetensors"))
+    generator = checkpoints.load_pretrained(MODEL)
+    mx.eval(generator.parameters(), arrays)
+    imported = mx.import_function(f"{folder}/generator.mlxfn")
+    draw: Any = dict(zip(PYTHON, (generator, mx.compile(generator), imported), strict=True))[way]
     times = []
     for count in range(BATCHES[n] + 3):
         start = time.perf_counter()
@@ -137,7 +136,7 @@ def main() -> None:
         program = build(folder / "build")
         seconds = time.perf_counter() - start
         tools = {tool: subprocess.run([tool, "--version"], capture_output=True, text=True) for tool in ("c++", "node")}
-        result = {
+        result: dict[str, Any] = {
             "machine": common.machine(),
             "versions": common.versions("mlx") | {tool: run.stdout.split("\n")[0] for tool, run in tools.items()},
             "model": MODEL,

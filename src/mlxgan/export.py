@@ -29,8 +29,9 @@ def write(folder: Path, generator: nn.Module, notes: Mapping[str, str]) -> list[
     ``images`` that Python makes of them, to test a reader with; ``notes`` are its metadata. The generator is left with
     stock layers. Raises OSError if the folder cannot be written.
     """
-    arrays = dict(zip(("z", "labels"), inputs(generator, 10), strict=False))
-    arrays["images"] = training.sample(generator, **arrays)
+    arguments = inputs(generator, 10)
+    images = training.sample(generator, *arguments)
+    arrays = dict(zip(("images", "z", "labels"), (images, *arguments), strict=False))
     layers.stock(generator).eval()
     mx.eval(generator.parameters())  # what is still to be computed would be part of the graph
     folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def exported(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def example(exported) -> dict[str, np.ndarray]:
-    return {name: np.array(array) for name, array in mx.load(str(exported / "example.safetensors")).items()}
+    return {name: np.array(array) for name, array in checkpoints.read(exported / "example.safetensors")[0].items()}
 
 
 @pytest.mark.parametrize("n", export.BATCHES)
@@ -127,7 +127,9 @@ def test_cpp_draws_a_sheet_from_the_same_random_numbers(program, exported, tmp_p
     mx.save_safetensors(str(tmp_path / "in.safetensors"), {"z": mx.zeros_like(z), "labels": labels})
     done = run(program, exported / "generator.mlxfn", tmp_path / "in.safetensors", tmp_path / "out", 1, 7)
     assert done.returncode == 0, done.stderr
-    wanted = training.sample(shipped(), mx.random.normal(z.shape, key=mx.random.key(7)), labels)
+    z = mx.random.normal(z.shape, key=mx.random.key(7))
+    assert np.array_equal(np.load(tmp_path / "out-z.npy"), np.array(z))
+    wanted = training.sample(shipped(), z, labels)
     assert np.abs(np.load(tmp_path / "out.npy") - np.array(wanted)).max() < CLOSE
     assert (tmp_path / "out.pgm").read_bytes().startswith(b"P5 280 280 255\n")
 
@@ -135,10 +137,16 @@ def test_cpp_draws_a_sheet_from_the_same_random_numbers(program, exported, tmp_p
 @pytest.mark.slow
 def test_cpp_says_in_one_line_what_is_wrong(program, exported, tmp_path):
     mx.save_safetensors(str(tmp_path / "two.safetensors"), {"z": mx.zeros((2, 100)), "labels": mx.arange(2)})
+    mx.save_safetensors(str(tmp_path / "no-z.safetensors"), {"labels": mx.arange(2)})
     for arguments, said in (
         ((), "usage: digits FUNCTION INPUTS OUT"),
         ((tmp_path / "nothing", exported / "example.safetensors", tmp_path / "out"), "nothing"),
         ((exported / "generator.mlxfn", tmp_path / "two.safetensors", tmp_path / "out"), "No imported function"),
+        (
+            (exported / "generator.mlxfn", tmp_path / "no-z.safetensors", tmp_path / "out"),
+            "no-z.safetensors has no array z",
+        ),
+        ((exported / "generator.mlxfn", exported / "example.safetensors", tmp_path / "out", "x"), "'x' is not a whole"),
     ):
         done = run(program, *arguments)
         assert done.returncode == 1 and done.stderr.startswith("digits: ") and said in done.stderr.splitlines()[0]

@@ -4,8 +4,9 @@
 //   digits FUNCTION INPUTS OUT [REPEATS [SEED]]
 //
 // FUNCTION is a file like generator.mlxfn. INPUTS is a .safetensors file with noise z (n, latent_dim) and, for a
-// conditional generator, labels (n). With a SEED the program draws the noise itself. OUT.npy gets the images, float32
-// (n, 28, 28, 1) in [-1, 1], and OUT.pgm a picture of them, up to ten in a row. Prints the median time of REPEATS calls.
+// conditional generator, labels (n). With a SEED the program draws the noise itself, and writes it to OUT-z.npy.
+// OUT.npy gets the images, float32 (n, 28, 28, 1) in [-1, 1], and OUT.pgm a picture of them, up to ten in a row.
+// Prints the median time of REPEATS calls.
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -33,15 +34,25 @@ void write_sheet(const std::string& path, const mx::array& images) {
   file.write(reinterpret_cast<const char*>(sheet.data<uint8_t>()), sheet.nbytes());
 }
 
+int whole_number(const std::string& text) {
+  if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos)
+    throw std::invalid_argument("'" + text + "' is not a whole number below a billion");
+  return std::stoi(text);
+}
+
 int main(int argc, char** argv) try {
   if (argc < 4) throw std::invalid_argument("usage: digits FUNCTION INPUTS OUT [REPEATS [SEED]]");
   const std::string out = argv[3];
-  const int repeats = argc > 4 ? std::stoi(argv[4]) : 1;
+  const int repeats = argc > 4 ? std::max(1, whole_number(argv[4])) : 1;
 
   auto generator = mx::import_function(argv[1]);
   auto arrays = mx::load_safetensors(argv[2]).first;
+  if (!arrays.count("z")) throw std::invalid_argument(std::string(argv[2]) + " has no array z");
   std::vector<mx::array> inputs{arrays.at("z")};
-  if (argc > 5) inputs[0] = mx::random::normal(inputs[0].shape(), mx::random::key(std::stoul(argv[5])));
+  if (argc > 5) {
+    inputs[0] = mx::random::normal(inputs[0].shape(), mx::random::key(whole_number(argv[5])));
+    mx::save(out + "-z.npy", inputs[0]);
+  }
   if (arrays.count("labels")) inputs.push_back(arrays.at("labels"));
   mx::eval(inputs);
 
