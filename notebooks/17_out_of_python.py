@@ -249,20 +249,20 @@ with errors_shown():
 #
 # **Python's own decisions.** An `if`, a loop, the length of a list, a global number: the recording contains the branch that was taken and the value that was read.
 # If the decision depends on an array, MLX stops us.
-# Suppose that we want to pull very long noise vectors back to length 9, because they give odd digits.
+# Suppose that we want to shorten noise vectors that are longer than 12, because the generator has hardly met any in its training ([Generator and discriminator](04_models.ipynb)).
 
 
 # %%
 def shortened(z, label):
     length = mx.linalg.norm(z)
-    if length > 9:
-        z = z * (9 / length)
+    if length > 12:
+        z = z * (12 / length)
     return generator(z, label)
 
 
 def shortened_by_arrays(z, label):
     length = mx.linalg.norm(z)
-    return generator(z * mx.minimum(1, 9 / length), label)
+    return generator(z * mx.minimum(1, 12 / length), label)
 
 
 with errors_shown():
@@ -296,10 +296,10 @@ for name in ("as loaded", "evaluated"):
 #
 # The first file holds the half-precision numbers and the instruction to convert them, which is then carried out in every single call.
 # Here we could even like that, because it saves half of the space (Exercise 3 asks what it costs).
-# With a network whose weights have just been drawn and never evaluated, the file would contain the drawing of the weights, and a random generator.
+# With a network whose weights have just been drawn and never evaluated, the file would not contain the weights at all, but the way in which they are drawn.
 #
 # **The device.** Finally, each operation in the file says on which kind of device it runs.
-# [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) put it plainly: a function that was exported for a CPU also works on a machine that has a GPU, but it stays on the CPU, and one that was exported for a GPU is not meant to run elsewhere.
+# Exporting on a CPU and importing on a GPU is not meant to work, as [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) say plainly, so a function that was recorded on a CPU stays on the CPU, wherever you take it.
 # If you want your digits from the GPU of a Mac or a phone, export them on a Mac.
 #
 # ## Any number of images?
@@ -354,7 +354,7 @@ for way in ("nn.Linear", "by hand"):
 # %% [markdown]
 # No call was refused, and yet `nn.Linear` is right only if the number of rows stays the same.
 # With more rows some of them are nonsense, and with fewer the whole process dies.
-# The layer adds its bias in one operation with the product, and for this operation the bias is first repeated for each row of the batch.
+# The layer adds its bias in one operation with the product, the `AddMM` in the figure, and for this operation the bias is first repeated for each row of the batch.
 # The recording has kept the number of repetitions, so with five rows MLX 0.32.4 reads memory that is not ours, and with two it writes there.
 # The layer that is written out by hand leaves the repeating to the addition, and is right for any number of rows.
 #
@@ -395,7 +395,7 @@ for name in ("z", "labels", "images"):
 #
 # ## A program in C++
 #
-# The Python package of MLX is a thin layer over a C++ library, and `pip` has installed this library, its header files and a description for CMake, so we can build against it right away.
+# `mlx.core` is a thin layer of Python over a C++ library, and `pip` has installed this library with its header files and a description for CMake, so we can build against it right away.
 # Here is the heart of [digits.cpp](../tools/cpp/digits.cpp), a program of some seventy lines.
 
 # %% tags=["hide-input"]
