@@ -77,13 +77,13 @@ def out_of_python() -> Card:
     c.arrow((176, 104), (262, 104))
     c.text(350, 40, "generator.mlxfn", size=20, code=True)
     c.box(264, 56, 172, 96, "operations\nweights")
-    c.arrow((96, 156), (96, 252), (486, 252))
+    c.arrow((96, 150), (96, 252), (478, 252))
     c.text(290, 238, "weights", size=20)
     c.text(290, 278, "and the code, written again", size=20)
     for y, language in ((48, "C++"), (118, "Swift"), (224, "JavaScript")):
         if y < 200:
-            c.arrow((440, 104), (486, y + 28))
-        c.box(488, y, 124, 56, language)
+            c.arrow((440, 104), (478, y + 28))
+        c.box(480, y, 140, 56, language)
         c.digit(634, y + 3, 50, "fake-2", "gen")
     return c
 
