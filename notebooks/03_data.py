@@ -85,15 +85,17 @@ print(f"as float32 {4 * train.images.nbytes / 1e6:4.0f} MB")
 # Otherwise the discriminator could tell real from fake by the range alone, without looking at a single stroke.
 #
 # So we map 0 to −1 and 255 to 1, and for pictures and files we map back.
+# The call of `mx.array` is there so that a NumPy array will do as well.
 
 
 # %%
 def normalize(images):
-    return images.astype(mx.float32) / 127.5 - 1
+    return mx.array(images).astype(mx.float32) / 127.5 - 1
 
 
 def to_uint8(images):
-    return mx.clip(mx.round((images + 1) * 127.5), 0, 255).astype(mx.uint8)
+    levels = (mx.array(images) + 1) * 127.5
+    return mx.clip(mx.round(levels), 0, 255).astype(mx.uint8)
 
 
 # %% [markdown]

@@ -21,7 +21,7 @@
 # The answers matter, because a wrong choice at one of these points either lets the discriminator win by a cheap trick or cuts the generator off from its only teacher.
 # By the end you can write both networks from memory, count their parameters in your head, and say what they know before training and what they can never know.
 #
-# *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
+# *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: half an hour · To run: about a minute on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -48,7 +48,7 @@ real = data.normalize(digits.images[:64])
 #
 # We therefore hand the generator a vector $z$ of 100 random numbers, each drawn independently from the normal distribution with mean 0 and standard deviation 1.
 # This vector is called the **noise** or the **latent vector**, and the space of all such vectors is the **latent space**.
-# *Latent* means hidden: nobody tells the generator what any of these numbers stands for, and it is free to give them a meaning of its own in the course of training.
+# *Latent* means hidden: nobody tells the generator what any of these numbers stands for.
 #
 # That leaves us with a puzzle.
 # The noise is one round, featureless cloud, while digits come in ten quite different kinds.
@@ -84,7 +84,7 @@ plt.show()
 # A trained generator does the same in 100 dimensions, with a million and a half adjustable numbers in place of our single 10: it moves the cloud of noise until it lies where the digits lie.
 #
 # Look at the thin threads as well.
-# Because the function is continuous, points that are close together stay close together, which is why similar noise gives similar images.
+# Because the function is continuous, points that lie close enough together stay close, which is why similar noise gives similar images.
 # For the same reason a few points have to bridge the gap between two clusters, and they land on something that belongs to neither.
 # A generated digit that is half a four and half a nine can arise in just this way.
 #
@@ -105,7 +105,7 @@ print(f"all 10,000 lie between {low:.1f} and {high:.1f}")
 print(f"average length of a halfway point {middles.mean().item():.1f}")
 print(f"volume of a ball within 90 % of its radius {0.9**100:.5f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Lengths of random vectors with 2, 10 and 100 numbers. The dotted lines mark the square root of the number of dimensions. In 100 dimensions every vector lies close to a sphere of radius 10.", "name": "fig-04-lengths"}, "image": {"alt": "Three histograms of vector lengths. The one for 2 dimensions starts at 0 and reaches to about 4, the one for 10 dimensions lies around 3, and the one for 100 dimensions is a narrow bump around 10, far from 0. A dotted line marks the root of the number of dimensions in each."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Lengths of random vectors with 2, 10 and 100 numbers. The dotted lines mark the square root of the number of dimensions. In 100 dimensions every vector lies close to a sphere of radius 10.", "name": "fig-04-lengths"}, "image": {"alt": "Three histograms of vector lengths. The one for 2 dimensions starts at 0 and reaches to about 4, the one for 10 dimensions lies around 3, and the one for 100 dimensions is a bump around 10, far from 0 and no wider than the others. A dotted line marks the root of the number of dimensions in each."}}
 figure, axes = plt.subplots()
 for dimensions, color in ((2, "C3"), (10, "C4"), (100, plots.GREY)):
     part = np.array(mx.linalg.norm(z[:, :dimensions], axis=1))
@@ -124,7 +124,8 @@ plt.show()
 #
 # The squared length of $z$ is a sum of 100 independent squares, each of which is 1 on average.
 # The sum is therefore close to 100, and the length close to $\sqrt{100} = 10$.
-# The density is indeed highest at the origin, but there is hardly any room there: in 100 dimensions only 0.003 % of a ball's volume lies within nine tenths of its radius, so the ball resembles an orange that consists almost entirely of peel.
+# The density of $z$ is indeed highest at the origin (the histograms show that of its length), but there is hardly any room there.
+# In 100 dimensions volume grows with the hundredth power of the radius, so only $0.9^{100}$ of a ball, or 0.003 %, lies within nine tenths of its radius, and the ball resembles an orange that consists almost entirely of peel.
 #
 # The halfway point surprises most people.
 # For a generator that has only ever been fed vectors of length 10 or so, it is an unusual input.
@@ -166,6 +167,7 @@ fake = generator(z[:64])
 print(z[:64].shape, "->", fake.shape)
 
 # %% [markdown]
+# Here `pairwise` pairs each width with the next, which gives each layer its inputs and outputs.
 # Sixty-four vectors of noise have become 64 images of $28 \times 28$ pixels with one gray channel.
 #
 # :::{admonition} Coming from PyTorch
@@ -207,8 +209,8 @@ print(fake.shape, "->", discriminator(fake).shape)
 # ### Why the units leak
 #
 # When it is the generator's turn to learn, its gradient has a long way to go: from the loss back through every layer of the discriminator to the pixels of the fake, and only then into the generator itself.
-# A ReLU with a negative input has slope 0 and blocks this way.
-# If the input of a unit is negative for every image, the unit passes nothing back at all, and since its own weights receive their gradient through the same slope, they never change again.
+# A ReLU with a negative input has slope 0 and blocks the path.
+# If the weighted sum in a unit is negative for every image, the unit passes nothing back at all, and since its own weights receive their gradient through the same slope, they never change again.
 # Such a unit is called *dead*.
 # In a classifier it only wastes some capacity, but in a discriminator it also closes one of the paths by which the generator learns.
 #
@@ -340,11 +342,11 @@ for name, images in {"real": real, "generated": fake}.items():
 # What can the discriminator achieve by itself?
 # To find out, we leave the generator as it is and train the discriminator to tell its gray images from digits.
 # We need a loss and an optimizer, which you have already used on single numbers in [MLX in a quarter of an hour](02_mlx.ipynb), and which [Losses and optimizers](05_losses.ipynb) will explain properly.
-# For now it is enough to know that `losses.discriminator_loss` turns the logits of real and generated images into one number, which is small if the real images have high logits and the fakes have low ones.
+# The function `losses.discriminator_loss` turns the logits of real and generated images into one number, which is small if the real images have high logits and the fakes have low ones.
 # A discriminator that answers 0 to everything gets 1.39, and one that is always right and very sure of it gets nearly 0.
 # The optimizer from `recipes.adam()` then moves each weight a little in the direction that lowers this number.
 #
-# One question comes first, because two networks take part in the loss and only one of them is supposed to learn.
+# Two networks take part in this loss, but only one of them is supposed to learn.
 # **For which of the two does `nn.value_and_grad` return gradients?**
 
 
@@ -366,14 +368,8 @@ for name, gradient in tree_flatten(gradients):
 # The generator takes part in the computation, but its weights count as constants.
 # :::
 #
-# :::{admonition} Coming from PyTorch
-# :class: tip
-# There, `loss.backward()` leaves gradients in every network that took part, so you write `fake.detach()` to keep the generator out of it and `zero_grad()` to clean up.
-# Here a gradient is a value that is returned for the model you name, so there is nothing to detach and nothing to clean up.
-# :::
-#
 # With these pieces we can write a small training loop.
-# It takes 64 real images at a time, lets a function `make_pair` turn them into real images and fakes, and updates the discriminator.
+# It takes 64 real images at a time and updates the discriminator; a function `make_pair` adds the fakes, so that we can try harder ones later.
 
 
 # %%
@@ -451,6 +447,7 @@ plt.show()
 # A linear layer has one weight for each pixel and no notion of which pixels lie side by side.
 # Imagine that we cut every image into its 784 pixels and put them back in a random order, the same order for every image.
 # If we then rearrange the columns of the first weight matrix in the same way, every pixel meets the same weight as before.
+# The next cell makes such a twin of our trained discriminator.
 
 # %%
 order = mx.random.permutation(784)
@@ -470,7 +467,7 @@ print(f"logits of 64 digits from {low:.1f} to {high:.1f}")
 print(f"largest difference between the twins {difference:.3f}")
 
 # %% [markdown]
-# The two logits agree, so for each network that reads images there is a twin that reads shuffled images just as well.
+# The logits agree, so for each network that reads images there is a twin that reads shuffled images just as well.
 # That does not prove that shuffled images are as easy to *learn* from, so let us try it.
 # Gray fakes would be too easy a task.
 # We make harder ones by cutting real digits in half and joining the upper half of one to the lower half of another, and we call them chimeras, after the mythical beast that was put together from a lion, a goat and a snake.
@@ -524,19 +521,19 @@ plt.show()
 # %% [markdown]
 # :::{dropdown} Answer
 # Neither: the two curves lie almost on each other.
+# Their averages at the end differ only by chance, because fresh random weights favor no order of the pixels.
 # :::
 #
 # You would find the shuffled task hopeless, but the network does not notice any difference.
 # It has no idea that pixels have neighbors, that a stroke is connected, or that a seven is still a seven one pixel further to the left.
 # That is a great deal of knowledge to do without, and in [Convolutions](09_convolutions.ipynb) we will build it in.
-# For now our pair is good enough to play.
-# Before it does, we should understand the two tools that we borrowed in this chapter, the loss and the optimizer, and they are the subject of [Losses and optimizers](05_losses.ipynb).
+# For now our pair is good enough to play, but first we should understand the two tools that we borrowed in this chapter, the loss and the optimizer, which are the subject of [Losses and optimizers](05_losses.ipynb).
 #
 # ## Summary
 #
 # A generator is a function that moves a cloud of random numbers to where the images are.
 # It needs noise because a function without a varying input could only ever draw one picture, and in 100 dimensions this noise lies close to a sphere of radius 10.
-# It ends in a tanh so that its pixels have the same range as the real ones and cannot be recognized by their values alone.
+# It ends in a tanh so that its pixels have the same range as the real ones and no value outside it gives a fake away.
 # The discriminator uses leaky units so that a gradient always finds a way back to the generator, and it returns a logit because a probability in float32 would round away how sure it is.
 # Each of the two networks has about 1.5 million parameters, most of them in the layer next to the pixels.
 # Before training, one paints gray and the other one guesses, and left alone, the discriminator wins within a few steps, although it sees nothing in an image but 784 unrelated numbers.
@@ -555,7 +552,7 @@ plt.show()
 # An output is the sum of $n$ products of a weight and an input, and of one bias.
 # All of these terms are independent and centered at 0, so their average squares add up to $n \cdot q/(3n) + 1/(3n) = q/3 + 1/(3n)$.
 # The outputs are symmetric around 0 and a ReLU removes the negative half of them, so half of the average square remains.
-# The cell below works through the layers: each of them passes on about a sixth of the square that it receives, and what reaches the tanh is only a few hundredths, which agrees with the deviation that we printed.
+# The cell below works through the layers: each of them passes on about a sixth of the square that it receives, and what reaches the tanh is only a few hundredths, which agrees with the standard deviation that we printed.
 # To keep the signal alive, the weights would need a variance of $2/n$ instead of $1/(3n)$.
 # :::
 
@@ -607,7 +604,7 @@ print(f"{count(color_generator):,} parameters")
 # With slope 1 the activation does nothing, so the four layers amount to one linear function: the logit is a weighted sum of the pixels plus a constant.
 # Within a batch, every upper half and every lower half appears once in a real image and once in a chimera, so each weighted sum of pixels has the same average over the real images as over the chimeras.
 # If both averages are the same number $m$, the best that the discriminator can do is to answer 0 to everything, which costs the 1.39 of a guess.
-# (The proof needs two facts from the next chapter. The loss is the average of $\mathrm{softplus}(-\ell)$ over the real images plus the average of $\mathrm{softplus}(\ell)$ over the fakes, and softplus is convex. By Jensen's inequality the loss is then at least $\mathrm{softplus}(-m) + \mathrm{softplus}(m)$, which is smallest at $m = 0$.)
+# (For the proof, remember that the loss is the average of $\mathrm{softplus}(-\ell)$ over the real images plus the average of $\mathrm{softplus}(\ell)$ over the fakes. The curve of softplus bends upward everywhere, so the average of its values is at least its value at the average, which is Jensen's inequality. The loss is therefore at least $\mathrm{softplus}(-m) + \mathrm{softplus}(m)$, which is smallest at $m = 0$.)
 # What makes a chimera wrong is how its two halves fit together, and a sum that weighs each pixel by itself cannot express that.
 # :::
 

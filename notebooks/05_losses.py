@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Losses and optimizers
 #
-# Both networks of a GAN learn by making a number small, so we have to decide which number that should be for each of them, and by which rule their weights should follow it.
-# The decision matters more than you might expect: the figure below shows two generators that faced the same perfect judge and were paid by different formulas, and one of them has given up a large part of the data.
+# Both networks of a GAN learn by making a number small, so we have to decide which number that should be for each of them, and by which rule to change their weights.
+# The decision matters more than you might expect: the figure below shows two generators that faced a perfect judge and were paid by different formulas, and one of them has given up a large part of the data.
 # By the end you can derive both losses, compute them safely, say what each of them makes the generator aim for, and explain every argument of the optimizer that we use in this book.
 #
-# *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: twenty-five minutes · To run: half a minute on two CPU cores*
+# *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: forty minutes · To run: half a minute on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -66,7 +66,7 @@ plt.show()
 #
 # An obvious contract pays you the probability that you gave to the truth: $D$ if the picture was real, and $1 - D$ if it was a fake.
 # Another contract pays the logarithm of this probability.
-# (The logarithm is never positive, so under this contract it is you who pays, and you try to pay little.)
+# (The logarithm of a probability is never positive, so under this contract it is you who pays, and you try to pay little.)
 #
 # **Which answer earns you the most on average, under each of the two contracts?**
 
@@ -108,7 +108,7 @@ for name, average_pay in contracts.items():
 # -\log(1 - D) = \log(1 + e^{\ell}) = \mathrm{softplus}(\ell).
 # \end{gathered}$$
 #
-# You met softplus in [A GAN in one page](01_first_gan.ipynb): it is a ReLU with a rounded corner, nearly 0 for very negative numbers and nearly $\ell$ for large ones.
+# You met softplus in [A GAN in one page](01_first_gan.ipynb): it is a ReLU with a rounded corner.
 # A real image with a high logit therefore costs almost nothing, while a fake with a logit of 8 costs about 8.
 
 
@@ -154,8 +154,8 @@ for logit in (-200.0, -20.0, 20.0):
 # The loss is 0, as it should be, but its slope is NaN if the sigmoid comes first.
 # :::
 #
-# In float32 $\sigma(20)$ is rounded to 1, as we saw in the last chapter, so $\log(1 - D)$ is minus infinity.
-# This term has the weight 0 in the loss of a real image, and 0 times infinity is not a number.
+# In float32 $\sigma(20)$ is rounded to 1, as we saw in the last chapter, so $\log(1 - D)$ is minus infinity, and so is its slope.
+# This term has the weight 0 in the loss of a real image, and 0 times an infinite slope is not a number.
 # The loss itself looks innocent, because MLX clips the logarithm at $-100$, but a single such image turns the gradient of the whole batch into NaN.
 # Computed from the logit, loss and slope are right in every row.
 # So if both losses of a GAN become NaN after some good steps, look for a sigmoid at the end of the discriminator.
@@ -171,8 +171,8 @@ for logit in (-200.0, -20.0, 20.0):
 #
 # (To confirm it, set the derivative of $p_\text{data} \log D + p_g \log(1 - D)$ with respect to $D$ to zero.)
 #
-# A discriminator does not know any densities, however, and sees only samples.
-# To find out whether samples are enough, we replace images by numbers on a line: real ones from a narrow bell around 1, and generated ones from a wide bell around $-0.5$.
+# A discriminator, however, sees only samples.
+# To find out whether they are enough, we replace images by numbers on a line: real ones from a narrow bell around 1, and generated ones from a wide bell around $-0.5$.
 # A network with one hidden layer learns to tell them apart, with our loss and with the optimizer that the end of this chapter explains.
 
 # %%
@@ -216,7 +216,7 @@ for x in (1, 3):
     cell = np.abs(grid - x).argmin()
     print(f"x = {x}: best D {best[cell]:.2f}, learned {learned[cell]:.2f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Wherever there are samples, a network that sees nothing else learns the ratio of the two densities.", "name": "fig-05-best"}, "image": {"alt": "Curves over x. A narrow blue density of the real values around 1 and a wide orange density of the generated values around -0.5. A solid green line, the best discriminator, is near 0 on the left, rises to about 0.86 near x = 1 and falls again to 0 at the right. A dashed black line, the learned discriminator, lies close to it everywhere."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Wherever there are samples, a network that sees nothing else learns the ratio of the two densities.", "name": "fig-05-best"}, "image": {"alt": "Curves over x. A narrow blue density of the real values around 1 and a wide orange density of the generated values around -0.5. A solid green line, the best discriminator, is near 0 on the left, rises to about 0.84 a little to the right of x = 1 and falls again to 0 at the right. A dashed black line, the learned discriminator, lies close to it everywhere."}}
 width = grid[1] - grid[0]
 figure, axes = plt.subplots()
 for p, name, color in (
@@ -236,7 +236,7 @@ plt.show()
 # Both kinds are rare there, but the wide bell still produces far more of them than the narrow one.
 # :::
 #
-# The learned curve follows the formula closely, although the network has never seen a density.
+# Where there are enough samples, the learned curve follows the formula closely, although the network has never seen a density.
 # A well-trained discriminator, in other words, measures the *ratio* of two densities.
 #
 # ## What the judge's loss measures
@@ -244,10 +244,10 @@ plt.show()
 # If the discriminator is as good as it can be, its loss tells us how far the generator still is from the data.
 # To say this precisely, we need a measure of how different two distributions are.
 # The **Kullback-Leibler divergence** $\mathrm{KL}(p \,\|\, q)$ is the average of $\log(p/q)$ over samples from $p$.
-# It says how much more surprised you are on average if you expect $q$ and get $p$, and it is 0 if the two are equal and positive otherwise.
+# It says how much more these samples surprise you, on average, if you expect $q$ instead of $p$, and it is 0 if the two are equal and positive otherwise.
 #
 # Let $m = (p_\text{data} + p_g)/2$ be the mixture of both, so that $D^* = p_\text{data}/(2m)$ and $1 - D^* = p_g/(2m)$.
-# Each of the two logarithms in the loss then becomes a divergence from $m$ and a $\log 2$:
+# Then $\log D^* = \log(p_\text{data}/m) - \log 2$, whose average over real images is $\mathrm{KL}(p_\text{data} \,\|\, m) - \log 2$, and the same step for the fakes leads to
 #
 # $$\begin{aligned}
 # L_{D^*} &= 2 \log 2 - \mathrm{KL}(p_\text{data} \,\|\, m) - \mathrm{KL}(p_g \,\|\, m) \\
@@ -303,7 +303,7 @@ plt.show()
 # The flat part on the right is a warning.
 # In the minimax game the generator tries to raise this loss, and where the curve is flat it finds no slope to climb.
 # [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) replaced the whole loss for this reason, and in [What makes training stable](11_stability.ipynb) we will add a penalty that keeps the judge smooth.
-# For now a smaller change is enough, which only concerns how we pay the generator.
+# For now a smaller change is enough: we only pay the generator differently.
 #
 # ## Why the minimax loss falls silent
 #
@@ -395,27 +395,28 @@ report("after", generator_loss)
 # %% [markdown]
 # Nothing in the generator has changed between the two reports.
 # Yet its gradient has shrunk to less than a tenth under the minimax loss, while under the non-saturating loss it has grown several hundredfold.
+# (Its push on a logit can only double, from one half to 1; the rest is due to the discriminator, which has become much steeper.)
 # This is why GANs with this cross-entropy normally use the second loss, and why we do.
 #
-# The reports show one more thing: the non-saturating loss has risen from 0.7 to about 9, although not one pixel of the generated images is different.
+# The reports show one more thing: the non-saturating loss has risen from 0.7 to about 9, although the images are still the same.
 # A GAN's loss is measured against an opponent, so it may rise while the pictures get better, and you cannot compare two runs by it.
 # Quality needs a measure of its own, which we will build in [Measuring](08_measuring.ipynb).
 #
 # ## What the new loss aims for
 #
 # Against the best judge, the minimax generator reduces the Jensen-Shannon divergence, because $V = -L_{D^*} = 2\,\mathrm{JSD} - 2 \log 2$.
-# We have just replaced its loss for a practical reason, so we should ask what the generator aims for now.
+# We have just replaced its loss, so what does the generator aim for now?
 #
-# The plan is to hold the judge still, to see how much one small step of the generator changes its loss, and to find a divergence that changes by the same amount.
+# The plan is to hold the judge still, to see how much one small step of the generator changes its own loss, and to find a divergence that changes by the same amount.
 # (If you would rather trust numbers, skip to the next cell, which checks the result.)
 # Let the judge be the best one for the present generator.
 # Since $D^* = p_\text{data}/(2m)$, the non-saturating loss is
 #
 # $$\mathbb{E}_{x \sim p_g}\,[-\log D^*(x)] = \int p_g \log \frac{m}{p_\text{data}}\,dx + \log 2,$$
 #
-# and the step changes $p_g$ by some small $\delta p_g$, but not the logarithm, which belongs to the judge.
+# and the step changes $p_g$ by some small amount $\delta p_g$ at every $x$, but not the logarithm, which belongs to the judge.
 # Compare this with the divergence $2\,\mathrm{KL}(m \,\|\, p_\text{data}) = 2 \int m \log (m / p_\text{data})\,dx$.
-# The same step changes $m$ by half as much, $\delta m = \delta p_g / 2$, and therefore changes the divergence by
+# The same step changes $m$ by half as much, $\delta m = \delta p_g / 2$, and by the product rule it changes the divergence by
 #
 # $$2 \int \delta m\, \log \frac{m}{p_\text{data}}\,dx + 2 \int m\, \frac{\delta m}{m}\,dx
 # = \int \delta p_g \log \frac{m}{p_\text{data}}\,dx.$$
@@ -499,7 +500,7 @@ for column, name in enumerate(["minimax", "non-saturating"]):
 # %% [markdown]
 # These are the two generators of the figure.
 # Under the minimax loss it is best to cover everything, including the empty valley, and under the non-saturating loss it is best to draw one hill well and to forget the other.
-# Take this as one reason among several why GANs lose digits, because our generators are far more flexible than a single bell and their judge is never the best possible one.
+# Take this as only one reason among several why GANs lose digits, because our generators are far more flexible than a single bell and their judge is never the best possible one.
 # In [Measuring](08_measuring.ipynb) we will count how often each digit really appears, and [When it goes wrong](10_failures.ipynb) looks at other causes.
 #
 # ## Where the game would end
@@ -538,7 +539,6 @@ print(f"generator {value_g.item():.4f}, log 2 {math.log(2):.4f}")
 # As long as the gradient stays the same, each step is one learning rate long, no matter how large the gradient is.
 # (Adam would therefore also amplify the faint gradient of the minimax loss. It could not change, however, that this loss weights each fake by $D$ and so attends to those that already succeed.)
 #
-# There is a catch at the start.
 # Both averages begin at 0, so in the first steps they are too small.
 # The paper corrects this by dividing them by $1 - \beta_1^t$ and $1 - \beta_2^t$, which is called the **bias correction**.
 
@@ -662,7 +662,7 @@ print(f"rate {adam().learning_rate.item():.4f}, betas {adam().betas}")
 # A judge who is paid by the logarithm of a probability does best to be honest, and the loss that follows from this contract is the binary cross-entropy.
 # On logits it is a sum of two softpluses, which stays accurate where a sigmoid followed by a logarithm gives NaN.
 # The best discriminator is $p_\text{data}/(p_\text{data} + p_g)$, and its loss is $2 \log 2$ minus twice the Jensen-Shannon divergence, so it falls from 1.39 to 0 as the two distributions separate.
-# The minimax generator works against this loss but is hardly told how while it is losing, so we replace its loss by the non-saturating one.
+# The minimax generator works against this loss, but gets hardly any gradient while it is losing, so we replace its loss by the non-saturating one.
 # At the best discriminator that one follows $\mathrm{KL}(p_g \,\|\, p_\text{data}) - 2\,\mathrm{JSD}$, which charges far more for nonsense than for a missing digit.
 # Neither loss measures quality, since each depends on the opponent.
 # Both networks use Adam with $\beta_1 = 0.5$, so that it forgets quickly, and with the bias correction that MLX leaves out by default.
@@ -684,7 +684,7 @@ print(f"rate {adam().learning_rate.item():.4f}, betas {adam().betas}")
 # $$\ell(x) = \log \frac{1.5}{0.5} - \frac{(x - 1)^2}{2 \cdot 0.5^2} + \frac{(x + 0.5)^2}{2 \cdot 1.5^2}.$$
 #
 # Because the widths differ, the squares of $x$ do not cancel, and the logit is a parabola that opens downward.
-# It crosses 0 at two points, so the judge believes in a real number only between them, and the curve in the figure rises and falls again.
+# It crosses 0 at two points, so the judge takes a number for real only between them, and the curve in the figure rises and falls again.
 # A single linear layer could not do that.
 # :::
 
@@ -719,7 +719,7 @@ for x in sorted(parabola.roots):
 #
 # :::{dropdown} Solution
 # The loss is $0.9\,\mathrm{softplus}(-\ell) + 0.1\,\mathrm{softplus}(\ell)$, and its derivative is $\sigma(\ell) - 0.9$.
-# It is smallest at the logit of 0.9, which is $\log 9 = 2.2$.
+# It is smallest where $\sigma(\ell) = 0.9$, so at $\ell = \log 9 = 2.2$.
 # With the label 1 the loss falls for as long as the logit rises, so there is no best logit, and the discriminator is rewarded for becoming ever more confident.
 # :::
 
@@ -745,8 +745,8 @@ print(f"found {logit.item():.2f}, log 9 = {math.log(9):.2f}")
 # :::{dropdown} Solution
 # The losses take what they get for a logit, so they apply a second sigmoid to a number that already lies between 0 and 1.
 # Even a perfect discriminator can only offer 1 for a real image and 0 for a fake, which costs $\mathrm{softplus}(-1) + \mathrm{softplus}(0) = 1.006$.
-# The loss looks as if the discriminator were still guessing, although it is always right.
-# The push has to pass through the slope of the first sigmoid, which is 0.0066 at $-5$, so the saturation that the non-saturating loss was meant to cure is back.
+# The loss looks as if the discriminator were still unsure, although it is always right.
+# The push, which is now about one half, has to pass through the slope of the first sigmoid, which is 0.0066 at $-5$, so the saturation that the non-saturating loss was meant to cure is back.
 # :::
 
 

@@ -15,11 +15,14 @@
 #
 # Below you see sixteen digits from each of two generators.
 # Which of the two do you prefer, and how sure are you?
-# The eye judges digit by digit, so it sees a broken stroke at once, but it hardly notices what is missing. @@Did you see that the first row consists almost entirely of ones, fours, sevens and nines?@@
-# From here on, every chapter claims that some change improves a GAN, so we need numbers that deserve our trust.
-# By the end you can compute the measures that the field uses, say what each of them sees and what it misses, give each value a floor and an error bar, and read the report card of a generator.
+# The eye judges digit by digit, so it sees the three gray smudges in the upper row at once, but it hardly notices what is missing.
+# Did you see that there is no legible five in the upper row?
+# And is that chance, or can this generator not draw one?
+# Sixteen digits cannot tell us.
+# The following chapters will claim that some change improves a GAN, so we need numbers that deserve our trust.
+# By the end you can compute the measures that the field uses, say what each of them sees and what it misses, compare each value with what real digits would get, say how uncertain it is, and read the report card of a generator.
 #
-# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: half an hour · To run: five minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: fifty minutes · To run: ten minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -53,7 +56,7 @@ def draw(generator, count, seed, factor=1):
     return data.to_uint8(training.sample(generator, z))
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Sixteen digits from each of two generators, not selected. Above: the MLP GAN of The training loop. Below: the DCGAN, which we will build in the next chapter.", "name": "fig-08-two"}, "image": {"alt": "Two rows of sixteen generated digits. @@The upper row consists almost entirely of ones, fours, sevens and nines in thin, tidy strokes with a few speckles. The lower row shows all kinds of digits, in strokes of different thickness, and two or three of them are misshapen.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Sixteen digits from each of two generators, not selected. Above: the MLP GAN of The training loop. Below: the DCGAN, which we will build in the next chapter.", "name": "fig-08-two"}, "image": {"alt": "Two rows of sixteen generated digits. In the upper row most digits can be read, some with ragged strokes and a few specks, but three are blurred on a gray background and one is broken; none is a legible five. In the lower row the paper is clean and the strokes vary in thickness, but two or three digits are misshapen."}}
 rows = [draw(generator, 16, seed=0) for generator in generators.values()]
 plots.digits(mx.concatenate(rows), columns=16, scale=0.45)
 
@@ -64,7 +67,7 @@ plots.digits(mx.concatenate(rows), columns=16, scale=0.45)
 # The obvious candidate is the average squared difference of their pixels, so let us try it on a case where you know the right answer.
 # Take a handwritten digit and move it two pixels to the right.
 # Hardly anything about it has changed.
-# For comparison, take another digit from the test set, and the average of all test images, which is the fog that you met in [A GAN in one page](01_first_gan.ipynb).
+# For comparison, take another digit from the test set, and the average of all test images, which is a fog like the one that you met in [A GAN in one page](01_first_gan.ipynb).
 #
 # **Which of the three is closest to the original digit, measured by its pixels?**
 
@@ -82,18 +85,19 @@ for name, images in candidates.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The fog, with @@0.27@@ against @@0.36@@ for the digit that was moved.
+# The fog, with 0.27 compared with 0.36 for the digit that was moved.
+# Another digit is farthest away, with 0.54.
 # :::
 #
 # A measure built on this distance would prefer a generator of fog to one that draws every digit perfectly, but a little too far to the right.
-# What lies in the middle of everything is close to everything, as long as we compare pixel by pixel.
+# As long as we compare pixel by pixel, the average of all digits is closer to them than they are to one another.
 #
 # ## A judge of our own
 #
 # You were not fooled, because you did not compare pixels.
 # You compared what you recognized: a loop, a slant, the bar of a seven.
-# To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares the numbers in one of its last layers, which are called **features**.
-# A network that must give the same answer for every seven has learned to keep what all sevens have in common and to forget the rest.
+# To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares their **features**, which are the outputs of one of its last layers.
+# A network that must give the same answer for every seven has a reason to keep what all sevens have in common, and no reason to keep the rest.
 #
 # For photographs this network is usually Inception, which can tell a thousand kinds of things apart ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)).
 # It has never seen a handwritten digit, so we train a judge of our own, as [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) did for MNIST.
@@ -130,7 +134,8 @@ print("features:", classifier.features(first_five).shape)
 
 # %% [markdown]
 # It is trained like any classifier, as the folded cell shows in detail.
-# Each batch is shifted by up to two pixels, so that the judge learns the shape of a digit and not its place.
+# (`layers.column_major`, and our own `Conv2d` in place of MLX's, are there only for speed.)
+# Each batch is shifted by up to two pixels, so that the judge attends to the shape of a digit more than to its place.
 
 # %% tags=["hide-input"]
 epochs, batch_size = (3 if mlxgan.SMOKE else 12), 100
@@ -198,8 +203,8 @@ path = "../runs/classifier/classifier.safetensors"
 checkpoints.save(path, classifier.eval(), notes=notes)
 
 # %% [markdown]
-# After a minute of training, the judge misreads about one test image in 170.
-# It comes with the book, in half precision, and every chapter measures with it.
+# After twelve epochs the judge misreads about one test image in 170.
+# It comes with the book, in half precision, so that every chapter that measures samples can use the same one.
 # `metrics.features` returns its features of some images, together with the probabilities of the ten digits.
 #
 # **What does the judge say about our three candidates?**
@@ -224,15 +229,15 @@ for name, images in candidates.items():
 # The moved digit is by far the closest of the three, and the fog is the farthest.
 # :::
 #
-# The order is reversed: another digit is @@fifteen@@ times as far away as the digit that was moved, and the fog is farther from the digits than they are from one another.
+# These are squared distances, and by them another digit is fifteen times as far away as the digit that was moved, and the fog is farther from the digits than they are from one another.
 # From here on we look at all images through these eyes.
-# But keep in mind how they were trained: our judge forgives a shift because it saw shifted digits, and no measure that relies on it can see what it never had to notice.
+# But keep in mind how they were trained: our judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss whatever it learned to ignore.
 #
 # ## Clouds of points
 #
 # For the judge, every image is a point with 128 coordinates, and ten thousand images are a cloud of points.
 # We cannot look into 128 dimensions, but we can look at the plane in which the real digits vary the most.
-# `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order.
+# `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order; the other 10,000 are put aside for later.
 # From each generator we draw as many digits as there are test images, four times with different noise, for a reason that will soon become clear.
 
 # %%
@@ -245,7 +250,7 @@ fakes = {name: features_of(draws[0]) for name, draws in samples.items()}
 reference = metrics.reference()
 real, from_training = reference.real, reference.training
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Features of 3,000 test images and of 3,000 images from each generator, in the plane in which the real ones vary the most. @@The MLP GAN crowds into some of the clusters and nearly deserts others. The DCGAN fills all of them, but also the space between them.@@", "name": "fig-08-clouds"}, "image": {"alt": "Three scatter plots side by side, the real digits in blue and the two generators in orange. @@The blue points form a star with five arms. The points of the MLP GAN crowd into the middle left and the lower arm, and only a few lie in the two arms on the right. Those of the DCGAN fill all five arms, with more points in the gaps between them.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Features of 3,000 test images and of 3,000 images from each generator, in the plane in which the real ones vary the most. Both generators reach all five arms of the real cloud, and both put more points into the space between the arms. In the cloud of the MLP GAN the arms at the left and at the upper right are thinner, and more points lie in the middle.", "name": "fig-08-clouds"}, "image": {"alt": "Three scatter plots side by side, the real digits in blue and the two generators in orange. The blue points form a star with five arms, which meet in a dense knot to the left of the middle. The points of the MLP GAN follow the same star, but few of them lie in the arms at the left and at the upper right, the arms end a little earlier, and many points fill the middle. Those of the DCGAN resemble the real ones more closely, with somewhat more points between the arms."}}
 center = real.mean(axis=0)
 plane = np.linalg.svd(real - center, full_matrices=False)[2][:2]
 figure, panels = plt.subplots(
@@ -268,12 +273,13 @@ plt.show()
 #
 # How far apart are two clouds?
 # Think of two heaps of sand, one of which we want to turn into the other.
-# Carrying a grain costs the square of its way, and we look for the cheapest plan.
+# Carrying a grain costs the square of the distance that it travels, and we look for the cheapest plan.
 # The average cost of a grain under this plan is the square of the **Wasserstein-2 distance** between the two heaps.
 #
 # On a line the cheapest plan keeps the order: the leftmost grain goes to the leftmost place, the next one to the next place, and so on.
-# Suppose that both heaps are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
-# Then the plan takes the grain at $m_r + s_r u$ to $m_g + s_g u$, and since $u$ is 0 and $u^2$ is 1 on average, it costs
+# Suppose that both heaps, the real one and the generated one, are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
+# A grain that lies $u$ standard deviations from the mean of the first heap goes to the same place in the second, from $m_r + s_r u$ to $m_g + s_g u$.
+# Since $u$ is 0 and $u^2$ is 1 on average, the plan costs
 #
 # $$(m_r - m_g)^2 + (s_r - s_g)^2.$$
 #
@@ -301,13 +307,14 @@ print(f"cost of carrying {cost:.1f}, formula {3**2 + (2 - 1) ** 2:.1f}")
 # \end{aligned}
 # $$
 #
-# The first term is the way from one mean to the other, and the rest compares the shapes.
+# The first term is the squared distance between the two means, and the rest, in which $\mathrm{tr}$ is the sum of a matrix's diagonal, compares the shapes.
 # (With variances $s_r^2$ and $s_g^2$ in place of the matrices, it is our formula on the line.)
-# They named it *Fréchet Inception distance*, after another name of the Wasserstein-2 distance and after their network, although what is reported is the square, the cost of carrying.
+# They named it *Fréchet Inception distance*, because the Wasserstein-2 distance is also called the Fréchet distance and their network is Inception.
+# What is reported, however, is its square, the cost of carrying.
 # Ours is the **Fréchet distance in the features of the book's classifier**.
 # We call it FID for short, but its values belong to a scale of their own.
 #
-# The root of a symmetric matrix is easy, because only the eigenvalues change.
+# The formula asks for the roots of two matrices, but both are symmetric, so it is enough to take the roots of their eigenvalues.
 
 
 # %%
@@ -325,7 +332,7 @@ for name, fake in fakes.items():
     print(f"{name:8s} FID {frechet_distance(real, fake):6.2f}")
 
 # %% [markdown]
-# So the DCGAN is not just better: carrying its cloud to the real one costs @@a fortieth@@ of what it costs for the MLP GAN.
+# By this measure the DCGAN is far ahead: carrying its cloud to the real one costs about an eighth of what it costs for the MLP GAN.
 # (`metrics.fid` is the same function with its arguments checked.)
 #
 # ## How sure is that number?
@@ -335,7 +342,7 @@ for name, fake in fakes.items():
 #
 # **By how many percent will the value of each generator change from one draw of 10,000 images to another?**
 #
-# `metrics.evaluate` computes every measure of this chapter, which takes about ten seconds for 10,000 images.
+# `metrics.evaluate` computes every measure of this chapter.
 # We let it measure all our draws now, and from here on we only have to open the results.
 
 # %%
@@ -350,20 +357,29 @@ for name, runs in scores.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By about @@1 or 2 % (old MLP, five draws: 176.07 ± 2.27)@@ for the MLP GAN, and by about @@7 % (NumPy: 4.66 ± 0.36)@@ for the DCGAN.
+# By about 5 % for the MLP GAN and by about 7 % for the DCGAN, if we divide the number behind ± by the mean.
 # :::
 #
-# The number behind ± is the standard deviation over the four draws.
-# As long as a generator is bad, ten thousand digits are plenty, since nobody will confuse @@176@@ with 5.
-# But the better it becomes, the more the luck of the draw matters: for this DCGAN, @@4.3 and 5.1@@ are the same result, and if you report one of them before a change and the other one after it, you have reported nothing.
-# This is why every measure of a generator in this book comes with its spread over at least four draws, and when you measure your own generator, this is what you should compare a difference with.
+# The number behind ± is the standard deviation over the four draws, which says how far a *single* draw typically lies from the average.
+# Four values determine it only roughly, so we cannot say which of the two percentages is really the larger one.
 #
-# It is the error of *sampling* alone.
-# Training again from another seed gives another generator, and their values lie further apart, as [What makes training stable](11_stability.ipynb) will show.
+# For the comparison of our two generators this uncertainty does not matter, since nobody will confuse 39, the lowest value of the MLP GAN, with 5, the highest of the DCGAN.
+# It matters as soon as you compare two generators that are about equally good.
+# The 4.24 and the 4.97 in the output come from the same DCGAN, and if you had reported one of them before a change and the other one after it, you would have announced a difference that does not exist.
+# When each of two values comes from a single draw, their difference scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 0.47.
+# For a generator like this one, a difference of less than about 1 between two single draws is therefore weak evidence at best.
+# The average of four draws is twice as reliable as a single one, which is why our generators get four, and why yours should get several, too.
+#
+# All this is the error of *sampling* alone: all four draws are compared with the same test images, so the luck of their selection is not in it.
+# And if you train again from another seed, you get another generator, a better or a worse one.
+# How much this adds depends on the recipe, as the runs stored in `book/data/collapse.json` show.
+# Four other trainings of the DCGAN have values from 4.3 to 5.1, which is hardly more than the luck of the draw.
+# But the twelve MLP GANs with a penalty of $\gamma = 1$ in the table of [The training loop](06_training.ipynb), which were trained for twelve epochs instead of twenty, lie between 80 and 109.
+# [What makes training stable](11_stability.ipynb) therefore repeats the training itself.
 #
 # ## What a perfect generator would get
 #
-# Is there anything left to improve at @@4.7@@?
+# Is there anything left to improve at 4.5?
 # We do not have a perfect generator, but we have its output: new handwritten digits, from the training set.
 # `metrics.reference` has put 10,000 of them aside and measured them as if they were samples.
 # Their value is called the **floor**.
@@ -383,13 +399,13 @@ print(f"floor: FID {reference.floor.fid:.2f}")
 # Or perhaps the measure is not 0 for two finite sets, even if both come from the same source: their means and covariances differ a little by chance, and a squared distance counts every difference as positive.
 #
 # We can separate the two.
-# Random parts of the training set come from the same writers, so their distance is pure chance, and chance shrinks with the number of images.
+# Two random parts of the training set come from the same writers, so the distance between them is pure chance, and chance shrinks as the number $n$ of images in each part grows.
 # The square of an average's error falls like $1/n$, so we expect
 #
 # $$\mathrm{FID}(n) \approx a + \frac{b}{n},$$
 #
 # where $a$ is the value for infinitely many images and $b/n$ is called the **bias**.
-# To find both, we average over thirty random subsets of each size and fit a line, in which an average counts the more, the smaller its error is.
+# To find both, we average over thirty pairs of random subsets of each size and fit a line, in which averages with a smaller error have more weight.
 
 # %%
 sizes = [50, 75, 100] if mlxgan.SMOKE else [1000, 2000, 5000, 10_000]
@@ -438,7 +454,7 @@ for name, make_pair in comparisons.items():
     print(f"{name:18s} a {a:5.2f} ± {covariance[1, 1] ** 0.5:.2f}", end="")
     print(f", bias {b / sizes[-1]:.2f} at {sizes[-1]:,} images")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID against the number of images, on an axis on which a + b/n is a straight line. At the left edge we read off what infinitely many images would give: 0 for two parts of the training set, and more where the two sets really differ.", "name": "fig-08-bias"}, "image": {"alt": "Three rising straight lines with points on them, over an axis that runs from infinitely many images on the left over 10,000, 5,000 and 2,000 to 1,000 on the right. The gray line for two parts of the training set starts at 0, the blue one for test and training images at about 1, and the orange one for test images and the DCGAN at about 3.5. All three rise by about 11 from left to right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID against the number of images, on an axis on which a + b/n is a straight line. At the left edge we read off what infinitely many images would give: about 0 for two parts of the training set, and more for the other two pairs. The points of the small sets do not lie exactly on the lines.", "name": "fig-08-bias"}, "image": {"alt": "Three rising straight lines with points on them, over an axis that runs from infinitely many images on the left over 10,000, 5,000 and 2,000 to 1,000 on the right. The gray line for two parts of the training set starts at 0, the blue one for test and training images at about 1, and the orange one for test images and the DCGAN at about 3.4. All three rise by 11 to 12 from left to right. The gray point lies above its line at 2,000 images and below it at 1,000."}}
 figure, axes = plt.subplots()
 for (name, (mean, error, a, b)), color in zip(
     curves.items(), (plots.GREY, plots.REAL, plots.FAKE), strict=True
@@ -453,30 +469,39 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# Two parts of the training set have a limit of @@−0.03 ± 0.05@@, so what they have at 10,000 images, about @@1.2@@, is bias and nothing else.
-# Test and training images share this bias, but a distance of @@0.95 ± 0.04@@ remains however many we take: the writers really differ.
+# Two parts of the training set have a limit of −0.03 ± 0.05, so as far as we can tell, what they have at 10,000 images, about 1.2, is bias and nothing else.
+# Between test and training images the bias is about the same, but a distance of 0.95 remains however many images we take, which suggests that the writers matter.
 # (Our judge, which has seen the training images before, may contribute to it.)
-# Of the DCGAN's value, @@3.5@@ remain, so there is something left to improve.
-# (Since the subsets overlap, take these errors as a rough guide. [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) turn the line into an estimator of its own.)
+# Of the DCGAN's value, 3.4 remain.
+# That is far more than the 0.95 that even a perfect imitation of the training set would keep, so there is something left to improve.
+#
+# Do not take the numbers behind ± for the whole uncertainty.
+# They say how well thirty random subsets determine a line, but these subsets overlap, and all of them are picked from the same images.
+# The limit of the DCGAN, for example, rests on our four draws, and with a standard deviation of 0.33 the average of four draws is uncertain by $0.33/\sqrt 4$, about 0.16, which is more than the 0.07 behind its ±.
+# The luck of the test images is not in these numbers at all, but 3.4 and 0.95 share it.
+# For comparing these two all this is small enough, but for a generator with a limit of 1.1 it might not be.
+# The line itself is an approximation as well, as you can see from the gray points for 1,000 and 2,000 images.
 #
 # An FID may therefore be compared with another FID by the same judge, against the same real images, with the same number of samples, and with nothing else.
-# This book always compares 10,000 samples with the 10,000 test images, and a published FID of 3 for photographs has no more to do with ours than a distance in miles has with one in degrees.
+# Even then a part of a small difference may be bias, because $b$ depends on the generator.
+# [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) warn of this, and propose to report the limit $a$ instead.
+# This book compares 10,000 samples with the 10,000 test images, and a published FID of 3 for photographs can no more be compared with ours than miles with degrees.
 #
 # ## The kernel distance
 #
 # Could there be a measure without bias?
 # Imagine a party with two groups of guests.
 # To find out whether they are the same kind of people, you could ask how alike two guests of the same group are on average, and how alike two guests of different groups are.
-# If the groups do not differ, both answers are the same.
+# If the groups do not differ, both answers are the same on average.
 #
-# The **kernel distance** of [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) asks just that.
-# The likeness of two images is given by a function called a kernel, here $k(x, y) = (x \cdot y / F + 1)^3$ for features $x$ and $y$ of $F$ numbers each, and the distance is
+# The **kernel distance** of [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) asks exactly that.
+# A function called a kernel says how alike two images are, here $k(x, y) = (x \cdot y / F + 1)^3$ for features $x$ and $y$ of $F$ numbers each, and the distance is
 #
 # $$\mathrm{KID} = \mathbb E\,k(x, x') + \mathbb E\,k(y, y') - 2\,\mathbb E\,k(x, y),$$
 #
 # where $x$ and $x'$ are different real images and $y$ and $y'$ different fakes.
-# Because of the third power, it is 0 only if the two clouds agree in their means, their covariances and their third moments, which say how lopsided a cloud is, whereas the FID stops at the covariances.
-# (The I stands for Inception again, and again we keep the short name for the distance in our own features.)
+# Because of the third power, the exact value is 0 only if the two distributions agree in their means, their covariances and their third moments, which say how lopsided a cloud is, whereas the FID stops at the covariances.
+# (The I stands for Inception, and again we keep the short name.)
 #
 # Each of the three terms is an average over pairs, and no image is paired with itself.
 # This makes the estimate **unbiased**: for two sets from the same source it is 0 on average, sometimes a little above and sometimes a little below.
@@ -505,10 +530,10 @@ for distance in (frechet_distance, kernel_distance):
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The FID is about @@24@@, although there is nothing to find, and the KID is 0 within its error.
+# The FID is about 24, although there is nothing to find, and the KID is 0.35 ± 0.52, which is 0 within its error.
 # :::
 #
-# What the KID does have is scatter, so it should never be reported without an error.
+# Like the FID, the KID scatters from one set of images to the next, so it should never be reported without an error.
 # `metrics.kid` estimates it by the **bootstrap**: from the images at hand it draws new sets of the same size, with replacement, and takes the standard deviation of their distances.
 #
 # With all 10,000 images, does the KID find a difference between two parts of the training set, where there is none?
@@ -529,10 +554,21 @@ for name, results in kids.items():
     print(f"{name:18s} {values}   bootstrap error {error:.2f}")
 
 # %% [markdown]
-# Between parts of the training set it is @@about 0, sometimes above and sometimes below@@.
-# Test against training images give @@0.24 to 0.37@@, always above 0, because the writers differ.
-# The DCGAN gets @@0.48 to 0.88@@, so the KID tells it from real digits, though in a single draw only just.
-# (Within a line the values scatter less than the error beside it suggests, because where two sets hardly differ the bootstrap is too cautious.)
+# Between parts of the training set it is about 0, sometimes above and sometimes below, and never farther away than 0.10.
+#
+# Test against training images give 0.24 to 0.37.
+# With an error of 0.25, none of these values would convince us alone, and the four are not independent witnesses, because all of them share the same test images.
+# That they all lie above the line before is a hint that the writers differ, though a weaker one than the FID gave us.
+#
+# The DCGAN gets 0.47 to 0.65, which is two to three times the error, so the KID can tell its digits from the test images, though in a single draw only just.
+# Can it also tell them from training images, which is what the DCGAN tries to imitate?
+# All four values in the last line are larger than all four in the line above it.
+# If the DCGAN drew exactly like the training set, this would happen by chance in one of $\binom{8}{4} = 70$ cases, so the answer is probably yes.
+# The FID answers more clearly, with 4.2 to 5.0 compared with about 2, so a measure without bias is not automatically the more sensitive one.
+#
+# (Within a line the values scatter less than the error beside it suggests.
+# One reason is that they share images.
+# The other is that the bootstrap is too cautious where two sets hardly differ, and then gives an error that is up to $\sqrt 3$ times too large.)
 #
 # ## Good, or varied?
 #
@@ -636,11 +672,18 @@ show("precision", "recall")
 
 # %% [markdown]
 # The floor is not 1, because even among real digits some are so unusual that they lie in nobody's ball.
-# @@The MLP GAN's precision (0.895 in the old run) is even higher than that of real digits, which explains why its row at the top looks so tidy, but is no reason for praise: a generator that draws the common forms and leaves out the odd ones is always surrounded by real images. Its recall of 0.54 shows the price. The DCGAN, with 0.79 for both, dares more and fails more often.@@
+# The precision of the MLP GAN, 0.81, lies below this floor, but it exceeds the 0.79 of the DCGAN by more than the spread between draws.
+# So by precision its samples are no worse than those of the DCGAN, although three of its sixteen digits at the top of this chapter were gray smudges.
+# Evidently precision does not mind everything that your eye minds, and below we will blur real digits on purpose to see how it responds.
+#
+# It is the recall that tells the two generators apart: 0.26 compared with 0.79.
+# About three quarters of the real digits lie in no ball around a sample of the MLP GAN.
+# Does this mean that the generator leaves out three quarters of all handwriting?
+# Let us first test recall on a case where we know the right answer.
 #
 # ## A hundred images, a hundred times
 #
-# Now suppose that a generator has stored a hundred real digits and returns one of them, at random, whenever it is asked.
+# Suppose that a generator has stored a hundred real digits and returns one of them, at random, whenever it is asked.
 # Its precision will be high, since its digits are real.
 # Its recall ought to be close to 0, since it can never draw any of the other real digits.
 #
@@ -658,30 +701,33 @@ for name, fake in stored.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@0.935@@ if we measure them once, and @@0.000@@ if each is repeated.
+# 0.935 if we measure them once, and 0.000 if each is repeated.
 # :::
 #
-# The same generator gets @@0.935@@ or @@0.000@@, depending on how often we ask it, and the first of these numbers is *higher* than the 0.875 of 10,000 fresh digits.
-# Both are nonsense, for the same reason: in recall, the balls belong to the fakes.
+# The same generator gets 0.935 or 0.000, depending on how often we ask it, and the first of these numbers is *higher* than the 0.875 of 10,000 fresh digits.
+# The second is close to the right answer, but neither was found for a good reason, because in recall the balls belong to the fakes.
 #
 # - In the first case there are only a hundred fakes.
-#   The third nearest neighbor of each is far away, so its ball is huge, and a hundred huge balls contain nearly everything.
+#   The third nearest neighbor of each is far away, so its ball is huge, and a hundred huge balls contain more than nine tenths of all real digits.
 # - In the second case the third nearest neighbor of a copy is another copy, at distance 0.
 #   The ball of a copy is a single point, and no real digit lies exactly there.
+#   A generator that knew 2,500 digits and returned each of them four times would get 0 as well.
 #
 # So recall can be fooled both ways: it flatters a generator whose samples lie far apart, even if they are nonsense, and it punishes one that repeats itself more than it deserves.
+# The same holds in milder forms: where samples crowd together their balls are small, and that may be a part of the MLP GAN's low recall.
 #
 # The cure of [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) is to draw balls around real images only, because these do not change with the generator.
+# Here each ball reaches to the $k$-th neighbor of its center, with $k = 5$.
 # **Coverage** is the fraction of these balls that contain at least one fake.
-# **Density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, where each ball reaches to the $k$-th neighbor of its center, here the fifth.
-# It belongs beside precision, which is content with a single ball around some outlier.
+# **Density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, so that a perfect generator gets about 1 (Exercise 1).
+# It is the counterpart of precision, which is content with a single large ball around some outlier.
 #
-# ![Balls are drawn around blue real points only. On the left, varied orange fakes lie in 1.9 balls on average, and all 7 balls contain a fake. On the right, three images that were supplied a hundred times each lie in 2.0 balls on average, but only 3 of 7 balls contain a fake.](../book/diagrams/density-coverage.svg)
+# ![Three panels with balls around seven blue real points only. In the first and the second, titled density and coverage, the same seven varied orange fakes lie in 1.9 balls on average, and all 7 balls contain a fake. In the third, titled copies, three images that were supplied a hundred times each lie in 2.0 balls on average, but only 3 of 7 balls contain a fake.](../book/diagrams/density-coverage.svg)
 #
-# *Density counts in how many balls around real points a fake lies, and coverage counts the balls that contain a fake. Supplying a few images again and again leaves the density as it was and cannot raise the coverage.*
+# *Density counts in how many balls around real points a fake lies, and coverage counts the balls that contain a fake. Here each ball reaches to the nearest neighbor of its center. Supplying a few images again and again leaves their density as it was and cannot raise the coverage.*
 #
 # A copy lands exactly where its original landed, so it cannot reach a ball that was not reached before.
-# In our table of ticks, precision asks for a tick in each *row* and coverage for one in each *column*, while density counts them all.
+# In our table of ticks, precision counts the *rows* that have a tick, coverage the *columns* that have one, and density all the ticks.
 
 
 # %% tags=["nbval-check-output"]
@@ -698,7 +744,7 @@ for name, cloud in clouds.items():
 
 # %% [markdown]
 # On the toy, coverage finds the lost clusters as recall did.
-# It also disagrees with recall about the generator that scatters too widely: the scattered points have large balls, which gave it a recall of 0.99, but they fall into only a third of the balls around real points.
+# It also disagrees with recall about the generator that scatters too widely: the scattered points have large balls, which gave it a recall of 0.99, but they reach only a third of the balls around real points.
 #
 # **A hundred digits, once or a hundred times: what is their coverage?**
 
@@ -710,11 +756,15 @@ show("density", "coverage")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@0.044@@, in both cases.
+# 0.044, in both cases.
 # :::
 #
-# The result no longer depends on how often we ask, and it is as low as it should be: each of the hundred digits lies in four or five balls, so together they cannot reach more than about @@450@@ of the ten thousand.
-# Fresh real digits reach @@94 %@@ of them.
+# Repeating the images no longer changes the result, and it is as low as it should be: with a density of 0.896, each of the hundred digits lies in $5 \cdot 0.896$ balls on average, or four to five, so together they cannot reach more than about 450 of the ten thousand.
+# Ten thousand fresh real digits reach 94 % of them.
+# (The number of *different* images still matters. A hundred fresh digits from a perfect generator would get about 0.044 as well, since our hundred are such digits, so compare coverage only at the same number of samples.)
+#
+# Of our generators, the DCGAN reaches 88 % of the balls and the MLP GAN 72 %.
+# The order is the same as by recall, but the distance between them is much smaller, and nobody would conclude from it that three quarters of all handwriting are missing.
 # To see what a generator leaves out, this book therefore looks at coverage, and it keeps precision and recall because you will meet them in many papers.
 #
 # ## What the judge says
@@ -725,13 +775,13 @@ show("density", "coverage")
 #   We count those for which one digit has a probability of more than 90 %.
 # - How often does each digit occur?
 #   The difference from equal frequencies is a Kullback-Leibler divergence, as in [Losses and optimizers](05_losses.ipynb): it is 0 if all ten are equally frequent, and $\log 10 \approx 2.30$ if there is only one.
-# - The *classifier score* puts both into one number, $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
+# - The *classifier score* puts both into one number by asking how far the answers for single images lie from the average answer: $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
 #   It is 10 if every image is clear and all digits are equally frequent, and 1 if the judge says the same about every image.
 #   With Inception as the judge it is the *inception score* of [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016).
 #
 # **Which digit do you expect the MLP GAN to draw too often?**
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "How often the judge sees each digit among real images and among the samples of the two generators. @@The MLP GAN draws far too many ones and hardly any twos and fives, while the DCGAN stays close to a tenth for all of them.@@", "name": "fig-08-classes"}, "image": {"alt": "Three bars for each digit from 0 to 9. The blue bars of real images and the orange ones of the DCGAN all lie near a dotted line at one tenth. @@The light orange bars of the MLP GAN differ strongly: the one for the digit 1 reaches almost 0.3, those for 2 and 5 are below 0.03.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "How often the judge sees each digit among real images and among the samples of the two generators. For the generators, the bars are means over four draws. The MLP GAN draws more ones and eights than there are in MNIST, and fewer fours and fives. The DCGAN stays within one percentage point of the real digits.", "name": "fig-08-classes"}, "image": {"alt": "Three bars for each digit from 0 to 9. The blue bars of real images and the orange ones of the DCGAN all lie between 0.09 and 0.115, near a dotted line at one tenth. The light orange bars of the MLP GAN vary more: the one for the digit 1 reaches almost 0.14, the one for 8 almost 0.12, and those for 4 and 5 stay just below 0.08."}}
 figure, axes = plt.subplots()
 bars = {"real": [reference.floor], **scores}
 for shift, (name, runs), color, alpha in zip(
@@ -751,18 +801,29 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@The one, with three digits of ten in the old run.@@
+# The one: 13.6 % of its samples are ones, compared with 11.1 % of the real digits.
 # :::
 #
-# @@A one is a single stroke and the easiest digit to draw well, and as we saw in [Losses and optimizers](05_losses.ipynb), the loss charges a generator little for digits that it forgets.@@
-# A cloud with too many ones has another mean and another covariance, so the histogram also explains a part of the FID, even if each single digit were perfect.
+# Eights are too frequent as well, with 11.6 % instead of 9.9 %, while fours and fives are too rare, with 7.9 % instead of 9.7 % and 7.8 % instead of 9.3 %.
+# The complete table below shows that such a fraction has a standard deviation of at most half a percentage point between draws, so these differences are not the luck of a draw.
+# They may partly be the judge's doing, however: it has to name a digit even for a smudge, and as the table will show, it is more than 90 % sure of only 85 % of the MLP GAN's samples.
+#
+# Why ones?
+# A one is a single stroke and presumably the easiest digit to draw well, and as we saw in [Losses and optimizers](05_losses.ipynb), the loss charges a generator little for digits that it forgets.
+# But one generator cannot show whether this is the reason, so [When it goes wrong](10_failures.ipynb) will look at many.
+#
+# And the five that was missing in the upper row at the top?
+# If 7.8 % of the samples are fives, sixteen samples contain none with a probability of $0.922^{16}$, or 27 %.
+# The generator can draw fives, even if it does so a little too rarely, and their absence from one row of sixteen shows nothing at all.
+#
+# A cloud with too many ones has another mean and another covariance, so wrong frequencies raise the FID, even if each single digit is perfect.
 #
 # ## The report card
 #
 # One fault is still missing.
 # None of these measures objects to a generator that returns its training images, since nothing looks more like a real digit than a real digit.
 # In [Generating](07_generating.ipynb) we looked for the nearest training image of a sample, and we can turn this into a number: for how many samples is the nearest *training* image nearer than the nearest *test* image, which nobody can have copied?
-# There are five times as many training images, so for honest samples it will be about five sixths, and for copies, which lie at distance 0 from their originals, it is 1.
+# Our 50,000 training images are five times as many as the test images, so for honest samples it will be about five sixths, and for copies of these training images, which lie at distance 0 from their originals, it is 1.
 #
 # This is the line "nearer to training" in the complete table.
 
@@ -772,16 +833,21 @@ print(card)
 # %% [markdown]
 # You get the same table for samples of your own from `python -m mlxgan evaluate SAMPLES.npz`.
 # To read it, compare each value with the floor, which is what real digits get, and each difference with the numbers behind ±.
-# @@For example, neither generator lies above the floor in "nearer to training", so there is no sign of copying, and by coverage (0.88 against 0.77) the DCGAN is far ahead of the MLP GAN, although it is behind in precision and density.@@
+# For example, in "nearer to training" neither generator lies above the floor, so this test shows no sign of copying.
+# (It finds only what the judge's features find alike, so the warnings of [Generating](07_generating.ipynb) apply here, too.)
+# By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead of the MLP GAN.
+# In precision and density it is a little behind, and although these differences are small, they too are more than twice as large as the larger of the numbers behind ±.
+# So the card shows not only which generator is better but also where: on average the samples of the MLP GAN lie among the real digits no worse than those of the DCGAN, but they are less varied, and more of them are unclear.
+# In every one of these lines except the copying test, both generators are still worse than real digits.
 #
 # | measure | what it asks | range, best value | floor |
 # |---|---|---|---|
 # | Fréchet distance (FID) | What does it cost to carry one cloud to the other, going by means and covariances? | 0 or more, low | 1.99 |
-# | kernel distance (KID) | Are images of one set more alike than images of two? | about 0 or more, low | @@0.26@@ |
+# | kernel distance (KID) | Are images of one set more alike than images of two? | about 0 or more, low | 0.26 |
 # | precision | What fraction of fakes lie in a ball around a real image? | 0 to 1, high | 0.849 |
 # | recall | What fraction of real images lie in a ball around a fake? | 0 to 1, high | 0.875 |
-# | density | In how many balls around real images does a fake lie? | 0 or more, near 1 | @@0.917@@ |
-# | coverage | What fraction of balls around real images contain a fake? | 0 to 1, high | @@0.943@@ |
+# | density | In how many balls around real images does a fake lie, divided by $k$? | 0 or more, near 1 | 0.917 |
+# | coverage | What fraction of balls around real images contain a fake? | 0 to 1, high | 0.943 |
 # | classifier score | Is each image clear, and are all digits equally frequent? | 1 to 10, high | 9.85 |
 # | more than 90 % sure | What fraction of images are clear? | 0 to 1, high | 0.987 |
 # | KL of the classes | How unequal are the frequencies of the digits? | 0 to 2.30 nats, low | 0.0010 |
@@ -789,11 +855,10 @@ print(card)
 #
 # ## Which measure sees which fault?
 #
-# A measure is worth as much as the faults that it notices.
-# We therefore take the 10,000 real digits of the floor and damage them in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
+# To find out, we take the 10,000 real digits of the floor and damage them in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight digits of each set: undamaged, blurred, with specks, moved to the right, without fours, and two laid over each other.", "name": "fig-08-faults"}, "image": {"alt": "Six rows of eight digits: clean digits; the same ones blurred; with single black pixels strewn over them; moved to the right; other digits, among which there is no four; and pairs of digits laid over each other in gray."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight digits of each set: undamaged, blurred, with specks, moved to the right, without fours, and two laid over each other.", "name": "fig-08-faults"}, "image": {"alt": "Six rows of eight digits: clean digits; the same ones blurred; with single black pixels strewn over them; moved to the right; the same ones again, but without the four, so that later digits move up; and pairs of digits laid over each other in gray."}}
 def blurred(images):
     """The average over windows of 3x3 pixels."""
     frame = [(0, 0), (1, 1), (1, 1), (0, 0)]
@@ -847,22 +912,29 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# All except the missing fours lower precision or recall or both by a clear amount, and blurring *raises* precision and density.
+# All five lower recall, the specks only a little.
+# Specks, the shift and the overlay lower precision as well, the missing fours leave it where it was, and blurring *raises* it, together with density.
 # :::
 #
-# Every line has a lesson.
+# The table has no error bars.
+# From the draws above we know that precision, recall, density and coverage may differ by about a hundredth by chance, so we look only at larger differences.
 #
-# - **Blurred** digits have a precision of 0.933, above that of real ones.
-#   A blurred digit has lost what was special about it and moved toward the middle of the cloud, where it is surrounded by real digits.
-#   Only recall, which falls to 0.054, and coverage, with @@0.405@@, show what is lost.
-# - **Specks** cost precision, density and coverage, but recall (0.841) hardly notices them.
-# - **Moved** digits lose half of both precision and recall, although the judge still reads them.
-#   It forgives a shift when it names a digit, but the layer that we look at still knows where the digit stood.
-# - **Missing fours** cost no precision, and only @@eight@@ hundredths of recall and coverage, since fours are a tenth of all digits.
-#   An FID of @@48.6@@ says that something is wrong, but only the histogram can say what.
+# - **Blurred** digits have a precision of 0.933, above the 0.849 of clean ones.
+#   A likely reason is that a blurred digit has lost what was special about it and moved toward the middle of the cloud, where it is surrounded by real digits.
+#   So a smudge is no obstacle to a high precision, which fits what we saw of the MLP GAN.
+#   Recall, which falls to 0.054, coverage, with 0.405, and FID show what is lost.
+# - **Specks** cost precision, density and coverage, but recall falls only from 0.875 to 0.841.
+# - **Moved** digits lose about half of both precision and recall, although KL finds the frequencies of the digits as even as before.
+#   So the judge seems to forgive a shift when it names a digit, but the layer that we look at still knows something about where the digit stood.
+# - **Missing fours** cost no precision, and only eight hundredths of recall and coverage, since fours are a tenth of all digits.
+#   An FID of 48.6 says that something is wrong, but only the histogram can say what.
 # - **Overlaid** digits are bad in every column, and by far the worst of all for FID and KL.
+#   Even so, two thirds of them lie in some ball around a real digit, so precision would pass them.
 #
-# FID notices every fault and names none of them, while each of the others names one side and is blind to another, which is why the report card has more than one line.
+# FID, recall and coverage notice all five faults, but they name none of them.
+# The MLP GAN has an FID of 41, the moved digits have 44, and those without fours have 49: three quite different faults, and one number that is nearly the same.
+# Precision and density each praise one fault and overlook another, and KL sees only what changes the frequencies of the digits.
+# It is the pattern across the lines that tells us what is wrong, which is why the report card has more than one.
 #
 # ## What the field uses
 #
@@ -895,27 +967,29 @@ display(Markdown("\n".join(lines)))
 # *Cure*: the symmetric form of this chapter, and more images.
 #
 # *Symptom*: even real images score badly.
-# *Cause*: another range of pixels, white and black exchanged, or only the first thousand test images, because the file begins with the neater half of the writers.
+# *Cause*: another range of pixels, white and black exchanged, or only the first thousand test images, since the file begins with the half that is easier to read.
 # *Cure*: always measure the floor first, and shuffle.
 #
 # *Symptom*: the FID improves, but the digits do not.
-# *Cause*: often the frequencies of the digits, which FID counts like everything else.
-# *Cure*: look at the other lines of the report card, and at the images.
+# *Cause*: possibly the frequencies of the digits, which FID counts like everything else, or the luck of the draw.
+# *Cure*: measure several draws, and look at the other lines of the report card and at the images.
 # :::
 #
 # :::{admonition} On other machines
 # :class: note
-# The noise is the same everywhere, but features differ between machines in their last bits, so scores agree to about the last digit that is printed here.
+# The noise and the features differ between machines in their last bits, so expect scores that agree with these only up to small differences in the last digits.
+# If you train generators of your own, they are other generators, and their scores may differ by much more.
 # :::
 #
 # ## Summary
 #
 # We compare images by the features of a judge that was trained to recognize digits, because by their pixels fog is closer to a digit than the same digit moved by two pixels.
 # Generated and real images then form two clouds of points.
-# FID is the cost of carrying one cloud to the other if both are taken for normal distributions, and it is too large by an amount that falls like $1/n$; KID compares likenesses within and between the clouds and has an error but no bias.
-# Precision falls if fakes are not like real images, and recall if kinds of real images are missing, but a few images that are repeated or lie far apart can fool recall, and they cannot fool coverage.
-# The judge's own answers tell which digits are missing, and the distance to held-out images tells whether the generator copies.
-# Each of these numbers needs a floor, which is what real digits get, and a spread over several draws of noise.
+# FID is the cost of carrying one cloud to the other if both are taken for normal distributions, and it is too large by an amount that falls roughly like $1/n$; KID compares how alike images are within and between the clouds, and has an error but no bias.
+# Precision asks whether the fakes lie among real images, although a blur may pass, and recall asks whether kinds of real images are missing.
+# A few images that are repeated or lie far apart can fool recall, and coverage resists both tricks.
+# The judge's own answers tell which digits are missing, and the comparison with held-out images can expose plain copies.
+# Each of these numbers needs a floor, which is what real digits get, and a spread over several draws of noise, and even this spread does not contain the luck of the training.
 #
 # With these tools we can find out whether a better network makes better digits, and [Convolutions](09_convolutions.ipynb) builds one.
 #
@@ -935,10 +1009,11 @@ display(Markdown("\n".join(lines)))
 # $$\frac{N-1}{2N-1} \cdot \frac{N-2}{2N-2} \cdots \frac{N-k}{2N-k} \approx \frac{1}{2^k},$$
 #
 # and the expected coverage is $1 - 2^{-k}$, or 0.969 for $k = 5$.
-# In the order, the $N - 1$ real images leave $N$ gaps, each fake is equally likely to fall into any of them, and the ball covers the first $k$, so it contains $N \cdot k/N = k$ fakes on average.
+# For the density, note that the $N - 1$ real images leave $N$ gaps in this order, that each fake is equally likely to fall into any of them, and that the ball covers the first $k$ gaps, so it contains $N \cdot k/N = k$ fakes on average.
 # All balls together have $kN$ ticks, which makes $k$ for each fake, and the density is 1.
-# The first lines below test the coverage on points in a plane, and the last line tests both on two parts of the training set.
-# The floor of the report card is a little lower, because the test images come from other writers.
+# The first lines below test the coverage on points in a plane; with 1,000 points of each kind, it comes out within two hundredths of what we expect.
+# The last line tests both on two parts of the training set and finds 0.990 and 0.967.
+# The floor of the report card is a little lower, with 0.917 and 0.943, presumably because the test images come from other writers.
 # :::
 
 # %% tags=["hide-cell"]
@@ -958,8 +1033,10 @@ print(f"training images: density {density:.3f}, coverage {coverage:.3f}")
 #
 # :::{dropdown} Solution
 # If a fraction $q$ of honest samples lie nearer to a training image, a set with a fraction $f$ of copies gets $f + (1 - f)\,q$, a straight line from $q$ to 1.
-# With 2,000 samples the standard error is $\sqrt{q (1 - q) / 2000}$, about 0.009 for $q = 0.82$.
-# A tenth of copies raises the number by 0.018, which is twice that error, so you might just suspect them, and a few percent would go unnoticed.
+# With 2,000 samples the standard error is $\sqrt{q (1 - q) / 2000}$, about 0.008 for the 0.830 that the cell finds without copies.
+# A tenth of copies raises the number by twice that error, to 0.846, so if you knew $q$, you might just suspect them.
+# But for a generator of your own you do not know $q$, and all that you have to compare with is the floor of 0.840, from which 0.846 cannot be told apart.
+# A quarter of copies, with 0.872, lies about four errors above the floor and would be noticed.
 # And all of this holds for exact copies only.
 # :::
 
@@ -984,8 +1061,8 @@ for fraction in (0, 0.1, 0.25, 0.5, 1):
 #
 # :::{dropdown} Solution
 # Each fake has 99 copies at distance 0, so up to $k = 99$ all balls are points and recall is 0.
-# For $k = 100$ a ball reaches to the first image that differs, and recall jumps to @@0.86@@.
-# With $k = 200$ it reaches to the second one and contains nearly everything.
+# For $k = 100$ a ball reaches to the first image that differs, and recall jumps to 0.86.
+# With $k = 200$ it reaches to the second one, and recall is 0.95.
 # Nothing about the generator has changed, so if you may choose $k$, you may choose the recall.
 # :::
 
@@ -998,15 +1075,20 @@ for k in (3, 99, 100, 200):
 # %% [markdown]
 # ### Exercise 4: Less noise (change and explain)
 #
-# In [Generating](07_generating.ipynb) we multiplied the noise by a number below 1, and the digits seemed to become tidier.
+# In [Generating](07_generating.ipynb) we multiplied the noise by a number below 1 and hoped for tidier digits.
 # Do this with both generators, for the factor 0.5, and measure FID, precision, recall, density and coverage.
 # Which of them improve?
 #
 # :::{dropdown} Solution
-# For both generators precision rises (@@from 0.79 to 0.87 for the DCGAN, and from 0.89 to 0.92 for the old MLP@@), while recall falls (@@from 0.79 to 0.26, and from 0.54 to 0.34@@) and coverage with it: less noise buys typical digits and pays with variety.
-# FID, which sees both, gets much worse.
-# So a precision without its recall, or without the factor of its noise, is half a statement.
-# @@Density adds a warning: for the old MLP it rises from 1.14 to 1.42, but for the DCGAN it falls from 0.86 to 0.66. Most of its fakes still lie in some ball, but each of them in fewer, so they have moved to places where real digits are sparse and balls are large.@@
+# For the DCGAN precision rises from 0.792 to 0.875, and for the MLP GAN density rises from 0.892 to 0.939.
+# These are the only improvements, and both are paid for: recall falls from 0.79 to 0.29 and from 0.26 to 0.19, coverage from 0.88 to 0.34 and from 0.72 to 0.67.
+# The precision of the MLP GAN does not rise at all, but falls from 0.81 to 0.79.
+# FID gets much worse for both, from 4.5 to 350 for the DCGAN and from 41 to 156 for the MLP GAN.
+# So whether less noise gives more typical digits depends on the generator, and when you report a precision, report the recall beside it, and the factor of the noise.
+#
+# The density of the DCGAN adds a warning, because it falls from 0.86 to 0.65 while the precision rises.
+# More of its fakes lie in some ball, but on average each of them lies in fewer, so they may have moved to places where real digits are sparse and balls are large.
+# (Each of these values for half the noise comes from one draw, but the differences are larger than the spread between draws.)
 # :::
 
 
@@ -1022,7 +1104,7 @@ for name, generator in generators.items():
 # %% [markdown]
 # ## Further reading
 #
-# - [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID and tested it on images that were blurred, covered or mixed with others, as we did.
+# - [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID and tested it on images that were blurred, covered or mixed with others, much as we did.
 # - [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) explain KID and give the clearest treatment of bias: they show that no estimate of FID from finitely many images can be unbiased.
 # - [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) show with many pictures what precision and recall tell about a generator, and [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) where they fail. Exercise 1 is from the latter.
 # - [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) show that likelihood, looks and distances need not agree, so the right measure depends on what you want the images for.

@@ -13,16 +13,16 @@
 # %% [markdown]
 # # When it goes wrong
 #
-# ![Two panels with the same ring of eight blue clusters. On the left, titled healthy, orange fakes lie on all eight. On the right, titled collapsed, all fakes lie on one cluster, and a dotted arrow shows them hopping to another one later.](../book/diagrams/collapse.svg)
+# ![Three panels with the same ring of eight blue clusters. In the first, titled healthy, orange fakes lie on all eight. In the second, titled collapsed, all fakes lie on one cluster. In the third, titled later, two arrows lead from this cluster to another and on to a third one, where all fakes lie now.](../book/diagrams/collapse.svg)
 #
-# *A collapse in a plane. Between the two pictures lies the failure that is hardest to see: a generator that serves some of the clusters well and has forgotten the others.*
+# *A collapse in a plane, as in [The training loop](06_training.ipynb). Between the first panel and the second lies the failure that is hardest to see: a generator that serves some of the clusters well and has forgotten the others.*
 #
 # A broken program usually tells you that it is broken.
-# A broken GAN goes on training, prints one plausible line after another, and leaves you with gray squares, or with three times too many ones, and with the question of whether you should wait, change a setting, or look for a bug.
+# A broken GAN goes on training, prints one plausible line after another, and leaves you with gray squares, or with three times as many ones as there should be, and with the question of whether you should wait, change a setting, or look for a bug.
 # In this chapter we break GANs on purpose, one fault at a time, because you will recognize a failure that you have once caused yourself.
 # By the end you can say of each how it looks, which number gives it away, why it happens, and what to do about it.
 #
-# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: forty minutes · To run: about @@8@@ minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: forty minutes · To run: about 23 minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -200,7 +200,7 @@ for name, (film, discriminator) in ring_games.items():
     print(f"{name}: density {density:.2f},", end=" ")
     print(f"coverage {coverage:.2f}, slope {steepness:.1f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first of the five games after 4,000 steps, without the penalty (left) and with it (right). The green ground shows where the discriminator believes in real points. @@Without R1 the fakes crowd on one or two clusters; with R1 they lie on all eight.@@", "name": "fig-10-ring"}, "image": {"alt": "Two panels, each with eight blue clusters of real points on a circle over a ground in shades of green. @@On the left the ground has hard edges, and the orange fakes crowd on one or two clusters. On the right the ground changes gently, and orange fakes lie on every cluster.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first of the five games after 4,000 steps, without the penalty (left) and with it (right). The green ground shows where the discriminator believes in real points, and the darker the green, the more strongly. Without R1 the fakes crowd on two of the eight clusters. With R1 they reach all eight, but many of them lie between the clusters.", "name": "fig-10-ring"}, "image": {"alt": "Two panels, each with eight blue clusters of real points on a circle over a ground in shades of green. On the left a sharp edge divides the ground: the upper part is nearly white, and all orange fakes lie there, on two clusters and on the way between them; the lower part is dark green, and the other six clusters have no fakes. On the right the ground has pale shades that change little, and the orange fakes form a ring through all eight clusters, with some of them inside."}}
 side = np.linspace(-1.6, 1.6, 81)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 grid = mx.broadcast_to(mx.array(grid, mx.float32), (games, len(grid), 2))
@@ -222,35 +222,43 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@One or two, in every one of the five games.@@
+# Two in two of the five games, and only one in the other three.
+# With the penalty, all eight are served in every game.
 # :::
 #
 # Recall that a mode is a hill of the data's distribution, around which its samples gather.
 # When the samples are good and vary, but some modes receive hardly any of them, we speak of **partial mode collapse**.
 #
 # Which number gives it away?
-# Not the density, which is @@near 1 or above@@, because where there are fakes, there are real points as well.
-# The coverage does: it is @@0.1@@, and with R1 @@0.8@@.
-# In words, most of the real points have no fake anywhere near them.
+# Not the density, which is 0.99 and thus as good as that of a perfect generator, because where there are fakes, there are usually real points as well.
+# The coverage does: it is only 0.17, compared with 0.60 under R1.
+# In words, without the penalty five out of six real points have no fake anywhere near them.
 #
 # Why does nobody send the fakes to the empty clusters?
 # Look at the game from the place of a single fake.
 # All it ever learns is in which direction the ground rises *where it stands*.
-# This discriminator is so quick that it draws cliffs: at the real points its logit changes by @@n@@ per unit of length, compared with @@m@@ under R1.
-# A cliff on the far side of the circle cannot be felt, so each fake climbs the one beside it and stays.
+# This discriminator is so quick that it draws cliffs: at the real points its logit changes by 39.5 per unit of length on average, compared with 0.6 under R1.
+# In the left panel you see such a cliff.
+# On one side nearly everything is rejected, including the two clusters where the fakes outnumber the real points, and on the other side everything is accepted, clusters and gaps alike.
+# A cliff beside a fake may tell it to leave, but hardly where the other clusters are, and long before the slow generator has moved its fakes over there, the quick discriminator can draw the cliff somewhere else.
 # Nor does the loss complain.
 # As we saw in [Losses and optimizers](05_losses.ipynb), it charges a great deal for a point where no data are, and next to nothing for data where no point is.
-# R1 cures this game by making steepness expensive: the hills become broad, and their slopes reach fakes that are far away.
 #
-# You can play the same game in [the lab](../book/lab.md), where the points move while you watch.
+# R1 keeps all eight clusters in the game by making steepness expensive: the hills become broad, and their slopes reach fakes that are far away.
+# But a broad hill is also a vague one, and in the right panel many fakes lie between the clusters.
+# The density with R1 is therefore only 0.37, so in this game we pay for the variety with accuracy.
+#
+# You can play such games in [the lab](../book/lab.md), where the points move while you watch.
 #
 # ## The missing zeros
 #
-# Is that a problem of toys?
-# In [Measuring](08_measuring.ipynb) one MLP GAN drew far too many ones, and now we can ask whether that was an accident.
+# Is that only a problem of toys?
+# In [Measuring](08_measuring.ipynb) one MLP GAN drew somewhat too many ones, 13.6 % instead of 11.1 %, and we could not tell from a single generator what that means.
+# It was trained with R1, so let us look at many generators now, with the penalty and without it.
 # The experiment behind the tables of [The training loop](06_training.ipynb) trained the tutorial's recipe 24 times.
 # Three of these runs collapsed completely, and we leave them aside.
-# The other 21 have passed every test of that chapter, and the book's classifier has read the samples of their averaged generators.
+# The other 21 never set off the warning of that chapter, and neither did the twelve runs of the same recipe with R1 and $\gamma = 1$.
+# The book's classifier has read the samples of all their averaged generators.
 #
 # **In MNIST, 11 % of the digits are ones and 10 % are zeros. How much can these fractions differ in runs that look healthy?**
 
@@ -294,7 +302,7 @@ for key in ("precision", "density", "coverage"):
     table.append(f"| {key} | " + " | ".join(ranges) + " |")
 display(Markdown("\n".join(table)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "How often the classifier reads each digit in the samples of runs that look healthy: the median over the runs, with a line from the lowest to the highest. The dots are the training set. Without the penalty, every run draws about three to four times too many ones.", "name": "fig-10-classes"}, "image": {"alt": "Two bars for each digit from 0 to 9. The orange bars, 21 runs without R1, reach 0.38 at the one and only 0.02 at the zero. The bars for 12 runs with R1 lie between 0.07 and 0.12 except for the one, which has 0.17. Blue dots for the training set lie near 0.1 at every digit."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "How often the classifier reads each digit in the samples of runs that look healthy: the median over the runs, with a line from the lowest to the highest. The dots are the training set. Without the penalty, every run draws about three to four times as many ones as the training set has.", "name": "fig-10-classes"}, "image": {"alt": "Two bars for each digit from 0 to 9. The orange bars, 21 runs without R1, reach 0.38 at the one and only 0.02 at the zero. The pink bars, 12 runs with R1, lie between 0.07 and 0.12 except for the one, which has 0.17. Blue dots for the training set lie near 0.1 at every digit."}}
 figure, axes = plt.subplots(figsize=(7, 3))
 for shift, color, (name, fractions) in zip(
     (-0.2, 0.2), (plots.FAKE, "C3"), classes.items(), strict=True
@@ -316,20 +324,26 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Between 32 % and 42 % of the samples are ones, and between 0.1 % and 7 % are zeros.
+# Without R1, between 32 % and 42 % of the samples are ones, and between 0.1 % and 7 % are zeros.
+# With it, the ones make up 16 % to 18 % and the zeros 7 % to 9 %.
 # :::
 #
 # (The table gives the lowest and the highest of the runs, each of twelve epochs, with the median in parentheses.)
-# So it was no accident: every one of the 21 runs draws far too few of some digits.
-# Precision and density do not object, because both are about as high as for real digits, which get 0.85 and @@0.92@@ in [Measuring](08_measuring.ipynb).
+# Without the penalty this is no accident: every one of the 21 runs draws about three to four times as many ones as the training set has, at the expense of other digits.
+# Precision and density do not object, because both are about as high as for real digits, which get 0.85 and 0.92 in [Measuring](08_measuring.ipynb), and the density is even a little higher in every run.
 # What gives the runs away is the histogram of the classes, or its KL divergence from equal frequencies.
-# To the eye it is not obvious at all, because a digit that is missing leaves no gap in a sheet of samples, and in the worst run only one sample in seven hundred is a zero.
+# The ones might strike you, since they fill about six places in a typical sheet of sixteen.
+# But a digit that is missing leaves no gap in the sheet, and in the worst run only one sample in seven hundred is a zero.
 #
-# With R1, all twelve runs draw all ten digits, and the worst of them has a divergence of 0.06, while the best of the 21 others has 0.27.
+# With R1, no digit makes up less than 5 % of the samples in any of the twelve runs.
+# The worst of them has a divergence of 0.06, while the best of the 21 others has 0.27.
 # This is as clear as results about training get.
-# But look at the last line before you celebrate.
-# The coverage of the two groups overlaps, from 0.38 to 0.55 and from 0.40 to 0.58, and both are far below the @@0.94@@ of real digits.
-# The generators with R1 draw every digit, but by no means in every hand.
+#
+# But there is more in the table before you celebrate.
+# There are still about one and a half times as many ones as there should be, so the generator of [Measuring](08_measuring.ipynb), which was trained with R1 for twenty epochs instead of twelve, was not alone in its preference.
+# In all twelve runs with R1, precision and density are lower than in every run without it, perhaps because a generator that draws so many ones has the easier task.
+# And in coverage the two groups overlap, from 0.38 to 0.55 and from 0.40 to 0.58, and both are far below the 0.94 of real digits.
+# The generators with R1 draw every digit, and by a precision of 0.78 most of their samples do lie among real ones, yet they reach only about half of the places where real digits lie, so they seem not to draw them in every hand.
 # Whether modes are missing therefore depends on what you count as one, and if you count digits, you will not notice a missing style.
 # (Exercise 4 counts to a thousand.)
 #
@@ -428,7 +442,7 @@ print(f"density {floor.density:.2f}, coverage {floor.coverage:.2f}")
 
 # %% [markdown]
 # Look at how far apart these three lie, although nothing is wrong with any of them.
-# The loss of the discriminator is 1.18, 1.12 and 1.01, that of the generator 0.98, 1.07 and 1.30, and the coverage goes from @@a@@ to @@b@@.
+# The loss of the discriminator is 1.18, 1.12 and 1.01, that of the generator 0.98, 1.07 and 1.30, and the coverage goes from 0.12 to 0.32.
 # If a change of yours moves a number by less than that, a single run has told you nothing.
 # It would also be a mistake to pick the prettiest run as the yardstick, so we take the one with the middle coverage and call it *typical*.
 
@@ -454,7 +468,7 @@ for seed in range(3):
     summarize(name, generator, curves[name])
 show(*no_norm, typical)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight different noise vectors. @@Without normalization, seeds 0 to 2, each generator draws the same shape eight times; the last row is the typical run with it.@@", "name": "fig-10-alike"}, "image": {"alt": "Four rows of eight images, labeled no norm 0, no norm 1, no norm 2 and typical. @@In each of the first three rows the same blurred shape is repeated eight times; in the fourth row there are eight different ragged digits.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight different noise vectors. Without normalization, each of the generators, from seeds 0 to 2, draws nearly the same black blots eight times, and they do not make a digit. The last row is the typical run with it.", "name": "fig-10-alike"}, "image": {"alt": "Four rows of eight images, labeled no norm 0, no norm 1, no norm 2 and typical. In each of the first three rows the same few black blots, which do not make a digit, are repeated eight times almost without a change. In the fourth row there are eight different ragged digits, among them sixes, ones and fives."}}
 
 
 def label_rows(names):
@@ -475,21 +489,23 @@ label_rows([f"no norm {seed}" for seed in range(3)] + ["typical"])
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The spread and the coverage, @@which are both close to 0@@.
+# The spread, which falls from 0.33 in the typical run to 0.01, and the coverage, which falls from 0.26 to 0.00.
+# No other column changes as much in all three runs, although the two losses have moved apart as well.
 # :::
 #
-# @@All three runs have collapsed completely, and none of the three with normalization has.@@
-# The spread of @@0.01@@ says so without any classifier.
-# The density is no help: @@in seed n it is x, as high as for real digits@@, since one shape that is repeated ten thousand times may well lie where real digits are dense.
-# (In the stored runs of the last section, one collapsed generator even has a density of 1.55.)
+# All three runs have collapsed completely, and none of the three with normalization has.
+# The spread of 0.01 says so without any classifier.
+# The density is no help: in seed 1 it is 0.60, higher than in any of our three runs with normalization, although what this generator draws is not even a digit.
+# If the features of its one picture happen to lie where real digits are dense, then so do those of all ten thousand copies.
+# (One of the three collapsed generators that we left aside in the last section even has a density of 1.55.)
 #
 # What is it about the normalization that prevents the collapse?
 # The tempting answer is that it reveals copies, but as we saw in [Convolutions](09_convolutions.ipynb), that is only half true.
 # In a batch of *exact* copies nothing varies, so every normalized unit becomes constant, and the discriminator can notice that.
 # In a batch of *near*-copies the tiny differences are rescaled to the same unit spread as those between real digits, and the discriminator can notice nothing.
-# So normalization forbids the last stage of a collapse, but not the road there.
-# It may also help for another reason, because a discriminator whose answer depends on the whole batch finds it harder to run away from its opponent.
-# Our six runs show that it helps, and they cannot tell which reason is the right one.
+# So this can explain why the very last stage of a collapse is avoided, but not why the generator does not come close to it.
+# Normalization may also help for another reason, because a discriminator whose answer depends on the whole batch finds it harder to run away from its opponent.
+# Our six runs show that it helps in this game, but they cannot tell for which reason.
 #
 # ### Four kinds of cure
 #
@@ -575,7 +591,7 @@ for name, loss_g in (
         lines.append(f"| {name} | {kind} | {numbers} |")
 display(Markdown("\n".join(lines)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Samples 150 steps after the head start. @@With the minimax loss and gradient descent they are still what the untrained generator drew.@@", "name": "fig-10-wins"}, "image": {"alt": "Four rows of eight images, labeled with a loss and an optimizer. @@The first row, minimax with SGD, is an even gray; the other three rows show dark shapes on white.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Samples 150 steps after the head start. With the minimax loss and gradient descent they are still the gray noise of the untrained generator. In the other rows the generator has moved, but its eight samples are nearly alike.", "name": "fig-10-wins"}, "image": {"alt": "Four rows of eight images, labeled with a loss and an optimizer. The first row, minimax with SGD, is fine gray noise. In each of the other rows the same picture appears eight times: a pale gray outline on white for minimax with Adam, a dark blot in the shape of a hook for non-saturating with SGD, and a soft gray spot for non-saturating with Adam."}}
 plots.digits(mx.concatenate(list(pictures.values())), columns=8)
 label_rows(list(pictures))
 
@@ -584,14 +600,16 @@ label_rows(list(pictures))
 # In one of them, with the minimax loss and plain gradient descent.
 # :::
 #
-# A gradient of @@2e-08@@ does not move anything: after 150 steps, the samples have changed by half a gray level of 255, and the discriminator gives them a probability of about $5 \cdot 10^{-9}$. @@check: 0.5 and 5e-09 in the old run@@
+# Under the minimax loss the gradient of the generator has a length of 0.001, compared with 70 under the other loss, and plain gradient descent with a learning rate of 0.01 hardly gets anywhere with it.
+# After 150 steps, its samples have changed by half a gray level of 255, and the discriminator, which has been learning all the while, gives them a probability of about $5 \cdot 10^{-9}$.
 # In the other three cases a pixel changes by roughly a hundred gray levels, and $D(G(z))$ rises to between 0.2 and 0.5.
+# (They have not learned to draw digits, though: as in the last section, nothing keeps the samples from being all alike.)
 #
-# The second row deserves a closer look.
+# The second row of the table deserves a closer look.
 # With Adam, even the minimax loss gets the generator moving, because a tiny gradient divided by its own tiny size is an ordinary step.
 # That repairs the length of the step but says nothing about its direction, and it hides the fault from you.
 #
-# All four games start with a discriminator that is sure of everything, and only one of them is lost, so a loss near 0 does not decide the matter.
+# All four games start with the same discriminator, which is equally far ahead in each of them, and only in one of them does the generator stand still, so the lead alone does not decide the matter.
 # Ask instead whether the *samples from fixed noise still change*, and if they do not, measure the gradient.
 # The cure is the non-saturating loss, which this book uses anyway, and a discriminator that cannot get so far ahead, because of R1 or because it gets a lower rate or fewer moves.
 # (Do not reach for the last two without a look at the samples: in [The training loop](06_training.ipynb), slowing down the discriminator made collapses more frequent.)
@@ -620,7 +638,7 @@ for name, film in (("D too slow", swinging), ("equal rates", steady)):
     print(f"{name}: clusters", [int(served(x)) for x in film[-1]])
     print("  travel of the center in 100 steps", np.round(travel, 2))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The center of all fakes of one game over 4,000 steps. @@With a discriminator that is twenty times slower, the crowd swings from one side of the circle to the other; with equal rates its center comes to rest in the middle.@@", "name": "fig-10-circles"}, "image": {"alt": "Two curves of the horizontal position of the center of the fakes over 4,000 steps. @@The gray curve, D too slow, swings between about -1 and 1 to the end; the orange one, equal rates, settles near 0.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The center of all fakes of one game over 4,000 steps. With a discriminator that is twenty times slower, the crowd swings from side to side until the end. With equal rates its center stays near the middle of the circle after the first 200 steps.", "name": "fig-10-circles"}, "image": {"alt": "Two curves of the horizontal position of the center of the fakes over 4,000 steps. The gray curve, D too slow, first jumps to below minus 6 and to almost 3, and after that swings between about minus 1 and plus 1 to the end, with some larger swings. The orange one, equal rates, swings a few times by less than 1 at the beginning and then trembles closely around 0."}}
 figure, axes = plt.subplots(figsize=(7, 2.8))
 for name, film, color in (
     ("D too slow", swinging, plots.GREY),
@@ -634,11 +652,13 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@No. The crowd keeps moving, in every one of the five games.@@
+# No.
+# In every one of the five games with the slow discriminator, the crowd keeps moving.
 # :::
 #
-# With the slow discriminator the center of the fakes travels @@n@@ per 100 steps, where the circle has a radius of 1, and at the end the fakes lie on @@0 to 2@@ clusters.
-# With equal rates it travels @@m@@, and @@7 or 8@@ clusters are served.
+# With the slow discriminator the center of the fakes travels between 6 and 7 per 100 steps, which is about the circumference of our circle, whose radius is 1.
+# After the last step not a single cluster is served, in any of the five games.
+# With equal rates the center travels 0.6 to 0.7, a tenth as far, and all eight clusters are served in every game.
 # A smooth discriminator is no help if its opinion is always out of date.
 #
 # The number to watch is again a change of samples from fixed noise, but this time it is too *large*: the samples change all the time and do not get better.
@@ -810,7 +830,7 @@ show(*planted, typical)
 for name in (*planted, typical):
     print(f"{name}: balance {balance(name):.2f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The losses of the typical run and of the three bugs, as running means over 20 steps. @@Only in the typical run do the losses keep each other in check.@@", "name": "fig-10-losses"}, "image": {"alt": "Four panels with the losses of D in green and of G in orange over 600 steps. @@In the typical run both stay near 1. In the panel exchanged both fall to 0. In the panel one batch D's loss is near 0 from the start, and G's falls from 0.7 to about 0.3. In the panel frozen noise both fall to near 0, jump up together several times and fall again.@@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The losses of the typical run and of the three bugs, as running means over 20 steps. In the typical run one loss rises while the other falls. In the games with a bug both can be small at the same time.", "name": "fig-10-losses"}, "image": {"alt": "Four panels with the losses of D in green and of G in orange over 600 steps. In the typical run D's loss falls from 1.4 to 0.9 while G's rises from 0.7 to 1.3, and then both approach 1.1. In the panel exchanged both fall to nearly 0 within about 300 steps. In the panel one batch D's loss is near 0 almost from the start, and G's stays at 0.7 for 200 steps and then falls to about 0.3. In the panel frozen noise both fall to near 0, jump up together four times, the first time to 1.5 and 0.6, and fall again."}}
 figure, panels = plt.subplots(1, 4, figsize=(8, 2.5), sharey=True)
 window = min(20, steps)
 for axes, name in zip(panels, [typical, *planted], strict=True):
@@ -826,19 +846,19 @@ panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# The typical run has a balance of @@0.67@@, and the three bugs have @@2.0@@, @@1.7@@ and @@1.9@@: these are not bad games, they are not games at all.
+# The typical run has a balance of 0.67, and the three bugs have 1.96, 1.72 and 1.94: these are not bad games, they are not games at all.
 # (Each is a single run, but a contradiction does not need a second one.)
-# Which of the three it is, the other columns tell.
+# The other columns tell which of the three it is.
 #
-# - *Exchanged*: $D(x)$ is @@0.0@@ and $D(G(z))$ is @@1.0@@, so the discriminator prefers fakes.
+# - *Exchanged*: $D(x)$ is 0.01 and $D(G(z))$ is 0.99, so the discriminator prefers fakes.
 #   No honest game does that for long.
 #   The cure is to compare the order of the arguments with the signature.
-# - *One batch*: the discriminator's loss is @@0.00@@, because in a mixed batch it is certain of every image.
-#   Shown real images and fakes separately, the same network gives them @@a@@ and @@b@@ on average.
+# - *One batch*: the discriminator's loss is 0.00, because in a mixed batch it is certain of every image.
+#   Shown real images and fakes separately, the same network gives them 0.54 and 0.73 on average, so it even prefers the fakes.
 #   In the generator's move there are only fakes in the batch, and what the discriminator has learned does not apply, so its advice is worthless.
 #   The cure is two calls.
 # - *Frozen noise*: in the generator's move nearly all fakes pass, while in the discriminator's move nearly none do.
-#   The losses jump up together @@several times, perhaps because the discriminator's 64 fakes change along with the others whenever the generator moves@@, and fall again.
+#   The losses jump up together four times and fall again, perhaps because the discriminator's 64 fakes change along with the others whenever the generator moves.
 #   The cure is the missing line, and a test of two lines can make sure that the noise of two steps differs.
 #
 # Two more bugs of this family are famous, and MLX makes both of them unlikely.
@@ -847,7 +867,7 @@ plt.show()
 # :class: tip
 # There, a fake that is not detached lets the discriminator's backward pass leave gradients in the generator, and a missing `zero_grad()` mixes the gradients of both moves.
 # Here `nn.value_and_grad` returns gradients for the network that you name and keeps none.
-# The first bug comes back if you put both networks into one module and update it as a whole, because the generator then learns to *help* the discriminator; Exercise 4 of [The training loop](06_training.ipynb) shows where its gradient comes from.
+# The first bug comes back if you put both networks into one module and update it as a whole, because the generator then learns to *help* the discriminator; Exercise 3 of [The training loop](06_training.ipynb) shows where its gradient comes from.
 # :::
 #
 # ## One sigmoid too many
@@ -910,12 +930,12 @@ print(f"largest output for a real digit {largest:.0e}")
 # The MLP's: 1.39, 0.69, and one half for both probabilities.
 # :::
 #
-# The DCGAN's losses, 1.13 and 0.69, could pass for those of a healthy run, and so could its balance.
+# The DCGAN's losses, 1.13 and 0.69, could pass for those of a healthy run, and so could its balance, $e^{-1.13} + e^{-0.69} \approx 0.82$.
 # But its fakes have $D(G(z)) = 0.50$, the lowest value that there is: they are all rejected as firmly as possible, and the generator is hardly told in which direction to go.
-# The MLP is more treacherous, because its four numbers are exactly those of the equilibrium of [Losses and optimizers](05_losses.ipynb), while all of its samples are alike. @@check: spread 0.01@@
+# The MLP is more treacherous, because its four numbers are exactly those of the equilibrium of [Losses and optimizers](05_losses.ipynb), while a spread of 0.01 says that all of its samples are alike.
 # What has happened?
 # The inner sigmoid returns 0 for everything, real digits included.
-# There it has no slope, so the gradient that reaches the generator is only @@5e-06@@ long, and neither player can move any more.
+# There it has practically no slope, so the discriminator learns nothing more from the real digits, and the gradient that reaches the generator is only 5e-06 long.
 # Each of these is one run, but the bounds hold for all.
 #
 # If your losses keep to these bounds for a whole run, look for a second sigmoid.
@@ -951,17 +971,17 @@ gray = eight(generator)
 below = (gray < 0).mean().item()
 print(f"generated pixels below 0, where no real one is: {below:.0%}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A generator that was trained on pixels from 0 to 1. Its samples drawn as they are, the same ones mapped back to the range from -1 to 1, and the typical run.", "name": "fig-10-range"}, "image": {"alt": "Three rows of eight samples, labeled as they are, mapped back and typical. In the first row dark ragged digits stand on flat gray; in the second row the same digits stand on white among a few specks; the digits of the third row stand on white."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A generator that was trained on pixels from 0 to 1. Its samples drawn as they are, the same ones mapped back to the range from -1 to 1, and the typical run.", "name": "fig-10-range"}, "image": {"alt": "Three rows of eight samples, labeled as they are, mapped back and typical. In the first row ragged black digits, one of them in fragments, stand on gray; in the second row the same digits stand on white among faint gray specks; the digits of the third row stand on cleaner white."}}
 rows = [gray, from_unit(gray), eight(with_norm[typical])]
 plots.digits(mx.concatenate(rows), columns=8)
 label_rows(["as they are", "mapped back", "typical"])
 
 # %% [markdown]
 # Drawn as they are, the samples stand on gray, because the generator has learned that paper is 0, and every function of this book takes 0 for mid-gray.
-# The game itself is in order, with losses like those of other runs, and once the pixels are mapped back, there are digits.
+# The game itself is in order, with losses not far from those of our three runs, and once the pixels are mapped back, there are digits.
 # But the generator has a harder task: paper must be hit at 0, in the steep middle of the tanh, and no longer at its comfortable end.
 # In this run 32 % of its pixels lie below 0, where no real pixel ever is, and that is a clue for the discriminator that has nothing to do with digits.
-# Whether the samples are worse because of it, one run cannot tell.
+# Whether the samples are worse because of it, one run cannot tell: their coverage of 0.11 is just below the lowest of our three runs, and their density of 0.62 is above the highest.
 #
 # The number that gives it away is the smallest pixel of a real batch, and the cure is one function that normalizes, `data.normalize`, and one line before the loop that prints the range of a real batch and of a fake one.
 #
@@ -992,14 +1012,16 @@ label_rows(["as they are", "mapped back", "typical"])
 # :::{admonition} On other machines
 # :class: note
 # Another processor rounds differently, and after some hundred steps that amounts to another seed.
-# Expect other digits and other second decimals, but the same failures: the bounds, the balance and the ranges do not depend on the machine.
+# So expect other digits, and numbers that may differ as much as those of our three seeds, but the same kinds of failure: the bounds, the limit of the balance and the ranges do not depend on the machine.
 # :::
 #
 # ## Summary
 #
 # A generator has partly collapsed if its samples are good but some modes of the data receive few of them or none.
-# Precision and density do not notice, coverage and the histogram of the classes do, and of 21 runs of a common recipe that looked healthy, all 21 drew about three to four times too many ones.
-# The causes lie in a loss that hardly charges for what is missing, in a discriminator with cliffs, which the penalty R1 levels, and in a discriminator that sees one image at a time, which has to be shown several.
+# Precision and density do not notice, but coverage falls, and the histogram of the classes shows what is missing.
+# Of 21 runs of a common recipe that looked healthy, all 21 drew about three to four times as many ones as they should.
+# With R1 the frequencies were much closer to those of the data, although precision and density were lower.
+# We met three causes: a loss that hardly charges for what is missing, a discriminator with cliffs, which the penalty R1 levels, and a discriminator that sees one image at a time, which has to be shown several.
 # Batch normalization shows it exact copies and hides near-copies.
 #
 # A discriminator that has won is recognized by samples that no longer change, and a game that runs in circles by samples that change without getting better.
@@ -1027,7 +1049,7 @@ label_rows(["as they are", "mapped back", "typical"])
 # A penalty is not negative, so it only makes $L_D$ larger and the balance smaller.
 # For averages over steps, Jensen's inequality helps once more: $e^{-L}$ is convex in $L$, so the balance of the averages is at most the average of the balances.
 # In a real run the generator moves second and with new noise, so small violations by chance are possible.
-# The cell computes the balance for 10,000 random sets of logits.
+# The cell computes the balance for 10,000 random sets of logits, and the largest of them is 1.00, rounded to two decimals.
 # :::
 
 # %% tags=["hide-cell", "nbval-check-output"]
@@ -1130,7 +1152,7 @@ print(preflight(generator, squashed, to_unit(real), frozen_noise))
 # :::{dropdown} Solution
 # A perfect generator misses a combination with a probability of $0.999^{25{,}600}$, less than one in a hundred billion, so it would show all 1,000, with a divergence of about 0.02.
 # The second cell measures real triples, because the classifier errs and MNIST's digits are not quite equally frequent.
-# @@Our generator shows nearly all combinations, n for the average of its weights and n for the last state, but far from equally often: the divergences are a and b, compared with c for real triples. Check.@@
+# Our generator shows nearly all combinations, 988 with the average of its weights and 920 in its last state, but far from equally often: the divergences are 0.51 and 0.88, compared with 0.025 for real triples.
 # A count of modes is soon at its limit and then says little, while the divergence still can.
 #
 # [Srivastava et al. (2017)](../book/bibliography.md#srivastava-et-al-2017) report 99 modes for a DCGAN and 150 for their own method, and [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) report all 1,000 for packs.

@@ -17,14 +17,14 @@
 #
 # *A ring sums in two phases: first the parts are added while they travel, then the finished sums travel once more.*
 #
-# This appendix trains one GAN on several machines at once, but it was made on one: everything that you see here ran as two processes on a single machine with two cores, and on no two Macs.
-# Two processes are enough to find out whether the result is right, and they say nothing about how fast a cable between two Macs would be, so for the speed we measure what one machine can measure and calculate the rest.
-# For the same reason all runs are as short as possible, three to twenty steps, and the whole page runs in about a minute.
+# This appendix shows how to train one GAN on several machines at once, but it was made on one: everything that you see here ran in one or two processes on a single machine with two cores, and nothing was tried on two Macs.
+# Two processes are enough to find out whether the result is right, but they say nothing about how fast a cable between two Macs would be, so for the speed we measure what one machine can measure and calculate the rest.
+# To check results we need no long runs either: those that we compare take between one step and twenty, and the whole page runs in about a minute.
 #
 # The question behind it is a practical one: you have two Macs on your desk, so why not let both of them work on the same GAN?
-# By the end you can share a batch among machines, know why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
+# By the end you can share a batch among machines, explain why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
 #
-# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: @@about a minute@@ on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -87,7 +87,7 @@ print(f"largest entry of the gradient {mx.abs(whole).max().item():.0e}")
 print(f"largest error {mx.abs(average - whole).max().item():.0e}")
 
 # %% [markdown]
-# Only rounding is left, because the same terms were added in another order.
+# The error is millions of times smaller than the gradient, and it is mere rounding: the same terms were added in another order.
 #
 # ## A group of processes
 #
@@ -231,16 +231,19 @@ print(f"one rank from step 3 to step 20: largest change {moved:.0e}")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# After three steps they differ by @@4e-07@@, which is rounding, and after 20 steps by @@up to 6e-03@@.
+# After three steps no weight differs by more than 8e-7, which is rounding, and in this run that still holds after 20 steps.
 # :::
 #
-# We repeated this with several sets of processor kernels: the difference after three steps was always between 2e-7 and 1e-6, and after 20 steps it was up to 6e-3.
-# No mistake has crept in between, for training amplifies whatever difference there is, down to the last bit.
-# Adam divides each gradient by its own size, so a weight moves by about one learning rate, 2e-4, in each step, and where its gradient is nearly 0, a tiny difference decides in which direction.
-# In two runs, the same weight can therefore walk in opposite directions, and in 20 steps get up to $2 \cdot 20 \cdot 0.0002 = 0.008$ apart.
+# The agreement is not for lack of movement: between step 3 and step 20, the weight that moved most changed by 6e-3, several thousand times as much.
+# In a longer run it would hardly last, because training amplifies whatever difference there is, down to the last bit.
+# Adam divides each gradient by its own recent size, so a typical weight moves by about one learning rate, 2e-4, in each step, and where its gradient is nearly 0, a tiny difference decides in which direction.
+# Once that happens, the same weight can walk in opposite directions in the two runs.
 #
-# Two threads instead of one have the same effect on a single machine, as [Same seed, same digits](../book/reproducibility.md) shows.
-# So data parallelism is no new algorithm: everything that the book says about batches of 64 holds, and a run on two machines compares to one on a single machine like a rerun on another processor.
+# The same happens on a single machine when it uses two threads instead of one, as [Same seed, same digits](../book/reproducibility.md) shows with a GAN of the same two networks.
+# There, the difference between the two runs is 6e-8 of the weights (measured as lengths of vectors) after ten steps, and 3e-2 after a hundred.
+# On another processor it may begin earlier, so if your second number is far above 8e-7, nothing has to be wrong; the number to watch is the one after three steps.
+#
+# So data parallelism is no new algorithm: everything that the book says about batches of 64 holds, and a run on two machines differs from one on a single machine in the way that a rerun on another processor does.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
@@ -280,7 +283,8 @@ for line in sorted(launch(2, "-c", program)):
 # :::
 #
 # MLX's gradient of `all_sum` tells each rank about its own loss only.
-# For gradients that are averaged afterwards that would do, but a mean inside the network needs the effect on *all* losses.
+# This did no harm when we averaged gradients, because nothing was differentiated through that sum.
+# The gradient of a mean inside the network, however, has to count the effect on *all* losses.
 # We therefore give the sum a gradient of our own, which adds up what comes back from all ranks, and build the layer on it.
 
 
@@ -344,11 +348,12 @@ print(f"statistics of its own half: error {error_apart:.2f}")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Hopelessly: the largest error is @@1.6@@ times as large as the largest entry of its array.
+# Hopelessly: the largest error is 1.7 times as large as the largest entry of its array.
+# With the statistics of all ranks, the error is 0 to four decimals.
 # :::
 #
-# Such a run would train all the same, but as a run with batches of eight, whatever its settings say.
-# Shared statistics give the gradients of the whole batch, at the price of more messages: the DCGAN has five batch normalizations, and each of them sends two small sums forward and two backward every time it is used.
+# A run with the wrong statistics would raise no error, but it would normalize over eight images, whatever its settings say.
+# Shared statistics give the gradients of the whole batch, at the price of more messages: the DCGAN has five batch normalizations, and each of them needs two small sums whenever images pass through it, and two more when a gradient comes back.
 #
 # ## When a machine is gone
 #
@@ -399,8 +404,9 @@ print(f"continued from step {saved} to step 20: largest", end=" ")
 print(f"difference from the other run {difference(continued, two):g}")
 
 # %% [markdown]
-# The run that lost a rank and continued is, @@bit for bit@@, the run `two` from above, which had itself been stopped after three steps.
-# Be careful with scripts around `mlx.launch`, however, because it ends with status 0 even if a rank has failed, so a script has to look for the result.
+# The survivor ended a tenth of a second after the other rank was killed, with a message that says what to do.
+# And the run that lost a rank and continued from step 2 has, bit for bit, the weights of the run `two` from above, which had itself been stopped after three steps and continued.
+# Be careful with scripts around `mlx.launch`, however: it ends with status 0 even if a rank has failed, so a script has to look for the result.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -410,7 +416,7 @@ print(f"difference from the other run {difference(continued, two):g}")
 #
 # *Symptom*: a rank on a Mac ends with a GPU timeout while it waits for a slower one.
 # *Cause*: the GPU waits for the sum in the middle of its work, and macOS ends work that takes too long.
-# *Cure*: keep the machines level; MLX's tracker has open reports on this ([MLX contributors, 2026b](../book/bibliography.md#mlx-contributors-2026b)).
+# *Cure*: use machines of the same speed and give them nothing else to do; MLX's tracker has open reports on this ([MLX contributors, 2026b](../book/bibliography.md#mlx-contributors-2026b)).
 # :::
 #
 # ## What a sum costs
@@ -455,7 +461,8 @@ for size, seconds in zip(sizes, fastest, strict=True):
     print(f"formula {1e3 * formula:.2f} ms")
 
 # %% [markdown]
-# The first and the last row agree because we fitted them, and in between the formula is off by @@up to 36 %@@.
+# The first and the last row agree because we fitted them.
+# In between, the formula is almost 80 % too high for both arrays, since they travel faster than the bandwidth that we fitted to the largest one allows: between our two processes, $w$ is not the same for all sizes.
 # That is good enough to find out whether something takes one millisecond or a hundred.
 #
 # ## Does a second Mac pay?
@@ -491,10 +498,15 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# No: a step with half of the batch takes @@two thirds@@ of the time.
+# By no means: a step with half of the batch takes 31.7 ms instead of 40.6 ms, which is 78 % of the time.
 # :::
 #
-# Even with a perfect link, any number of machines could therefore not make this step more than @@2.6@@ times as fast.
+# Even with a perfect link, two machines would therefore make this step only $40.6 / 31.7 = 1.28$ times as fast, and any number of machines could not make it more than $40.6 / 22.8$, or about 1.8, times as fast.
+# Don't take the 1.8 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 31.7 - 40.6$ ms.
+# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.6; if it were two milliseconds shorter, the limit would rise to about 2.2.
+# On a computer that has other things to do, such times vary by more than that: when we ran the same cell beside other work, $a$ came out several times smaller and the limit several times higher.
+# So run the cell a few times before you trust its result.
+#
 # With a real link, the prediction for $n$ machines is
 #
 # $$T(n) = a + b\,\frac{B}{n} + 2\,(n-1) \left( 2\,t_0 + \frac{S}{n\,w} \right),$$
@@ -535,7 +547,7 @@ for link, w in links.items():
     table.append(f"| {link} | 64 each | {grown} |")
 display(Markdown("\n".join(table)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch all curves soon bend over or fall below 1, the slowest link first. With a growing batch they rise further, in the order of the links' bandwidths, but stay below the dotted diagonal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch, Ethernet with 1 Gb/s falls to about 0.3 at once and on to about 0.2, Ethernet with 10 Gb/s starts just below 1 at two machines and sinks slowly to about 0.7 at 16, and Thunderbolt rises to about 1.2 at four machines and then sinks to about 0.9. With 64 images on each machine, Ethernet with 1 Gb/s dips below 1, is still just below it at four machines, and then rises to almost 3 at 16, while the other two rise, bending slightly, to about 8.5 and 10, below the dotted diagonal."}}
 machines = (1, 2, 4, 8, 16)
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True)
 colors = dict(zip(links, ("C3", "C4", "black"), strict=True))
@@ -557,19 +569,28 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# With the batch shared, @@only Thunderbolt gains anything, and at best 1.3 times the speed. With 64 images each, all links but the slowest gain.@@
+# With the batch shared, only Thunderbolt gains, and not much: 1.15 times the speed with two machines and 1.18 times with four.
+# With Ethernet and 10 Gb/s, two machines come out about even (0.96, too close to 1 for the accuracy of our times) and more of them lose, and with the slowest link two machines have only about a third of the speed of one (0.32).
+# With 64 images each, the two faster links gain throughout, with 1.59 and 1.84 times the speed for two machines.
+# The slowest one still loses with two (0.60) and four (0.88), and gains with eight (1.52).
 # :::
 #
-# What decides is how much computing there is for each byte that has to travel.
-# The gradients of a fully connected layer are as large as its weights, and with 32 images each weight is used only 32 times before its gradient goes on the way.
+# What decides is how much computing there is to share for each byte that has to travel.
+# The gradients of a fully connected layer are as large as its weights, and with half of the batch each weight meets only 32 images before its gradient has to travel.
 # Convolutions use every weight at many places of an image, so they are better off, and larger batches help everyone.
-# A faster computer, on the other hand, makes matters *worse*, because it shortens the computing and leaves the cable as it is.
-# By these figures a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it.
+# A faster computer, on the other hand, gains *less* from a second one, because it shortens the computing and leaves the cable as it is.
+#
+# The table is therefore no reason yet to buy a cable.
+# It assumes our step of 40.6 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
+# For two machines that share a batch, you can work it out for yourself: the second machine saves $40.6 - 31.7 = 8.9$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
+# On a computer ten times as fast as ours, the saving would shrink to 0.9 ms, and none of the three links would gain anything.
+# So measure your own step first.
+# If it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it, for which you need no cable at all.
 #
 # The growing batch looks tempting in the figure, but it is a different run, with fewer steps per epoch.
 # [Goyal et al. (2017)](../book/bibliography.md#goyal-et-al-2017) raise the learning rate along with the batch when they train classifiers, and what that does to a GAN you would have to measure.
 #
-# And what did our two ranks gain on this machine, where each has a core to itself?
+# And what did our two ranks gain on this machine, where there is a core for each?
 
 # %%
 for ranks, name in ((1, "one"), (2, "two")):
@@ -577,7 +598,12 @@ for ranks, name in ((1, "one"), (2, "two")):
     print(f"{ranks} ranks: fastest step {1e3 * min(seconds):.0f} ms")
 
 # %% [markdown]
-# They are @@slower@@ than one, but that says nothing about two machines, because two cores have to do the computing of both ranks and all of the sending and receiving as well.
+# They gained nothing: a step on two ranks takes more than twice as long as a step on one.
+# (The 74 ms cannot be compared with the 40.6 ms from above, because the ranks run without `mx.compile`.)
+# Our formula would not have told us so, since the two sums of a step should take only about 20 ms with the $t_0$ and $w$ that we measured here.
+# We have not found out where the rest of the time goes.
+# On two cores the computing of both ranks competes with all of the sending and receiving, which would not happen to two machines in the same way, but the formula also leaves out whatever is neither computing nor cable, such as copying the gradients into one array and waiting for a rank that is late.
+# Read its speedups as what you can hope for at best.
 #
 # ## On real Macs
 #
@@ -595,15 +621,16 @@ for ranks, name in ((1, "one"), (2, "two")):
 #
 # With `--over ethernet` the first command uses the network port instead.
 # Macs with Thunderbolt 5 and macOS 26.2 can use the backend `jaccl`, which accesses the other machine's memory directly and has a far smaller $t_0$.
-# Whatever the link, keep the Macs awake, for example with `caffeinate`, and alike, because each step takes as long as the slowest of them.
+# Whatever the link, keep the Macs awake, for example with `caffeinate`, and use Macs of the same speed, because each step takes as long as the slowest of them.
 #
 # ## Summary
 #
 # The gradient of an average over a batch is the average of the gradients over its parts, so several machines can share a batch, average their gradients, and take the same step.
-# The result is that of one machine up to rounding, which training then amplifies as it always does.
+# The result is that of one machine up to rounding, which training amplifies sooner or later, as it always does.
 # Batch normalization breaks the rule, because it makes images depend on each other, and repairing it takes sums over all ranks whose gradients count the losses of all.
-# A lost rank raises an error and a silent one does not, so a run needs saved states and some patience with a limit.
-# A ring sums in $2\,(n-1)$ rounds and sends less than twice the array, and whether another machine pays depends on the amount of computing per byte, of which our GAN has too little.
+# A lost rank raises an error and a silent one does not, so a run needs saved states and a limit to the time that it waits.
+# A ring sums in $2\,(n-1)$ rounds, in which each rank sends less than twice the array.
+# Whether another machine pays depends on how much computing there is to share for each byte that has to travel: when machines like ours, with two slow CPU cores, share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
 #
 # ## Exercises
 #
@@ -659,7 +686,7 @@ print("split keys:", different_rows(mx.random.split(key)))
 #
 # :::{dropdown} Solution
 # The plain average of the two gradients gives both ranks the same weight, so each of the 16 images counts three times as much as each of the 48.
-# It is the gradient of another loss, and its error is @@0.1@@ of the largest entry.
+# It is the gradient of another loss, and its largest error is 0.16 of the largest entry.
 # The right average weights each rank's gradient by its number of images, $48/64$ and $16/64$.
 # For `all_sum` this means that every rank multiplies its gradient by its own number of images, and the sum is divided by 64.
 # :::

@@ -48,7 +48,7 @@ def settings() -> list[dict]:
 
     import mlx.core as mx
 
-    found = [{"device": "cpu", "dtype": "float32"}]
+    found: list[dict] = [{"device": "cpu", "dtype": "float32"}]
     if mx.is_available(mx.gpu):
         found += [{"device": "gpu", "dtype": "float32", "tf32": tf32} for tf32 in (False, True)]
         found += [{"device": "gpu", "dtype": "bfloat16"}]
@@ -59,7 +59,7 @@ def describe() -> dict:
     """Return what the file says of this machine."""
     import mlx.core as mx
 
-    about = {"machine": common.machine(), "versions": common.versions("mlx", "mlxgan")}
+    about: dict = {"machine": common.machine(), "versions": common.versions("mlx", "mlxgan")}
     if mx.is_available(mx.gpu):
         about["gpu"] = str(mx.device_info(mx.gpu).get("device_name", "unknown"))
     return about

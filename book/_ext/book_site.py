@@ -120,11 +120,11 @@ def duration(seconds: float) -> str:
 
 
 def parts(app: Sphinx) -> Iterable[tuple[str, list[str]]]:
-    """Captions of the parts that hold notebooks, with the names of their pages."""
+    """Captions of the parts that hold notebooks, with the names of the notebooks."""
     for part in app.env.external_site_map.root.subtrees:  # type: ignore[attr-defined]
         names = [re.sub(r"\.(ipynb|md)$", "", file) for file in part.files()]
-        if any(name.startswith("notebooks/") for name in names):
-            yield part.caption, names
+        if notebooks := [name for name in names if name.startswith("notebooks/")]:
+            yield part.caption, notebooks
 
 
 def number(app: Sphinx, docname: str) -> str:
@@ -175,7 +175,7 @@ def unbroken(text: str) -> nodes.inline:
 
 def executions(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
     rows: list[list[Inline]] = []
-    names = [name for _, pages in parts(app) for name in pages if name.startswith("notebooks/")]
+    names = [name for _, pages in parts(app) for name in pages]
     for name in names:
         if about := stored(app, name):
             title = f"{number(app, name)} {app.env.titles[name].astext()}".strip()
@@ -275,6 +275,7 @@ def leave_film(self, node: film) -> None:
 
 def mathml(self, node: nodes.Element, block: bool) -> None:
     tex = re.sub(r"\\[bB]igg?[lr]?(?![a-zA-Z])", "", node.astext()).replace("gathered}", "aligned}")
+    tex = tex.replace(r"\dots", r"\ldots").replace("°", r"^{\circ}")
     tex = re.sub(r"\\([td]?frac)\s*(\d)\s*(\d)", r"\\frac{\2}{\3}", tex)
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"

@@ -30,7 +30,6 @@ DIAGRAMS = {
     "gradient-penalty": training.gradient_penalty,
     "collapse": training.collapse,
     "rejection": measures.rejection,
-    "curves": training.curves,
     "inversion": beyond.inversion,
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
     "out-of-python": beyond.out_of_python,

@@ -172,46 +172,8 @@ def moving_average() -> Card:
     c.line(follow, "ink", 5)
     c.dot(*follow[-1], "ink", 8)
     c.text(24, 50, "weights *w* after each step", "gen", anchor="start")
-    c.text(676, 226, "their average *a*", bold=True, anchor="end")
-    c.text(676, 292, "after each step:  *a*  ←  0.999 *a* + 0.001 *w*", anchor="end")
-    return c
-
-
-def curves() -> Card:
-    c = Card(
-        "Three kinds of curves",
-        "Sketches of D(x) in blue and D(G(z)) in orange over the epochs. Healthy: they stay apart, on both sides "
-        "of one half. The discriminator is winning: they run to one and to zero. Collapsed: both swing.",
-        310,
-    )
-    for panel, (title, words) in enumerate(
-        (
-            ("healthy", "apart, but\nnot far"),
-            ("D is winning", "fakes are always\nfound out"),
-            ("collapsed", "swings that\ndo not settle"),
-        )
-    ):
-        x, y, w, h = 44 + 222 * panel, 62, 188, 150
-        c.text(x + w / 2, 38, title, bold=True)
-        c.line([(x, y), (x, y + h), (x + w, y + h)], "muted", 2)
-        c.line([(x, y + h / 2), (x + w, y + h / 2)], "rule", 1.5)
-        for kind, up in (("real", 1), ("gen", -1)):
-            points = []
-            for i in range(95):
-                t = i / 94
-                if panel == 0:
-                    away = 0.13 + 0.2 * math.exp(-6 * t) + 0.018 * math.sin(37 * t + up) + 0.012 * math.sin(61 * t * up)
-                elif panel == 1:
-                    away = 0.48 - 0.34 * math.exp(-5 * t) + 0.008 * math.sin(50 * t + up)
-                else:
-                    away = 0.22 + 0.24 * math.sin(24 * t + 0.4 * up) * math.sin(7 * t + 1) - 0.04 * math.sin(53 * t)
-                points.append((x + w * t, y + h * (0.5 - up * away)))
-            c.line(points, kind, 3)
-        c.text(x + w / 2, 250, words, size=20)
-    for value, words in ((0, "1"), (0.5, "½"), (1, "0")):
-        c.text(34, 69 + 150 * value, words, "muted", 20, anchor="end")
-    c.text(140, 90, "*D*(*x*)", "real", 20, halo=True)
-    c.text(152, 196, "*D*(*G*(*z*))", "gen", 20, halo=True)
+    c.text(676, 226, "their average *w̄*", bold=True, anchor="end")
+    c.text(676, 292, "after each step:  *w̄*  ←  0.999 *w̄* + 0.001 *w*", anchor="end")
     return c
 
 
@@ -252,7 +214,7 @@ def collapse() -> Card:
     c = Card(
         "Mode collapse in a plane",
         "Eight blue modes in a ring. A healthy generator puts orange fakes on all of them; a collapsed one puts "
-        "all on one mode, and when the discriminator objects, hops to another.",
+        "all on one mode, and when the discriminator objects, can hop to another.",
         330,
     )
     rng = random.Random(1)
@@ -260,7 +222,7 @@ def collapse() -> Card:
         (
             ("healthy", "fakes on\nevery mode"),
             ("collapsed", "all fakes\non one mode"),
-            ("later", "rejected there,\nit hops on"),
+            ("later", "rejected there,\nit can hop on"),
         )
     ):
         x, y = 117 + 233 * panel, 150

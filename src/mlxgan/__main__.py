@@ -159,11 +159,11 @@ def _sample(options: argparse.Namespace) -> None:
     if is_conditional(generator):
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
     images = training.sample(generator, z, labels)
-    _warn_if_alike(images)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with part_of(options.out) as part:
         _write(part, images, labels, about.get("data", ""))
     print(f"wrote {options.n:,} images to {options.out}")
+    _warn_if_alike(images)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -245,4 +245,8 @@ def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == 130:
+        sys.stdout.flush()
+        leave()  # at once: MLX may still be busy with a step, which would crash as Python takes itself apart
+    sys.exit(status)

@@ -125,7 +125,7 @@ def prepare_runs(folder: Path, resume: bool) -> bool:
     return bool(found)
 
 
-def compare(here: Mapping[str, str], there: Mapping[str, str], path: Path) -> None:
+def check_settings(here: Mapping[str, str], there: Mapping[str, str], path: Path) -> None:
     """Raise ValueError, naming the first setting that differs from the one of the run in the file at ``path``."""
     for name in [*here, *(name for name in there if name not in here)]:
         a, b = here.get(name, "absent"), there.get(name, "absent")

@@ -107,7 +107,8 @@ def normalize(images: mx.array) -> mx.array:
 
 def to_uint8(images: mx.array) -> mx.array:
     """Pixels from float in [-1, 1] to uint8 in [0, 255], rounded and clipped; undoes :func:`normalize`."""
-    return mx.clip(mx.round((mx.array(images) + 1) * 127.5), 0, 255).astype(mx.uint8)
+    levels = (mx.array(images) + 1) * 127.5
+    return mx.clip(mx.round(levels), 0, 255).astype(mx.uint8)
 
 
 def levels(images: mx.array) -> mx.array:

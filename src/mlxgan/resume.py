@@ -156,9 +156,9 @@ class _Run:
             done = len(self.history)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a checkpoint of a run ({error!r})") from error
-        checkpoints.compare(self.described(), settings, path)
+        checkpoints.check_settings(self.described(), settings, path)
         here, there = ({name: f"{a.dtype} {a.shape}" for name, a in each.items()} for each in (self.arrays(), arrays))
-        checkpoints.compare(here, there, path)
+        checkpoints.check_settings(here, there, path)
         if done > self.epochs:
             raise ValueError(f"epochs is {self.epochs}, but the checkpoint was written after epoch {done}")
         for name, value in _versions().items():

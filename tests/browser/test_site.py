@@ -188,7 +188,7 @@ def test_dark_mode_switches_and_holds_on_the_next_page(browser, server, site, ho
         watched.tab.wait_for_timeout(500)  # the next file's process learns of the choice a moment later
         watched.tab.locator(".prev-next-footer a.right-next").click()
         watched.tab.wait_for_load_state()
-        assert watched.tab.url.endswith("generator.html")
+        assert watched.tab.url.endswith("running.html")
         assert watched.theme() == "dark"
         background = watched.tab.evaluate("getComputedStyle(document.body).backgroundColor")
         assert max(map(int, re.findall(r"\d+", background)[:3])) < 64
@@ -219,6 +219,6 @@ def test_missing_page_has_its_style_at_any_depth(context, server):
     assert tab.locator("h1").last.inner_text() == "No such page"
     assert hindrances(tab) == []
     assert tab.evaluate("getComputedStyle(document.body).fontFamily").startswith('"Source Serif')
-    tab.locator("nav a", has_text="MLX in ten minutes").first.click()
+    tab.locator("nav a", has_text="MLX in a quarter of an hour").first.click()
     tab.wait_for_url("**/notebooks/02_mlx.html")
     tab.close()

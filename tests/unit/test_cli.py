@@ -227,7 +227,9 @@ def test_ctrl_c_at_any_moment_is_status_130(tmp_path, seconds):
         time.sleep(0.01)  # Python itself is still starting
     child.send_signal(signal.SIGINT)
     said = child.communicate(timeout=60)[1]
-    assert child.returncode in (130, -signal.SIGINT) if seconds < 0.1 else child.returncode == 130, said
+    if seconds < 0.1 and "Fatal Python error" in said:  # Python itself had not started yet
+        return
+    assert child.returncode in (130, -signal.SIGINT) if seconds < 0.1 else child.returncode == 130, (said, child)
     assert "Traceback" not in said or seconds < 0.1
 
 

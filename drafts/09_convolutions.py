@@ -1,0 +1,1093 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Convolutions
+#
+# You can read the digits from Part I, but you would hardly mistake them for handwriting, as the first row of the figure below shows.
+# We should not be surprised, because to the networks behind them a picture is nothing but a list: shuffle its 784 numbers, always in the same way, and the discriminator learns just as well, as we saw in [Generator and discriminator](04_models.ipynb).
+# In this chapter we build two networks that know what a neighborhood is, and by the end you can write and train a DCGAN, say what each of its layers is for, avoid the traps that batch normalization sets, and measure how far its digits still are from real ones.
+#
+# *Before: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb) · To read: forty minutes · To run: about @@16 minutes: seconds of the execution@@ on two CPU cores*
+
+# %%
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
+from mlxgan import (
+    checkpoints,
+    data,
+    losses,
+    metrics,
+    models,
+    plots,
+    recipes,
+    training,
+)
+from mlxgan.layers import Conv2d, ConvTranspose2d
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from IPython.display import Markdown, display
+from mlx.utils import tree_flatten
+
+mx.random.seed(5)
+digits = data.load("train")
+real, labels = next(data.batches(digits, 64, seed=0))
+z = mx.random.normal((64, 100), key=mx.random.key(0))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Twelve digits each from the fully connected generator of Part I (top), from the generator of this chapter (middle), and from the training set (bottom). Nothing was selected.", "name": "fig-09-rows"}, "image": {"alt": "Three rows of twelve digits. The strokes of the first row are uneven, with specks around them. Those of the second row are smooth, and except for one or two malformed digits they look much like the handwritten digits of the third row."}}
+rows = [
+    training.sample(checkpoints.load_pretrained(name), z[:12])
+    for name in ("mlp", "dcgan")
+]
+plots.digits(mx.concatenate([*rows, real[:12]]), columns=12, scale=0.5)
+
+# %% [markdown]
+# ## A pattern and a window
+#
+# A fully connected discriminator gives each of its first units a weight for every one of the 784 pixels, and nothing in this arithmetic says which pixels lie side by side.
+# You see a picture differently, because you know that pixels that belong together lie close together, and that a stroke is a stroke wherever on the paper it was drawn.
+#
+# A **convolution** builds both facts into a layer.
+# Imagine that you look at a picture through a small window, four pixels wide and four pixels high.
+# You compare what you see with a pattern, note down how well the two agree, move the window by two pixels, compare again, and go on until you have covered the whole picture.
+# The pattern is called the **kernel** and the step of the window is the **stride**.
+# For an image $x$ with one channel, a kernel $w$ and a bias $b$, your notes are
+#
+# $$y_{i,j} = b + \sum_{p=0}^{3} \sum_{q=0}^{3} w_{p,q}\; x_{2i+p-1,\,2j+q-1}.$$
+#
+# The $-1$ is there because we put a border of zeros around the picture, one pixel wide, which is called the **padding** and makes 14 notes of 28 pixels.
+# Each $y_{i,j}$ depends on one small neighborhood, and all of them share the same sixteen weights.
+# A layer has many kernels, the notes of each form one **channel** of its output, and a kernel of the next layer has sixteen weights for each of these channels.
+#
+# Let us make two kernels by hand, one for vertical strokes and one for horizontal strokes, and show them a four.
+#
+# **What becomes of the notes when we move the four by four pixels to the right?**
+
+# %% tags=["nbval-check-output"]
+edges = mx.broadcast_to(mx.array([-1.0, 1.0, 1.0, -1.0]), (4, 4))
+look = Conv2d(1, 2, kernel_size=4, stride=2, padding=1, bias=False)
+look.weight = mx.stack([edges, edges.T])[..., None]
+
+where = int(np.argmax(np.array(labels) == 4))
+four = (real[where : where + 1] + 1) / 2  # paper 0, ink 1
+moved = mx.roll(four, 4, axis=2)
+notes, notes_moved = look(four), look(moved)
+difference = mx.abs(notes_moved[:, :, 3:-1] - notes[:, :, 1:-3]).max()
+print(f"{four.shape} -> {notes.shape}")
+print(f"largest difference after moving {difference.item():.3f}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A four, and the same four moved by four pixels, with the notes of a kernel for vertical strokes and of a kernel for horizontal strokes (positive values in black). The notes move along with the digit.", "name": "fig-09-notes"}, "image": {"alt": "Two rows of three pictures. Each row shows a handwritten four, then a coarse map that is dark where the four has vertical strokes, then one that is dark where it has horizontal strokes. In the second row the four and both maps lie further to the right and are otherwise the same."}}
+figure, panels = plt.subplots(2, 3, figsize=(5.4, 3.7))
+for row, image, maps in (
+    (panels[0], four, notes),
+    (panels[1], moved, notes_moved),
+):
+    pictures = (image[0, :, :, 0], maps[0, :, :, 0], maps[0, :, :, 1])
+    for axes, picture in zip(row, pictures, strict=True):
+        axes.imshow(np.maximum(np.array(picture), 0), cmap="gray_r")
+        axes.set_axis_off()
+for axes, title in zip(
+    panels[0], ("digit", "vertical", "horizontal"), strict=True
+):
+    axes.set_title(title)
+plt.show()
+
+# %% [markdown]
+# :::{dropdown} Answer
+# They move along by two places, since two pixels make one place, and apart from that they stay the same.
+# :::
+#
+# Whatever such a layer learns about a stroke in one place therefore holds in every other place.
+# It is also small: our two kernels have 32 weights, while a fully connected layer from 784 pixels to as many notes would need more than 300,000.
+#
+# ## A network that minds the shuffling
+#
+# Does this knowledge help a discriminator?
+# We repeat the experiment from [Generator and discriminator](04_models.ipynb), where a network had to tell real digits from chimeras, which have the upper half of one digit and the lower half of another.
+# The folded cell holds the functions that you know from there, and an `accuracy` on two thousand test digits and their chimeras.
+
+# %% tags=["hide-input"]
+test = data.normalize(data.load("test").images[:2000])
+order = mx.random.permutation(784)
+
+
+def plain(images):
+    return images
+
+
+def shuffled(images):
+    return images.reshape(-1, 784)[:, order].reshape(images.shape)
+
+
+def chimeras(images):
+    others = mx.roll(images, 1, axis=0)
+    return mx.concatenate([images[:, :14], others[:, 14:]], axis=1)
+
+
+def fit(network, arrange, seed, steps):
+    """Train a discriminator on digits and chimeras; return its losses."""
+
+    def loss(images):
+        logits_real = network(arrange(images))
+        logits_fake = network(arrange(chimeras(images)))
+        return losses.discriminator_loss(logits_real, logits_fake)
+
+    loss_and_grad = nn.value_and_grad(network, loss)
+    optimizer = recipes.adam(1e-3)
+    curve = []
+    for images, _ in islice(data.batches(digits, 64, seed=seed), steps):
+        value, gradients = loss_and_grad(images)
+        optimizer.update(network, gradients)
+        mx.eval(network.state, optimizer.state, value)
+        curve.append(value.item())
+    return np.array(curve)
+
+
+def accuracy(network, arrange):
+    logits_real = network(arrange(test))
+    logits_fake = network(arrange(chimeras(test)))
+    right = mx.concatenate([logits_real > 0, logits_fake < 0])
+    return right.mean().item()
+
+
+# %% [markdown]
+# Our network has two convolutions and one hidden layer.
+
+
+# %% tags=["nbval-check-output"]
+class SmallConvolutional(nn.Module):
+    """Images (N, 28, 28, 1) in [-1, 1] to logits (N,)."""
+
+    def __init__(self):
+        super().__init__()
+        self.down1 = Conv2d(1, 16, 4, stride=2, padding=1)
+        self.down2 = Conv2d(16, 32, 4, stride=2, padding=1)
+        self.hidden = nn.Linear(7 * 7 * 32, 128)
+        self.out = nn.Linear(128, 1)
+
+    def __call__(self, images):
+        x = nn.leaky_relu(self.down1(images), 0.2)
+        x = nn.leaky_relu(self.down2(x), 0.2)
+        x = self.hidden(x.reshape(len(x), -1))
+        return self.out(nn.leaky_relu(x, 0.2)).squeeze(-1)
+
+
+def count(model):
+    arrays = tree_flatten(model.trainable_parameters())
+    return sum(array.size for _, array in arrays)
+
+
+for network in (SmallConvolutional(), models.MLPDiscriminator()):
+    print(f"{type(network).__name__:18s} {count(network):9,d} parameters")
+
+# %% [markdown]
+# It is seven times smaller than the discriminator of Part I.
+# We train it on pictures and on shuffled pictures, and for comparison the old discriminator on pictures, each with three seeds.
+#
+# **What will the shuffling do this time?**
+
+# %%
+seeds, steps = (1, 10) if mlxgan.SMOKE else (3, 300)
+curves = {}
+for name, kind, arrange in (
+    ("convolutions", SmallConvolutional, plain),
+    ("convolutions, shuffled", SmallConvolutional, shuffled),
+    ("fully connected", models.MLPDiscriminator, plain),
+):
+    curves[name], right = [], []
+    for seed in range(seeds):
+        mx.random.seed(seed)
+        network = kind()
+        curves[name].append(fit(network, arrange, seed, steps))
+        right.append(f"{accuracy(network, arrange):.1%}")
+    print(f"{name:22s} right in", ", ".join(right))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Telling digits from chimeras. @@The network with convolutions learns much faster from pictures than from shuffled pictures.@@ Three seeds each; each point is the median loss of ten steps.", "name": "fig-09-shuffled"}, "image": {"alt": "Loss over 300 steps, three thin lines for each of three settings. @@The lines for convolutions on plain pictures fall fastest and furthest; those for convolutions on shuffled pictures stay above them all the way.@@"}}
+figure, axes = plt.subplots()
+window = max(1, steps // 30)
+for (name, runs), color in zip(
+    curves.items(), ("C3", "C4", plots.GREY), strict=True
+):
+    for index, curve in enumerate(runs):
+        blocks = curve[: len(curve) // window * window]
+        medians = np.median(blocks.reshape(-1, window), axis=1)
+        where = np.arange(len(medians)) * window
+        label = name if index == 0 else None
+        axes.plot(where, medians, color=color, lw=1.2, label=label)
+axes.set(xlabel="step", ylabel="loss", ylim=0)
+axes.legend()
+plt.show()
+
+# %% [markdown]
+# :::{dropdown} Answer
+# It hurts: after 300 steps the network is right in @@plain%@@ of all cases with pictures, and in only @@shuffled%@@ with shuffled ones.
+# :::
+#
+# You would have found the shuffled task hopeless, and the fully connected network did not notice any difference; the new network is on your side.
+# @@All three runs with pictures are ahead of all three with shuffled pictures. The fully connected network, with seven times as many weights, reaches MLP% on pictures: adapt this sentence to the outcome.@@
+#
+# ## Growing an image
+#
+# Convolutions with stride 2 suit a discriminator, which has to get from $28 \times 28$ pixels to a single number, because each of them halves the size.
+# The generator has to go the other way, so how can a layer turn one number into four by four pixels?
+#
+# We let the window work backward.
+# A convolution compares a window with a pattern and notes down one number; a **transposed convolution** takes one number and stamps the pattern into a window of a larger picture, with as much ink as the number says.
+# The next number stamps two pixels further on, and where two stamps overlap, their ink adds up.
+#
+# ![A 2 by 2 input; one of its pixels stamps a 4 by 4 kernel; four stamps, two cells apart, overlap and add up; the border is cropped to a 4 by 4 output.](../book/diagrams/transposed-conv.svg)
+#
+# *A transposed convolution stamps its kernel once for each input pixel, weighted by the pixel's value. Overlaps add up, and the padding is cropped from the border.*
+#
+# This can be written down just as it was said.
+
+
+# %% tags=["nbval-check-output"]
+def stamp(image, kernel):
+    """A transposed convolution by hand, with stride 2 and padding 1."""
+    height, width = image.shape
+    canvas = np.zeros((2 * height + 2, 2 * width + 2))
+    for i in range(height):
+        for j in range(width):
+            window = canvas[2 * i : 2 * i + 4, 2 * j : 2 * j + 4]
+            window += image[i, j] * kernel
+    return canvas[1:-1, 1:-1]
+
+
+image = np.array([[1.0, 0.0], [0.0, 2.0]])
+kernel = np.arange(1.0, 17).reshape(4, 4)
+by_hand = stamp(image, kernel)
+
+up = ConvTranspose2d(1, 1, kernel_size=4, stride=2, padding=1, bias=False)
+up.weight = mx.array(kernel, mx.float32).reshape(1, 4, 4, 1)
+by_mlx = np.array(up(mx.array(image, mx.float32).reshape(1, 2, 2, 1)))
+print(by_hand.astype(int))
+print(f"MLX differs by {np.abs(by_hand - by_mlx[0, :, :, 0]).max():.1f}")
+
+# %% [markdown]
+# The first pixel, a 1, has stamped the kernel and the last one, a 2, twice the kernel, and both stamps have lost a row and a column at the border.
+# In the middle, where they overlap, the values are sums: the 13 consists of the kernel's 11 from the first stamp and of twice its 1 from the second.
+# `ConvTranspose2d` does the same for many channels at once, and Exercise 2 shows where its odd name comes from.
+# (We take both layers from `mlxgan.layers`. They compute what MLX's own layers compute, only faster on a CPU, as [Where the time goes](16_speed.ipynb) explains.)
+#
+# ## Checkerboards
+#
+# The overlaps are not harmless: if some pixels receive more stamps than others, there is a pattern in the picture before the network has learned anything.
+# To make it visible, we send an image of ones through transposed convolutions whose weights are all 1, so that every pixel shows how many stamps it has received.
+#
+# **The stride is 2. For which of the kernel sizes 3, 4 and 5 do all pixels receive the same number of stamps?**
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The number of stamps that each pixel receives, at stride 2. Only a kernel whose size is divisible by the stride treats all pixels alike.", "name": "fig-09-checkerboard"}, "image": {"alt": "Three gray squares for the kernel sizes 3, 4 and 5. Those for 3 and 5 show a regular checkerboard of lighter and darker pixels, titled 1 to 4 stamps and 4 to 9 stamps. The one for 4 is a uniform gray, titled 4 to 4 stamps."}}
+figure, panels = plt.subplots(1, 3, figsize=(7, 2.6))
+for axes, size in zip(panels, (3, 4, 5), strict=True):
+    layer = nn.ConvTranspose2d(1, 1, size, stride=2, padding=1, bias=False)
+    layer.weight = mx.ones_like(layer.weight)
+    stamps = np.array(layer(mx.ones((1, 8, 8, 1))))[0, 2:-2, 2:-2, 0]
+    axes.imshow(stamps, cmap="gray", vmin=0, vmax=9)
+    axes.set_axis_off()
+    low, high = stamps.min(), stamps.max()
+    axes.set_title(f"kernel {size}: {low:.0f} to {high:.0f} stamps")
+plt.show()
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Only for 4.
+# With the sizes 3 and 5 the number of stamps alternates from pixel to pixel.
+# :::
+#
+# [Odena et al. (2016)](../book/bibliography.md#odena-et-al-2016) traced the checkerboards in many generated images of their time to this uneven overlap.
+# A network can learn weights that cancel the pattern, but it is easier not to start with one, so all convolutions of this chapter have kernel size 4, stride 2 and padding 1.
+#
+# ## Keeping the signal alive
+#
+# Before we put these layers together, there is one more problem to solve.
+# In an exercise of [Generator and discriminator](04_models.ipynb) we found that the signal fades on its way through a fresh network, because each layer passes on a weaker signal than it received.
+# The networks of this chapter begin with even smaller weights, drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
+
+
+# %%
+def initialize(model):
+    draw = nn.init.normal(0, 0.02)
+    model.apply(
+        lambda weight: draw(weight) if weight.ndim >= 2 else weight
+    )
+
+
+# %% [markdown]
+# Instead of hoping that the outputs of a layer have a sensible size, we can simply give them one.
+# This is the idea of **batch normalization** ([Ioffe and Szegedy, 2015](../book/bibliography.md#ioffe-and-szegedy-2015)).
+# For each channel it computes the mean $\mu$ and the standard deviation $\sigma$ of its values over the batch, and for images over all positions as well, and replaces each value $x$ by
+#
+# $$y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta.$$
+#
+# The tiny $\epsilon$ prevents a division by 0, and $\gamma$ and $\beta$ are learned for each channel, beginning at 1 and 0, so that the network can choose another scale when it needs one.
+# As a consequence, the size of the weights in front of a normalization no longer matters for the output: if you double them all, $\mu$ and $\sigma$ double too, and $y$ stays what it was.
+#
+# ## The generator
+#
+# Now we have all the parts of the two networks.
+#
+# ![Blocks of the DCGANs: the generator goes 100, 512, 7×7×64, 14×14×32, 28×28×1; the discriminator takes the same sizes back to a single logit.](../book/diagrams/dcgan-networks.svg)
+#
+# *The generator trades channels for pixels until an image is left, and the discriminator goes the same way back.*
+#
+# Noise passes through a hidden layer of 512 units and becomes 3,136 numbers, which we lay out as 64 channels of $7 \times 7$ pixels.
+# Two transposed convolutions then double the size twice.
+# There is a batch normalization after every layer except the last, where Radford et al. found that it made the training unstable, and at the end stands the tanh, for the same reason as in Part I.
+
+
+# %%
+class DCGANGenerator(nn.Module):
+    """Noise (N, latent_dim) to images (N, 28, 28, image_channels)."""
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        channels: int = 32,
+        hidden: int = 512,
+        image_channels: int = 1,
+    ):
+        super().__init__()
+        self.latent_dim, self.channels, self.hidden = (
+            latent_dim,
+            channels,
+            hidden,
+        )
+        self.image_channels = image_channels
+        self.project = nn.Linear(latent_dim, hidden)
+        self.norm1 = nn.BatchNorm(hidden)
+        self.expand = nn.Linear(hidden, 7 * 7 * 2 * channels)
+        self.norm2 = nn.BatchNorm(2 * channels)
+        self.up1 = ConvTranspose2d(
+            2 * channels, channels, 4, stride=2, padding=1
+        )
+        self.norm3 = nn.BatchNorm(channels)
+        self.up2 = ConvTranspose2d(
+            channels, image_channels, 4, stride=2, padding=1
+        )
+        initialize(self)
+
+    def __call__(self, z: mx.array) -> mx.array:
+        return self.draw(self.project(z))
+
+    def draw(self, x: mx.array) -> mx.array:
+        x = nn.relu(self.norm1(x))
+        x = self.expand(x).reshape(-1, 7, 7, 2 * self.channels)
+        x = self.up1(nn.relu(self.norm2(x)))
+        return mx.tanh(self.up2(nn.relu(self.norm3(x))))
+
+
+# %% [markdown]
+# (`draw` is a method of its own because in [Choosing the digit](12_conditional.ipynb) something else will prepare its input.)
+#
+# To see what the normalizations are for, we send the same noise through this generator and through a copy that has none, and look at the standard deviation of the signal after each layer.
+
+
+# %%
+def trace(generator, z):
+    """The output of each layer, before it is normalized."""
+    project = generator.project(z)
+    x = generator.expand(nn.relu(generator.norm1(project)))
+    expand = x.reshape(-1, 7, 7, 64)
+    up1 = generator.up1(nn.relu(generator.norm2(expand)))
+    up2 = generator.up2(nn.relu(generator.norm3(up1)))
+    return {"project": project, "expand": expand, "up1": up1, "up2": up2}
+
+
+mx.random.seed(5)
+generator, without = DCGANGenerator(), DCGANGenerator()
+without.update(generator.parameters())
+for name in ("norm1", "norm2", "norm3"):
+    setattr(without, name, nn.Identity())
+
+signal, faded = trace(generator, z), trace(without, z)
+for name, x in signal.items():
+    deviations = mx.std(x).item(), mx.std(faded[name]).item()
+    print(f"{name:7s} {x.shape!s:16s}", end=" ")
+    print("deviation {:.3f}, without norm {:.3f}".format(*deviations))
+
+# %% [markdown]
+# Without normalization the signal gets weaker from layer to layer, and the pixels end up with a standard deviation of @@faded up2@@, which is an even gray.
+# With it, every layer receives a signal of full strength, and the pixels have one of @@signal up2@@.
+#
+# ## The discriminator
+#
+# The discriminator is the mirror image: two convolutions that halve the size and double the number of channels, a hidden layer, and one logit.
+# It has leaky ReLUs, because the generator can only learn through it, and its first layer is not normalized, again on the advice of Radford et al.
+
+
+# %%
+class DCGANDiscriminator(nn.Module):
+    """Images (N, 28, 28, image_channels) to logits (N,)."""
+
+    def __init__(
+        self,
+        channels: int = 32,
+        hidden: int = 512,
+        norm: bool = True,
+        image_channels: int = 1,
+    ):
+        super().__init__()
+        self.channels, self.hidden, self.norm = channels, hidden, norm
+        self.image_channels = image_channels
+        self.down1 = Conv2d(
+            image_channels, channels, 4, stride=2, padding=1
+        )
+        self.down2 = Conv2d(channels, 2 * channels, 4, stride=2, padding=1)
+        self.norm1 = nn.BatchNorm(2 * channels) if norm else nn.Identity()
+        self.shrink = nn.Linear(7 * 7 * 2 * channels, hidden)
+        self.norm2 = nn.BatchNorm(hidden) if norm else nn.Identity()
+        self.out = nn.Linear(hidden, 1)
+        initialize(self)
+
+    def compress(self, images: mx.array) -> mx.array:
+        x = nn.leaky_relu(self.down1(images), 0.2)
+        x = nn.leaky_relu(self.norm1(self.down2(x)), 0.2)
+        return self.shrink(x.reshape(len(x), -1))
+
+    def features(self, x: mx.array) -> mx.array:
+        return nn.leaky_relu(self.norm2(x), 0.2)
+
+    def __call__(self, images: mx.array) -> mx.array:
+        return self.out(self.features(self.compress(images))).squeeze(-1)
+
+
+# %% [markdown]
+# How do these networks compare with those of Part I?
+# A weight of a linear layer is used once per image, but a weight of a convolution is used at every place of its kernel, so we count weights and multiplications separately.
+
+# %%
+discriminator = DCGANDiscriminator()
+places = {"up1": 7 * 7, "up2": 14 * 14, "down1": 14 * 14, "down2": 7 * 7}
+lines = ["| layer | weights | places | multiplications |"]
+lines.append("|:--|--:|--:|--:|")
+for network, names in (
+    (generator, ("project", "expand", "up1", "up2")),
+    (discriminator, ("down1", "down2", "shrink", "out")),
+):
+    for name in names:
+        weights, times = network[name].weight.size, places.get(name, 1)
+        numbers = f"{weights:,} | {times} | {weights * times:,}"
+        lines.append(f"| `{name}` | {numbers} |")
+    lines.append(f"| *all parameters* | {count(network):,} | | |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# In both cases the total is within 15 % of that of the predecessor in Part I, so whatever the new networks do better is hardly a matter of size.
+# The convolutions hold only 2 % of the weights, but each of these works at 49 or 196 places, and so they do half of the multiplications.
+# The other 98 % of the weights are in the linear layers, and in this respect our networks depart from the original.
+# The **DCGAN**, the deep convolutional GAN of Radford et al., has no fully connected hidden layers, whereas ours have one on each side, like the networks that [Chen et al. (2016)](../book/bibliography.md#chen-et-al-2016) used for MNIST.
+#
+# ## Real and fake, each in a batch of its own
+#
+# Batch normalization has a side effect: the output for one image depends on every other image in the batch.
+# For a classifier this is only a little noise, but a discriminator sees two kinds of images, and it matters how we mix them.
+#
+# Suppose that we save a call and put 64 real digits and 64 fakes into one batch.
+# Both halves then share one mean.
+# Simply by looking at which side of it an image lies, the discriminator can tell the halves apart, and it never has to learn anything about digits.
+# The statistics leak the other way as well: what the network says about a digit depends on the fakes beside it.
+#
+# ![Left: a real and a fake bell curve lie on opposite sides of one shared mean. Right: each has its own mean, and both are centered on zero.](../book/diagrams/batchnorm-together.svg)
+#
+# *Normalized in one batch, real images and fakes lie on opposite sides of their shared mean, which betrays the fakes. In batches of their own they do not.*
+#
+# **We show an untrained discriminator 64 real digits, first alone and then together with 64 fakes. By how much do its logits for the digits change, compared with the differences between the digits?**
+
+# %%
+fake = generator(z)
+alone = discriminator(real)
+together = discriminator(mx.concatenate([real, fake]))[: len(real)]
+change = mx.abs(together - alone).mean().item()
+print(f"mean change of a logit {change:.3f}")
+print(f"standard deviation of the logits {mx.std(alone).item():.3f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# By @@change@@, while the logits of different digits have a standard deviation of @@std@@: @@the company that a digit keeps counts for about as much as the digit itself@@.
+# :::
+#
+# The cure is to call the discriminator twice, as the training step in [The training loop](06_training.ipynb) does: real images and fakes always go through it in separate batches.
+# [When it goes wrong](10_failures.ipynb) shows what happens to a game in which they do not.
+#
+# The right half of the diagram shows the price.
+# A flaw that all fakes in a batch share in the same measure is part of their mean, and the normalization subtracts it.
+# What is worse, the normalization also divides by the standard deviation, and this hides a much more serious flaw.
+#
+# ## Copies in disguise
+#
+# Suppose that the generator has learned to draw one perfect seven.
+# A discriminator that judges each image by itself has no reason to object, however often this seven comes back, and this is how a GAN slides into the **mode collapse** of [The training loop](06_training.ipynb), where most of the noise leads to one image or to a few.
+# A discriminator with batch normalization sees many images at once, so it could notice the copies.
+# To find out whether it does, we give it three batches of 64: real digits, one digit repeated with a little noise in every copy, and one digit repeated exactly.
+#
+# **How strongly do the 512 hidden units vary within each of the three batches, before they are normalized, and after?**
+
+# %%
+noise = mx.random.normal(real.shape, key=mx.random.key(1))
+trial = {
+    "real digits": real,
+    "nearly equal": real[:1] + 0.05 * noise,
+    "exact copies": mx.broadcast_to(real[:1], real.shape),
+}
+for name, images in trial.items():
+    x = discriminator.compress(images)
+    before = mx.std(x, axis=0).mean().item()
+    after = mx.std(discriminator.norm2(x), axis=0).mean().item()
+    print(f"{name:12s} before {before:.3f}, after {after:.3f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Before the normalization the copies vary much less than real digits.
+# Afterward the noisy copies vary as much as real digits do, and only the exact copies are still constant.
+# :::
+#
+# Exact copies would be found out, but a generator whose input is noise hardly ever makes exact copies.
+# It makes images that differ a little, and the normalization enlarges these differences until they are as large as those between real digits.
+# What would give the copies away is the standard deviation, the very number that we divide by, so let us show it to the discriminator before it is lost.
+# The idea of comparing the images of a batch is due to [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016), and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduced the comparison to a standard deviation.
+# We take the standard deviation $\sigma_k$ of every hidden unit $k$ over the batch and average the logarithms, which gives us a close relative of the spread of [The training loop](06_training.ipynb), with hidden units in place of pixels.
+# This number $s$, times a learned weight $v$, is added to every logit of the batch:
+#
+# $$\ell'(x) = \ell(x) + 3\,v\,s, \qquad s = \frac{1}{512} \sum_{k} \log \sigma_k.$$
+
+
+# %%
+class VarietyDiscriminator(DCGANDiscriminator):
+    """A DCGANDiscriminator that also sees how much a batch varies."""
+
+    def __init__(self, channels: int = 32, hidden: int = 512):
+        super().__init__(channels, hidden)
+        self.variety = mx.zeros(1)
+
+    def __call__(self, images: mx.array) -> mx.array:
+        x = self.compress(images)
+        spread = mx.log(mx.sqrt(mx.var(x, axis=0) + 1e-6)).mean()
+        return (
+            self.out(self.features(x)).squeeze(-1)
+            + 3 * self.variety * spread
+        )
+
+
+# %% [markdown]
+# If fakes vary less than real digits, the discriminator can learn a positive $v$, which makes variety a sign of a real batch, and then the generator has a gradient that tells it to vary more.
+# Because Adam moves a weight by about one learning rate per step, the factor 3 lets this single number keep up with 1.6 million others, but there is nothing special about the 3.
+# (The $10^{-6}$ keeps the gradient finite for a unit that does not vary at all, since the slope of a root at 0 is infinite.)
+# Only several runs with this term and several without could tell what it is worth, but after the training we will look at whether the discriminator has made any use of it.
+#
+# ## One image, two modes
+#
+# The dependence on the batch raises one more question: when you draw a single digit, which other images should decide about $\mu$ and $\sigma$?
+# Batch normalization therefore keeps running averages of $\mu$ and $\sigma^2$, and each batch in *training mode* moves them a tenth of the way toward its own values.
+# In *evaluation mode* these stored values replace those of the batch.
+#
+# **We draw an image from the same noise twice, once in a batch of 64 and once in a batch of 8. In which mode does the same image come out?**
+
+# %%
+for mode in ("training", "evaluation"):
+    generator.train(mode == "training")
+    in_64, in_8 = generator(z)[0], generator(z[:8])[0]
+    difference = mx.abs(in_64 - in_8).max().item()
+    print(f"{mode:10s} largest difference of a pixel {difference:.3f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Only in evaluation mode.
+# :::
+#
+# `training.sample` switches to evaluation mode, and at the end of this chapter we will see what it costs to forget that.
+#
+# :::{admonition} Coming from PyTorch
+# :class: tip
+# There is one `nn.BatchNorm` for vectors and for images, and you give it the number of channels, which come last.
+# Its running statistics are parameters that are frozen: they are in `parameters()` and not in `trainable_parameters()`, and calling `unfreeze()` on a whole network hands them to the optimizer by mistake.
+# A compiled step keeps the mode in which it was traced, so a later `eval()` has no effect on it.
+# :::
+#
+# ## Two learning rates
+#
+# In Part I both networks learned with a rate of $2 \cdot 10^{-4}$.
+# Now the generator gets $2 \cdot 10^{-3}$ and the discriminator $3 \cdot 10^{-4}$.
+# Why so much more, and why not the same for both?
+#
+# The first question has a clear answer.
+# Adam moves each weight by about one learning rate per step, whatever the size of the gradient, so a rate means little until we compare it with the weights.
+# Ours begin at a typical size of 0.02, of which $2 \cdot 10^{-4}$ is 1 % and $2 \cdot 10^{-3}$ is 10 %.
+# In front of a normalization only this relative change counts, since the overall size has no effect.
+# Ten percent per step would be reckless if it stayed so, but weights that move about tend to grow, and the same rate then becomes a smaller part of them; we will check that after the run.
+#
+# The second question has no such answer, and you will find confident statements in both directions.
+# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove that a GAN with two learning rates converges if the *discriminator* is the faster one, because it is then close to its best answer whenever the generator asks, but their proof assumes rates that shrink toward 0.
+# For a fast *generator* one can say that only it is averaged: the moving average removes the jitter that a high rate leaves in its weights, while nothing removes it from the discriminator.
+# The evidence in this book does not point in one direction either.
+# In [The training loop](06_training.ipynb) a slower discriminator made the fully connected GAN collapse more often; the pair of this chapter runs well with a slow one; and for the conditional pair in [Choosing the digit](12_conditional.ipynb) the rates that worked have the discriminator ahead.
+# So treat the two rates as numbers to try for your own networks and not as a law, and do not let a single run decide.
+#
+# ## The run
+#
+# We train for twelve epochs.
+# After each of them the function `measure` keeps sixteen samples and computes two Fréchet distances, or FIDs, as we defined them in [Measuring](08_measuring.ipynb): one for the moving average, and one for the generator in its latest state, which goes on training.
+
+# %%
+recipe = recipes.RECIPES["dcgan"]
+epochs = 1 if mlxgan.SMOKE else recipe.epochs
+reference = metrics.reference()
+n = len(reference.real)
+test_z = mx.random.normal((n, 100), key=mx.random.key(1))
+
+
+def fid_of(images):
+    found, _ = metrics.features(reference.classifier, images)
+    return metrics.fid(reference.real, found)
+
+
+# %%
+mx.random.seed(0)
+generator, discriminator = DCGANGenerator(), VarietyDiscriminator()
+average = DCGANGenerator()
+frames, averaged, latest = [], [], []
+
+
+def measure(epoch, history):
+    frames.append(training.sample(average, test_z[:16]))
+    averaged.append(fid_of(training.sample(average, test_z)))
+    latest.append(fid_of(training.sample(generator, test_z)))
+
+
+# %% tags=["hide-output"]
+history = training.train(
+    generator,
+    discriminator,
+    digits,
+    epochs=epochs,
+    seed=0,
+    **recipe.settings(),
+    average=average,
+    on_epoch=measure,
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Sixteen samples of the moving average after each epoch, always from the same noise.", "name": "fig-09-epochs"}, "image": {"alt": "Twelve grids of four by four generated digits, one for each epoch. Even in the first the digits are legible; in the later ones the strokes get cleaner, and here and there one digit has turned into another."}}
+columns = min(4, len(frames))
+rows = -(-len(frames) // columns)
+figure, panels = plt.subplots(
+    rows, columns, figsize=(1.8 * columns, 2.05 * rows), squeeze=False
+)
+for axes in panels.flat:
+    axes.set_axis_off()
+for epoch, frame in enumerate(frames):
+    axes = panels.flat[epoch]
+    axes.imshow(plots.tile(frame, 4), cmap="gray", vmin=0, vmax=255)
+    axes.set_title(f"epoch {epoch + 1}", fontsize=9)
+plt.show()
+
+# %% [markdown]
+# After a single epoch the digits can be read, and what the other eleven are good for is easier to see in numbers.
+
+# %% tags=["hide-input"]
+seconds = np.cumsum(history.seconds)
+names = [
+    "epoch",
+    "seconds",
+    "loss D",
+    "loss G",
+    "FID average",
+    "FID latest",
+]
+lines = [f"| {' | '.join(names)} |", "|--:|--:|--:|--:|--:|--:|"]
+for i in range(epochs):
+    both = f"{history.loss_d[i]:.2f} | {history.loss_g[i]:.2f}"
+    fids = f"{averaged[i]:.2f} | {latest[i]:.2f}"
+    lines.append(f"| {i + 1} | {seconds[i]:.0f} | {both} | {fids} |")
+display(Markdown("\n".join(lines)))
+ratios = np.array(latest) / np.array(averaged)
+print(f"latest / average: {ratios.min():.1f} to {ratios.max():.1f}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID after each epoch, for the moving average of the generator and for its latest state. The dotted line is what real training digits get.", "name": "fig-09-fid"}, "image": {"alt": "FID over twelve epochs on a logarithmic axis. The orange line of the average falls from about 18 to below 5 and is flat from about the seventh epoch. The gray line of the latest state falls from about 50 to about 12 and lies far above the orange one in every epoch. A blue dotted line at 2 marks real digits."}}
+figure, axes = plt.subplots()
+at = range(1, epochs + 1)
+axes.semilogy(at, latest, "o-", color=plots.GREY, label="latest state")
+axes.semilogy(at, averaged, "o-", color=plots.FAKE, label="average")
+axes.axhline(
+    reference.floor.fid,
+    color=plots.REAL,
+    linestyle=":",
+    label="real digits",
+)
+axes.set(xlabel="epoch", ylabel="FID")
+axes.set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+axes.minorticks_off()
+axes.legend()
+plt.show()
+
+# %% [markdown]
+# In every epoch the average is ahead of the latest state, by a factor between 2.6 and 4.3, and the 8.4 that it has after two epochs is out of reach for the latest state in all twelve.
+# This is the other half of the bargain with the high learning rate: the generator's weights jitter, and the average takes the jitter out without slowing the game.
+#
+# From the seventh epoch on, the average stays between 4.2 and 4.8, but the losses go on changing: the discriminator's falls from 1.30 to 0.84 and the generator's rises, although the digits are not getting worse.
+# Once more, a loss says who is ahead in the game and not how good the pictures are.
+#
+# ## A look inside
+#
+# Two questions have waited for the end of the run, and the first was whether the weights have grown.
+
+# %%
+rate, fresh = recipe.rates_g[0], DCGANGenerator()
+for name in ("project", "expand", "up1", "up2"):
+    before = mx.std(fresh[name].weight).item()
+    after = mx.std(generator[name].weight).item()
+    print(f"{name:7s} {before:.3f} -> {after:.3f},", end=" ")
+    print(f"one step {rate / before:.0%} -> {rate / after:.1%}")
+
+# %% [markdown]
+# @@The weights have grown by a factor of .. to .., so that one step of the same length is now .. to .. % of a typical weight, where it was 10 %. In effect the rate has fallen by itself.@@
+#
+# The second question was whether the discriminator uses what it is told about variety.
+# We show it fifty batches of each kind, as in a training step.
+
+# %%
+generator.train()
+discriminator.train()
+spreads = {"real": [], "fake": []}
+for real, _ in islice(data.batches(digits, 64, seed=1), 50):
+    fake = generator(mx.random.normal((len(real), 100)))
+    for name, images in {"real": real, "fake": fake}.items():
+        x = discriminator.compress(images)
+        spread = mx.log(mx.sqrt(mx.var(x, axis=0) + 1e-6)).mean()
+        mx.eval(spread, generator.state, discriminator.state)
+        spreads[name].append(spread.item())
+weight = 3 * discriminator.variety.item()
+print(f"weight 3v = {weight:.2f}")
+for name, values in spreads.items():
+    mean, deviation = np.mean(values), np.std(values)
+    print(f"{name}: spread {mean:.3f} ± {deviation:.3f},", end=" ")
+    print(f"adds {weight * mean:.2f} to each logit")
+
+# %% [markdown]
+# @@The learned weight is .., so in this run more/less spread counts as a sign of reality. At the end of training a batch of fakes has a spread of .. and a real one of .., which moves the logits by .. against each other. One run: say whether the discriminator uses the term at all (is 3v clearly different from 0, compared with the ± of the spreads?), and no more.@@
+#
+# ## How good are they?
+#
+# One number from one draw of noise is not enough to describe a generator, so we measure five draws of 10,000 samples each, with everything that [Measuring](08_measuring.ipynb) has taught us.
+
+# %%
+keys = range(1, 3 if mlxgan.SMOKE else 6)
+draws = [
+    mx.random.normal((n, 100), key=mx.random.key(key)) for key in keys
+]
+ours = [
+    metrics.evaluate(training.sample(average, draw), reference)
+    for draw in draws
+]
+mlp = checkpoints.load_pretrained("mlp")
+theirs = metrics.evaluate(training.sample(mlp, test_z), reference)
+
+# %% tags=["hide-input"]
+lines = ["| | real digits | MLP | DCGAN |", "|:--|--:|--:|--:|"]
+for label, name, places in (
+    ("FID", "fid", 2),
+    ("precision", "precision", 3),
+    ("recall", "recall", 3),
+    ("coverage", "coverage", 3),
+    ("classifier more than 90 % sure", "confident", 3),
+    ("KL of the classes", "kl_from_uniform", 4),
+):
+    values = [getattr(scores, name) for scores in ours]
+    mean, deviation = np.mean(values), np.std(values, ddof=1)
+    others = [
+        getattr(scores, name) for scores in (reference.floor, theirs)
+    ]
+    cells = [f"{value:.{places}f}" for value in others]
+    cells.append(f"{mean:.{places}f} ± {deviation:.{places}f}")
+    lines.append(f"| {label} | {' | '.join(cells)} |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# The last column gives the mean and the standard deviation over the five draws, all from one trained generator.
+# How different would another run be?
+# The book's data contain four more runs of this recipe, made on a GPU with the seeds 0 to 3 (a GPU rounds differently, so its seed 0 is not our run).
+
+# %%
+stored = json.loads(Path("../book/data/collapse.json").read_text())
+others = [
+    run["average"]["fid"]
+    for run in stored["mlx"]["runs"]
+    if run["name"] == "dcgan"
+]
+print("FID of four other runs:", sorted(round(x, 1) for x in others))
+
+# %% [markdown]
+# All five runs, then, lie between 4.3 and 5.1, and this is what you should expect from the recipe, although your digits will be others ([Same seed, same digits](../book/reproducibility.md)).
+# Real digits have an FID of 2.0 and the MLP has one of @@MLP FID@@.
+# All ten digits appear about equally often, as the small divergence of the classes shows.
+# @@Say how precision, recall and coverage compare with the MLP's and with the floor. With the first edition's MLP: precision fell from 0.895 to 0.79 while recall rose from 0.54 to 0.79, because the MLP drew common shapes and left the odd ones out, which earns a precision above the 0.849 of real digits.@@
+#
+# Two rows of the table are less flattering, and they agree with each other: the precision is below that of real digits, and the classifier is more than 90 % sure of only @@confident %@@ of the samples, compared with 98.7 % of real digits.
+# Before we look at the doubtful ones, try to tell an ordinary selection from the real thing.
+#
+# **Two of these four rows were written by people. Which ones?**
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Two rows of digits from the test set and two rows of samples. Nothing was selected.", "name": "fig-09-which"}, "image": {"alt": "Four rows of sixteen digits in dark ink, two of them real and two generated. At a glance they look alike; a few strokes end raggedly, and a few digits could be read in two ways."}}
+test = data.load("test").images
+samples = training.sample(average, test_z[:32])
+shown = [
+    data.normalize(test[:16]),
+    samples[:16],
+    data.normalize(test[16:32]),
+    samples[16:],
+]
+plots.digits(mx.concatenate(shown), columns=16, scale=0.5)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# The first row and the third.
+# :::
+#
+# Now the doubtful ones.
+# Of the first 320 samples we pick the 32, one in ten, of which the classifier is least sure.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The 32 of 320 samples about which the classifier is least sure.", "name": "fig-09-doubtful"}, "image": {"alt": "Two rows of sixteen generated digits. Most of them are hard to name: loops that do not close, strokes that belong to no digit, and shapes halfway between two digits, such as a four and a nine."}}
+images = training.sample(average, test_z[:320])
+_, probabilities = metrics.features(reference.classifier, images)
+doubtful = np.argsort(probabilities.max(axis=1))[:32].astype(np.uint32)
+plots.digits(images[mx.array(doubtful)], columns=16, scale=0.5)
+
+# %% [markdown]
+# The strokes are smooth and the edges are clean, and what is wrong is the whole: @@a loop that does not close, a digit that is half a four and half a nine: adapt to the figure@@.
+# We met the reason in [Generator and discriminator](04_models.ipynb): the generator is a continuous function, so some noise has to bridge the gap between two kinds of digits, and nothing tells it which of them it should draw.
+# In [Choosing the digit](12_conditional.ipynb) we will tell it.
+#
+# ## Forgetting `eval()`
+#
+# What would have happened to the FID if we had sampled in training mode?
+# We try it on a copy, because every call in training mode changes the running statistics and with them the model.
+#
+# **How much does it suffer in batches of 500, and how much in batches of 8?**
+
+
+# %%
+def copy_of(network):
+    copy = DCGANGenerator()
+    copy.update(network.parameters())
+    return copy.eval()
+
+
+def in_training_mode(network, z, batch_size):
+    """Sample like someone who forgot to call eval()."""
+    network.train()
+    size, parts = min(batch_size, len(z)), []
+    for start in range(0, len(z) - size + 1, size):
+        parts.append(network(z[start : start + size]))
+        mx.eval(parts[-1], network.parameters())
+    network.eval()
+    return mx.concatenate(parts)
+
+
+# %%
+table = {"evaluation mode": [scores.fid for scores in ours[:3]]}
+for size in (500, 8):
+    table[f"training mode, batches of {size}"] = [
+        fid_of(in_training_mode(copy_of(average), draw, size))
+        for draw in draws[:3]
+    ]
+renewed = copy_of(average)
+in_training_mode(renewed, mx.random.normal((2 * n, 100)), 500)
+table["evaluation mode, renewed"] = [
+    fid_of(training.sample(renewed, draw)) for draw in draws[:3]
+]
+for name, values in table.items():
+    print(f"{name:29s}", ", ".join(f"{x:.2f}" for x in values))
+
+# %% [markdown]
+# :::{dropdown} Answer
+# In batches of 8 it rises @@from .. to .., check@@, because each digit now depends on seven others.
+# In batches of 500 it does not suffer at all.
+# :::
+#
+# @@In batches of 500 the FID is even a little smaller than in evaluation mode, in all three draws.@@
+# Is that luck, or are the stored statistics not quite right?
+# Those of the average have an odd origin: they are averages of what the restless generator produced, and the averaged weights may produce something slightly different.
+# To test the suspicion, the last line lets the averaged weights collect statistics of their own, over forty batches of 500, and then samples in evaluation mode.
+# @@If the last line is as low as that of the batches of 500 in each draw: the suspicion is right, the stored statistics are slightly off. If not: it is not the statistics.@@
+# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019), who do the same in much larger networks, speak of *standing statistics*.
+#
+# :::{admonition} If it goes wrong
+# :class: warning
+# *Symptom*: samples are fine during training, and those of the loaded model are gray blurs.
+# *Cause*: the running statistics were not saved, or the average did not include them.
+# *Cure*: save and average `parameters()`, not `trainable_parameters()`.
+#
+# *Symptom*: the error "Attempting to eval an array without a primitive".
+# *Cause*: the running statistics change inside a compiled step that does not list them.
+# *Cure*: pass the whole `state` of both networks in `inputs` and `outputs`.
+# :::
+#
+# We keep the average as it came out of the run, and it ships with the book as `mlxgan.load_pretrained("dcgan")`.
+
+# %%
+notes = {"data": digits.name, "epochs": str(epochs), "seed": "0"}
+checkpoints.save(
+    "../runs/dcgan/generator.safetensors", average, notes=notes
+)
+
+# %% [markdown]
+# In a terminal, the same run is
+#
+# ```
+# python -m mlxgan train --model dcgan --epochs 12 --out runs/dcgan
+# ```
+#
+# ## Summary
+#
+# A convolution looks at a picture through a small window, with the same pattern everywhere, so it knows what a neighborhood is, and what it learns in one place holds in all others.
+# A transposed convolution stamps its kernel into a larger image, and if the stride divides the kernel size, it treats all pixels alike.
+# Batch normalization keeps the signal alive through a fresh network, and it makes every output depend on the whole batch.
+# In a GAN, real images and fakes therefore need batches of their own, near-copies are disguised unless the discriminator is shown the spread, and samples have to be drawn in evaluation mode.
+# A learning rate means something only in comparison with the weights that it moves; our generator takes a high one, and the moving average removes the jitter that this leaves.
+# In five runs the result was an FID between 4.3 and 5.1, where real digits have 2.0, and what gives the samples away are mostly shapes between two digits.
+#
+# With a game that works we can afford to break it, and in [When it goes wrong](10_failures.ipynb) we do so on purpose.
+#
+# ## Exercises
+#
+# ### Exercise 1: How many stamps (derive)
+#
+# Show that with kernel size $k$ and stride $s$, a pixel in the inside of a row receives $k/s$ stamps, rounded up or down.
+# When do all pixels receive the same number?
+# Derive the numbers in the titles of the checkerboard figure from your result.
+#
+# :::{dropdown} Solution
+# The stamp of input $i$ covers the positions from $si$ to $si + k - 1$, so position $p$ receives the kernel entry $p - si$ of every $i$ for which this entry exists.
+# Their number is the number of entries $0, 1, \dots, k - 1$ that leave the same remainder as $p$ when they are divided by $s$.
+# Of $k$ consecutive integers, either $\lfloor k/s \rfloor$ or $\lceil k/s \rceil$ leave a given remainder, and it is the same number for all remainders exactly if $s$ divides $k$.
+# In two dimensions the counts of rows and columns are multiplied.
+# With $s = 2$, a kernel of 3 gives 1 or 2 per direction and hence 1, 2 or 4 stamps, a kernel of 4 gives 2 and hence always 4, and a kernel of 5 gives 2 or 3 and hence 4, 6 or 9.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+def stamps_in_a_row(kernel, stride, inputs=20):
+    received = np.zeros(stride * inputs + kernel, int)
+    for start in range(0, stride * inputs, stride):
+        received[start : start + kernel] += 1
+    inside = received[kernel : stride * (inputs - 1)]
+    return inside.min(), inside.max()
+
+
+for kernel, stride in ((3, 2), (4, 2), (5, 2), (5, 3), (6, 3)):
+    low, high = stamps_in_a_row(kernel, stride)
+    print(f"kernel {kernel}, stride {stride}: {low} to {high} stamps")
+
+# %% [markdown]
+# ### Exercise 2: Why it is called transposed (derive)
+#
+# A convolution without bias is linear, so for images written as long vectors it is a matrix, $y = Ax$.
+# What are the entries of $A$ in one dimension, with kernel size 4, stride 2 and padding 1?
+# Show that the transposed convolution with the same kernel is $A^\top$.
+# What does this say about the gradient that passes backward through a convolution?
+#
+# :::{dropdown} Solution
+# In one dimension $y_i = \sum_p w_p\, x_{2i+p-1}$, so the entry in row $i$ and column $t$ is $A_{i,t} = w_{t-2i+1}$ if this weight exists, and 0 otherwise.
+# In a transposed convolution the input $v_i$ adds $w_p v_i$ to the output at position $2i + p$ of the canvas, which is position $t = 2i + p - 1$ after cropping.
+# The output at $t$ is therefore $\sum_i w_{t-2i+1}\, v_i = \sum_i A_{i,t}\, v_i$, which is $(A^\top v)_t$.
+# By the chain rule, the gradient of a loss with respect to $x$ is $A^\top$ times its gradient with respect to $y$.
+# So the backward pass of a convolution is a transposed convolution and vice versa: the generator computes in its forward pass what the discriminator computes in its backward pass.
+# The cell checks both facts, the first one as $\langle Ax, v \rangle = \langle x, A^\top v \rangle$.
+# :::
+
+# %% tags=["hide-cell", "nbval-check-output"]
+down = Conv2d(1, 1, 4, stride=2, padding=1, bias=False)
+up = ConvTranspose2d(1, 1, 4, stride=2, padding=1, bias=False)
+up.weight = down.weight
+x = mx.random.normal((1, 28, 28, 1))
+v = mx.random.normal((1, 14, 14, 1))
+
+
+def product(x):
+    return (down(x) * v).sum()
+
+
+difference = mx.abs(product(x) - (x * up(v)).sum()).item()
+print(f"the inner products differ by {difference:.3f}")
+difference = mx.abs(mx.grad(product)(x) - up(v)).max().item()
+print(f"gradient and transposed convolution differ by {difference:.3f}")
+
+# %% [markdown]
+# ### Exercise 3: Enlarge first (code)
+#
+# [Odena et al. (2016)](../book/bibliography.md#odena-et-al-2016) recommend another way to grow an image: enlarge it by copying pixels, and then apply an ordinary convolution with stride 1.
+# Write a layer that doubles the size in this way with a kernel of 3, and show that it treats all pixels alike.
+# How many multiplications does it need for the step from $7 \times 7 \times 64$ to $14 \times 14 \times 32$, compared with `up1`?
+#
+# :::{dropdown} Solution
+# Every place of an ordinary convolution with stride 1 receives the full kernel, so no pixel is favored.
+# The layer needs $14 \cdot 14 \cdot 3 \cdot 3 \cdot 64 \cdot 32 = 3{,}612{,}672$ multiplications, 2.25 times as many as `up1`, because it works on the enlarged image.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+class ResizeConvolution(nn.Module):
+    """Double the size of an image by copying pixels, then convolve."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.resize = nn.Upsample(scale_factor=2, mode="nearest")
+        self.convolve = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def __call__(self, x):
+        return self.convolve(self.resize(x))
+
+
+layer = ResizeConvolution(64, 32)
+x = mx.ones((1, 7, 7, 64))
+print(x.shape, "->", layer(x).shape)
+layer.convolve.weight = mx.ones_like(layer.convolve.weight)
+inside = layer(x)[0, 1:-1, 1:-1] / 64
+print(f"{inside.min().item():.0f} to {inside.max().item():.0f} copies")
+print(f"{14 * 14 * layer.convolve.weight.size:,} multiplications")
+
+# %% [markdown]
+# ### Exercise 4: A bias without a purpose (change and explain)
+#
+# Add 5 to every bias of `project` in the trained generator, and compare the images before and after, in training mode and in evaluation mode.
+# Explain the difference.
+# Which layers of the two networks could do without their biases?
+#
+# :::{dropdown} Solution
+# In training mode nothing changes, because the bias is part of the batch mean, which `norm1` subtracts.
+# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so the hidden layer is shifted by many of its standard deviations and the images are ruined.
+# Every layer directly in front of a normalization could do without a bias, since the $\beta$ of the normalization does its work: `project`, `expand` and `up1` in the generator, `down2` and `shrink` in the discriminator.
+# :::
+
+# %% tags=["hide-cell"]
+for mode in ("training", "evaluation"):
+    network = copy_of(average).train(mode == "training")
+    before = network(z)
+    network.project.bias = network.project.bias + 5
+    change = mx.abs(network(z) - before).max().item()
+    print(f"{mode:10s} largest change of a pixel {change:.2f}")
+
+# %% [markdown]
+# ## Further reading
+#
+# - [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) is the paper of the DCGAN. Read it for its list of guidelines, most of which we have followed, and for its pictures of arithmetic with noise vectors.
+# - [Dumoulin and Visin (2016)](https://arxiv.org/abs/1603.07285) draw every combination of kernel, stride and padding, forward and transposed, and are the place to look up the size of an output.
+# - [Odena et al. (2016)](../book/bibliography.md#odena-et-al-2016) explain checkerboards in an article with figures that you can play with.
+# - [Ioffe and Szegedy (2015)](../book/bibliography.md#ioffe-and-szegedy-2015) introduced batch normalization. Their explanation of why it works has been disputed since, but the method is described clearly.
+# - [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) have more to say about comparing the images of a batch, and about normalizing with a reference batch, another answer to the dependence on neighbors.
+# - [Yazıcı et al. (2019)](../book/bibliography.md#yazıcı-et-al-2019) study the moving average, and the appendix of [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) treats the statistics that should go with it.
