@@ -26,7 +26,7 @@
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
-from mlxgan import export, layers, plots
+from mlxgan import export, plots
 
 import json
 import re
@@ -94,7 +94,7 @@ with errors_shown():
 # So before we export, we give the generator MLX's own convolutions back.
 
 # %% tags=["nbval-check-output"]
-layers.stock(generator)
+export.stock(generator)
 mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
 draw = mx.import_function(f"{folder}/one.mlxfn")
 (digit,) = draw(z, label)
@@ -230,7 +230,7 @@ print(f"from that of another key: {difference(first, second):.1f}")
 # We record a generator in this mode, and let it draw one and the same $z$ twice, each time among nine others.
 
 # %%
-restless = layers.stock(mlxgan.load_pretrained(MODEL)).train()
+restless = export.stock(mlxgan.load_pretrained(MODEL)).train()
 z10 = mx.random.normal((10, 100), key=mx.random.key(5))
 others = mx.random.normal((9, 100), key=mx.random.key(6))
 company = mx.concatenate([z10[:1], others])
@@ -281,7 +281,7 @@ print(f"largest difference {change:.6f}")
 # **The next cell exports the same generator before and after evaluating its parameters. Which file is larger?**
 
 # %% tags=["nbval-check-output"]
-fresh = layers.stock(mlxgan.load_pretrained(MODEL))
+fresh = export.stock(mlxgan.load_pretrained(MODEL))
 for name in ("as loaded", "evaluated"):
     if name == "evaluated":
         mx.eval(fresh.parameters())
@@ -362,7 +362,7 @@ for way in ("nn.Linear", "by hand"):
 # We prefer the safe way: `mx.exporter` records several calls into one file.
 
 # %% tags=["nbval-check-output"]
-generator = layers.stock(mlxgan.load_pretrained(MODEL))
+generator = export.stock(mlxgan.load_pretrained(MODEL))
 mx.eval(generator.parameters())
 several = folder / "several.mlxfn"
 with mx.exporter(str(several), generator) as exporter:
@@ -382,7 +382,7 @@ print(f"{several.stat().st_size / 1e6:.2f} MB")
 # writes such a file, and calls the function that we call here:
 
 # %% tags=["nbval-check-output"]
-for name in export.write(folder, mlxgan.load_pretrained(MODEL), {}):
+for name in export.write(folder, mlxgan.load_pretrained(MODEL)):
     print(name)
 example = mx.load(f"{folder}/example.safetensors")
 for name in ("z", "labels", "images"):
@@ -602,7 +602,7 @@ def fold(layer, norm):
     layer.bias = layer.bias * scale + shift
 
 
-folded = layers.stock(mlxgan.load_pretrained(MODEL))
+folded = export.stock(mlxgan.load_pretrained(MODEL))
 fold(folded.expand, folded.norm2)
 fold(folded.up1, folded.norm3)
 folded.norm2 = folded.norm3 = nn.Identity()
@@ -633,7 +633,7 @@ print(f"largest difference {difference(shorter, recorded):.4f}")
 for n in (1, 100):
     noise, classes = mx.zeros((n, 100)), mx.arange(n) % 10
     for name in ("as loaded", "evaluated"):
-        fresh = layers.stock(mlxgan.load_pretrained(MODEL))
+        fresh = export.stock(mlxgan.load_pretrained(MODEL))
         if name == "evaluated":
             mx.eval(fresh.parameters())
         file = f"{folder}/{name}-{n}.mlxfn"
@@ -670,7 +670,7 @@ class WrittenOut(nn.Module):
         return x @ self.weight.T + self.bias
 
 
-flexible = layers.stock(mlxgan.load_pretrained(MODEL))
+flexible = export.stock(mlxgan.load_pretrained(MODEL))
 flexible.project = WrittenOut(flexible.project)
 flexible.expand = WrittenOut(flexible.expand)
 mx.eval(flexible.parameters())

@@ -47,7 +47,7 @@ def export(folder: Path) -> None:
     import mlx.core as mx
 
     generator = checkpoints.load_pretrained(MODEL)
-    export.write(folder, generator, {})
+    export.write(folder, generator)
     for n in BATCHES:
         z, labels = export.inputs(generator, n)
         mx.save_safetensors(str(folder / f"{n}.safetensors"), {"z": z, "labels": labels})

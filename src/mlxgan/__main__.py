@@ -167,8 +167,6 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    if options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
     names = export.write(options.out, *_generator(options.model))
     print(f"wrote {' and '.join(names)} to {options.out}")
 

@@ -69,16 +69,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return y + self.bias if "bias" in self else y
 
 
-def stock(model: nn.Module) -> nn.Module:
-    """Give a model MLX's own convolutions, in place, and return it; its parameters and their names stay.
-
-    For :func:`mlx.core.export_function`, which cannot write the operations that the products here are made of.
-    """
-    for layer in model.modules():
-        layer.__class__ = {Conv2d: nn.Conv2d, ConvTranspose2d: nn.ConvTranspose2d}.get(type(layer), type(layer))
-    return model
-
-
 def _is_product(layer: nn.Module) -> bool:
     """Return True if the fast CPU path supports this layer."""
     plain = getattr(layer, "groups", 1) == 1 and layer.dilation in (1, (1, 1))

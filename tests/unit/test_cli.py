@@ -80,7 +80,7 @@ def test_a_grid(tmp_path, trained, n, size):
         ("export --model nothing --out {tmp}/run", "nothing: no such file (pretrained models: classifier"),
         ("export --model classifier --out {tmp}/run", "a Classifier, not a generator"),
         ("export --model {tmp}/text --out {tmp}/run", "text: not a whole safetensors file"),
-        ("export --out {tmp}/text", "text', which is not a folder"),
+        ("export --out {tmp}/text", "File exists: "),
         ("export --out {tmp}/text/run", "text/run"),
         ("evaluate {tmp}/nothing.npz", "nothing.npz"),
         ("evaluate {tmp}/text", "text: not an .npz file with an array 'images'"),
