@@ -21,6 +21,7 @@ NAMES = (
     "export_times",
     "notebooks",
     "reproducibility",
+    "speed",
 )
 
 
@@ -90,6 +91,10 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("reproducibility", ["--work", "vae"], "--work"),
         ("reproducibility", ["--work", "mlp"], "--out"),
         ("reproducibility", ["--work", "mlp", "--out", "nowhere/now.npz"], "--out"),
+        ("speed", ["--name", "../M2"], "--name: '../M2' is not made of 1 to 60 small letters, digits and hyphens"),
+        ("speed", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("speed", ["--seconds", "0"], "--seconds: '0' is not a number above 0"),
+        ("speed", ["--work", "vae"], "--work"),
     ]
     + [
         ("distributed", ["train", "--out", "unused", f"--{name}", value], f"--{name}: '{value}' is not a whole number")
