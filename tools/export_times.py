@@ -21,7 +21,7 @@ import common
 OUT = common.ROOT / "book" / "data" / "export.json"
 MODEL = "conditional"  #: a shipped generator; that of the page has the same weights, rounded
 PAGE = common.ROOT / "book" / "_static"
-BATCHES = {1: 200, 100: 10}  #: images per call, and how many calls are timed
+BATCHES = {1: 200, 100: 5}  #: images per call, and how many calls are timed
 PYTHON = ("Python", "Python, compiled", "Python, imported")
 NEEDED = ("cmake", "c++", "node")
 
