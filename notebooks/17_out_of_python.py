@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Out of Python
 #
-# ![Above, the generator is recorded into a file, generator.mlxfn, which holds operations and weights, and MLX runs it from C++ and Swift. Below, the weights alone go to JavaScript, where the code is written again. All three draw the same digit.](../book/diagrams/out-of-python.svg)
+# ![Above, the generator is recorded into a file, generator.mlxfn, which holds operations and weights, and MLX runs it from C++ and Swift. Below, the weights alone go to JavaScript, where the code is written again. C++ and JavaScript draw the same digit, and Swift is not tested.](../book/diagrams/out-of-python.svg)
 #
 # *Two ways out of Python: MLX records what the generator computes, or somebody writes the code again and takes only the weights.*
 #
