@@ -85,7 +85,7 @@ def out_of_python() -> Card:
             c.arrow((440, 104), (478, y + 28))
         c.box(480, y, 140, 56, language)
         if language == "Swift":
-            c.text(659, y + 24, "not\ntested", "muted", 18)
+            c.text(658, y + 24, "not\ntested", "muted", 20)
         else:
             c.digit(634, y + 3, 50, "fake-2", "gen")
     return c
