@@ -21,7 +21,7 @@ import common
 OUT = common.ROOT / "book" / "data" / "export.json"
 MODEL = "conditional"  #: a shipped generator; that of the page has the same weights, rounded
 PAGE = common.ROOT / "book" / "_static"
-BATCHES = {1: 200, 100: 5}  #: images per call, and how many calls are timed
+BATCHES = {1: 50, 100: 3}  #: images per call, and how many calls are timed
 PYTHON = ("Python", "Python, compiled", "Python, imported")
 NEEDED = ("cmake", "c++", "node")
 
@@ -120,7 +120,7 @@ def sizes(folder: Path, program: Path) -> dict[str, int]:
 
 def main() -> None:
     parser = common.Parser(__doc__)
-    parser.add_argument("--rounds", type=common.whole(1, 100), default=7)
+    parser.add_argument("--rounds", type=common.whole(1, 100), default=5)
     parser.add_argument("--work", nargs=3, help=SUPPRESS)
     options = parser.parse_args()
     if options.work:
