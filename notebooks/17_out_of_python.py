@@ -89,7 +89,7 @@ with errors_shown():
 
 # %% [markdown]
 # On a Mac this cell prints nothing, because everything went well.
-# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and the operations that these are made of have no name in the file format.
+# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and one of the operations that these are made of, `Contiguous`, has no place in the file format.
 # A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
 # So before we export, we give the generator MLX's own convolutions back.
 
@@ -129,7 +129,7 @@ print(len(operations(recorded)), "operations")
 for name, count in Counter(operations(recorded)).most_common():
     print(f"{count:3d} {name}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The recorded path from the noise to the image, row by row. Each row begins with a layer, whose operation multiplies by a matrix or a kernel (orange); then come its normalization and its ReLU, which are arithmetic on single numbers.", "name": "fig-17-graph"}, "image": {"alt": "A chain of small labeled boxes in four rows, with arrows from one to the next. It starts with AddMM, goes on with Add, Subtract, Multiply, Multiply, Add and Maximum, passes a second AddMM and two Convolutions, with the same five operations after each but the last, and ends with Tanh."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The recorded path from the noise to the image, row by row. Each row begins with a layer, whose operation multiplies by a matrix or a kernel (orange); then come its normalization and its ReLU, which are arithmetic on single numbers.", "name": "fig-17-graph"}, "image": {"alt": "A chain of small labeled boxes in four rows, with arrows from one to the next. It starts with AddMM, goes on with Add, Subtract, Multiply, Multiply, Add and Maximum, passes a second AddMM and two Convolutions, with a Reshape or an Add and then the same five operations after each but the last, and ends with Add and Tanh."}}
 labels_of = dict(re.findall(r'(\d+) \[label ="(\w+)"', dot(recorded)))
 edges = re.findall(r'("?\w+"?) -> ("?\w+"?)', dot(recorded))
 after = {}
@@ -488,8 +488,8 @@ for language, row in images.items():
 
 # %% [markdown]
 # No eye can tell the three rows apart.
-# C++ and Python run the same library, and what remains between them, @@about a ten-thousandth of a gray level@@, comes from our fast layers, which add up in another order than MLX's own convolutions.
-# JavaScript differs more, by @@0.8@@ of 255 levels, and that is on purpose: the page's weights are rounded to between 9 and 16 bits, so that the page loads faster.
+# C++ and Python run the same library, and what remains between them, less than a thousandth of a gray level, comes from the order of additions, which is another one in our fast layers and in OpenBLAS.
+# JavaScript differs more, by 0.77 of 255 levels, and that is on purpose: the page's weights are rounded to between 9 and 16 bits, so that the page loads faster.
 #
 # The program can also draw its own noise.
 # In C++, `mx::random::normal` with `mx::random::key(7)` is the same function of the same key as in Python.
@@ -509,7 +509,7 @@ else:
 
 # %% [markdown]
 # The noise is the same to the last bit, so a seed that you liked in Python keeps its digits in C++.
-# The pixels differ by @@a few millionths@@, because our Python uses OpenBLAS for its matrix products and the program the slower library that comes with MLX, which adds up in another order.
+# The pixels differ by three millionths, again because of the order of additions: our Python uses OpenBLAS for its matrix products, and the program a slower library that comes with MLX.
 # JavaScript has no such generator of random numbers, so there the noise itself would have to be sent.
 #
 # ## Is it faster?
@@ -651,8 +651,8 @@ print(f"largest difference {difference(shorter, recorded):.4f}")
 # Where does the difference come from, and when would you accept it?
 #
 # :::{dropdown} Solution
-# @@Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
-# With one image per call that is a noticeable part of the work; shared by a hundred images it hardly counts.@@
+# Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
+# In our run this took about 3 ms: two fifths of a call that draws one image, and lost in the noise of a call that draws a hundred and takes more than 300 ms.
 # If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
 # (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
 # :::

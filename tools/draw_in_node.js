@@ -43,6 +43,6 @@ for (let i = 0; i < repeats; i++) {
   drawAll();
   times.push(performance.now() - before);
 }
-console.log(`${images.length} images, ${times.sort((a, b) => a - b)[Math.floor(repeats / 2)]} ms`);
+console.log(`${images.length} images, ${times.sort((a, b) => a - b)[Math.floor(repeats / 2)].toFixed(4)} ms`);
 fs.writeFileSync(out, Buffer.concat(images.map((image) => Buffer.from(Float32Array.from(image).buffer))));
 process.exit(); // what the script does with the page later is of no interest
