@@ -652,7 +652,7 @@ print(f"largest difference {difference(shorter, recorded):.4f}")
 #
 # :::{dropdown} Solution
 # Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
-# In our run this took about 3 ms: two fifths of a call that draws one image, and lost in the noise of a call that draws a hundred and takes more than 300 ms.
+# In our run this took 2.6 ms: more than a third of a call that draws one image, and lost in the noise of a call that draws a hundred and takes more than 300 ms.
 # If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
 # (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
 # :::
