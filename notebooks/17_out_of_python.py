@@ -408,7 +408,7 @@ for name in ("z", "labels", "images"):
 # ## A program in C++
 #
 # `mlx.core` is a thin layer of Python over a C++ library, and `pip` has installed this library with its header files and a description for CMake, so we can build against it right away.
-# Here is the heart of [digits.cpp](../tools/cpp/digits.cpp), a program of some seventy lines.
+# Here is the heart of `tools/cpp/digits.cpp`, a program of some seventy lines.
 
 # %% tags=["hide-input"]
 source = Path("../tools/cpp/digits.cpp").read_text()
@@ -420,7 +420,7 @@ Markdown(f"```cpp\n{source[start:end]}```")
 # If you can read the Python version, you can read this one, since the functions have the same names.
 # `import_function` gives something that can be called with a list of arrays, `load_safetensors` reads the inputs, and because C++ is as lazy as Python, `eval` has to be called here as well.
 #
-# To build it, [CMakeLists.txt](../tools/cpp/CMakeLists.txt) asks Python where MLX is (`python -m mlx --cmake-dir` prints it) and passes the answer to `find_package(MLX)`.
+# To build it, `tools/cpp/CMakeLists.txt` asks Python where MLX is (`python -m mlx --cmake-dir` prints it) and passes the answer to `find_package(MLX)`.
 
 # %%
 build = folder / "build"
@@ -450,7 +450,7 @@ else:
 
 # %% [markdown]
 # Then we let the page's JavaScript draw the same ten digits.
-# A browser is not needed for that: [a small script](../tools/draw_in_node.js) runs the generator of the site in Node.js, on the same file of inputs.
+# A browser is not needed for that: a small script, `tools/draw_in_node.js`, runs the generator of the site in Node.js, on the same file of inputs.
 
 # %%
 if shutil.which("node"):
