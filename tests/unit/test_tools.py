@@ -19,8 +19,10 @@ NAMES = (
     "distributed",
     "export_generator",
     "export_lab",
+    "export_times",
     "notebooks",
     "reproducibility",
+    "speed",
 )
 
 
@@ -82,6 +84,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_generator", ["--epochs", __file__], "test_tools.py is not an .npz file"),
         ("export_lab", [], "what"),
         ("export_lab", ["everything"], "'everything'"),
+        ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
         ("notebooks", ["update", "--all"], "--all"),
@@ -91,6 +94,10 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("reproducibility", ["--work", "vae"], "--work"),
         ("reproducibility", ["--work", "mlp"], "--out"),
         ("reproducibility", ["--work", "mlp", "--out", "nowhere/now.npz"], "--out"),
+        ("speed", ["--name", "../M2"], "--name: '../M2' is not made of 1 to 60 small letters, digits and hyphens"),
+        ("speed", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("speed", ["--seconds", "0"], "--seconds: '0' is not a number above 0"),
+        ("speed", ["--work", "vae"], "--work"),
     ]
     + [
         ("distributed", ["train", "--out", "unused", f"--{name}", value], f"--{name}: '{value}' is not a whole number")
