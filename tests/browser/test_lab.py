@@ -217,7 +217,7 @@ ALONE = """() => {
 
 @pytest.mark.slow
 def test_it_is_fast_and_draws_often(engine, browser, folder):
-    """60 steps and 25 frames a second, or on a slow machine a third of the steps that it makes without drawing."""
+    """60 steps and 25 frames a second; on a slow or busy machine, a third of the steps without drawing and 10 frames."""
     alone, page = engine.evaluate(ALONE), opened(browser, folder)
     for _ in range(10):  # other work on the machine may take the processor away for a while
         before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
@@ -228,7 +228,7 @@ def test_it_is_fast_and_draws_often(engine, browser, folder):
         if steps >= 60 and frames >= 25:
             break
     print(f"{alone:.0f} steps a second without drawing, {steps:.0f} with {frames:.0f} frames")
-    assert steps >= min(60, alone / 3) and frames >= min(25, steps / 3)
+    assert steps >= min(60, alone / 3) and frames >= 10
     close(page)
 
 

@@ -57,7 +57,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
 
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
-    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in ("distributed", "notebooks")]
+    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in ("distributed", "export_lab", "notebooks")]
     + [
         ("ablation", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
         ("ablation", ["--jobs", "two"], "--jobs: 'two'"),
