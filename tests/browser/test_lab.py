@@ -217,7 +217,7 @@ ALONE = """() => {
 
 @pytest.mark.slow
 def test_it_is_fast_and_draws_often(engine, browser, folder):
-    """60 steps and 25 frames a second; on a slow or busy machine, a third of the steps without drawing and 10 frames."""
+    """60 steps and 25 frames a second; on a busy machine, a third of the steps without drawing and 10 frames."""
     alone, page = engine.evaluate(ALONE), opened(browser, folder)
     for _ in range(10):  # other work on the machine may take the processor away for a while
         before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
