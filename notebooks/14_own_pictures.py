@@ -60,13 +60,14 @@ plots.digits(
 # ## From a file to 784 numbers
 #
 # The networks of this book want images of $28 \times 28$ gray pixels in which paper is $-1$ and ink is 1.
-# A picture from a telephone has twelve million pixels, three colors, and perhaps a note in its file that says it should be turned by a quarter.
-# Most of the way from the one to the other is bookkeeping, but one step hides a trap.
-# Here is a drawing of $400 \times 300$ pixels in pen strokes five pixels wide, of which every eleventh row and column would be enough for us.
+# A picture from a phone has twelve million pixels in three colors, and perhaps a note in its file that it must be turned by 90 degrees before you look at it.
+# Most of the way from there to our 784 numbers is bookkeeping, but one step hides a trap.
+# Here is a drawing of $400 \times 300$ pixels, in pen strokes five pixels wide.
+# Its middle square is about eleven times as wide as our images, so one pixel in eleven along each axis would be enough for us.
 #
 # **What will the house look like if we take every eleventh pixel and forget the rest?**
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A drawing, every eleventh pixel of it, and what the book's function `pictures.ink` makes of it.", "name": "fig-14-house"}, "image": {"alt": "Three pictures of a house. The first is a clean line drawing. In the second the left wall, the sides of the door and parts of the roof are missing. In the third all lines are there, but gray."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The middle square of a drawing, every eleventh pixel of it, and what the book's function `pictures.ink` makes of it.", "name": "fig-14-house"}, "image": {"alt": "Three pictures of a house. The first is a clean line drawing. In the second, in coarse pixels, the left wall, the sides of the door, and half of the roof are missing. In the third, equally coarse, all lines are there, but gray and of different darkness."}}
 canvas = Image.new("RGB", (400, 300), "white")
 pen = ImageDraw.Draw(canvas)
 pen.rectangle((123, 137, 277, 262), outline="black", width=5)
@@ -89,25 +90,27 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The left wall and the sides of the door are gone and the roof has holes, while the lines that happened to be hit are as black as before.
+# The left wall, the sides of the door, and half of the roof are gone, while the lines that happened to be hit are as black as before.
 # :::
 #
-# A stroke that is thinner than the distance between the pixels we keep is hit or missed by luck.
-# If every new pixel is the average over the area that it covers, a thin stroke turns into a pale one, but no part of it gets lost.
+# If a stroke is thinner than the distance between the pixels we keep, it is a matter of luck whether they hit it.
+# The cure is to let every new pixel be the average over the area that it covers: a thin stroke then turns pale, but no part of it gets lost.
 # `data.load` does all of this for a folder of pictures: it turns each of them upright, puts it on white paper where it is transparent, makes it gray, cuts out the square in the middle, and averages.
-# It also turns black and white around, because in the book's data 0 is paper and 255 is ink; our figures turn them back, so a picture looks in them as it does in your viewer.
-# And if a file is damaged, it says which one.
+# It also swaps black and white, because in the book's data 0 is paper and 255 is ink, and our figures swap them back, so that a picture looks in them as it does in your viewer.
+# If a file is damaged, `data.load` says which one.
 #
-# ## Held out by hand
+# ## When is a drawing new?
 #
-# Our data are two files of [Omniglot](https://github.com/brendenlake/omniglot), for which [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) asked people to draw the letters of alphabets from all over the world.
-# Two things about them are typical of collected pictures, and both would have spoiled our measurements.
+# Our data come from [Omniglot](https://github.com/brendenlake/omniglot), for which [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) asked people to draw the letters of alphabets from all over the world.
+# We use two small files of it, 3 MB in all, which `data.load` downloads the first time.
+# Two things about them are typical of collected pictures, and either would have spoiled our measurements.
 #
-# First, the two files hold 5,840 drawings, but the Greek and the Latin alphabet are in both, so only 4,840 of the drawings are different.
-# If we had shuffled all of them and set some aside for measuring, many of these would have had an identical twin among the training images.
-# Second, twenty people drew every alphabet, each of them all of its letters.
-# A person's letters resemble each other, so a drawing is only new to a network if the *person* is.
-# `data.load` therefore counts every drawing once and holds out all drawings of four people from each alphabet.
+# First, the two files hold 5,840 drawings, but the Greek and the Latin alphabets are in both, so only 4,840 of the drawings are different.
+# If we had shuffled all of them and set some aside for measuring, many of those would have had an identical twin among the training images.
+# Second, each alphabet was drawn by twenty people, and each of them drew all of its letters.
+# The letters of one person resemble each other, so a drawing is new to a network only if the *person* is.
+# `data.load` therefore takes every drawing once, and from each alphabet it holds out everything that four of the twenty people drew.
+# (Whether one of the four also drew another alphabet, the files do not say.)
 
 # %% tags=["nbval-check-output"]
 for name, part in (("training", characters), ("held out", held_out)):
@@ -128,10 +131,10 @@ print(f"an epoch is {len(characters) // 64} steps, with MNIST it is 937")
 # ## A ruler for strangers
 #
 # To say whether the generator gets better, we need the features of a network that knows what matters in a picture, as in [Measuring](08_measuring.ipynb).
-# The judge of that chapter knows ten digits.
-# Nobody has trained one for our letters, and nobody has for yours, so we have to make our own.
-# We need not start from nothing, though: a network that can tell a six from a zero knows about strokes, bows, and corners already.
-# Omniglot tells us which character each drawing shows, so we give the judge of the digits 242 new outputs and let it go on learning, now to name characters.
+# That chapter's judge is a classifier of digits.
+# Nobody has trained one for our letters, nor for your pictures, so we have to make our own.
+# We need not start from nothing, though, because a network that can tell a six from a zero already knows about strokes, curves, and corners.
+# Omniglot tells us which character each drawing shows, so we replace the ten outputs of the digits' judge by 242 new ones and let it go on learning, now to name characters.
 
 # %% tags=["hide-input"]
 mx.random.seed(0)
@@ -183,13 +186,15 @@ print(f"named correctly: {right_known:.2f} of the training drawings")
 print(f"and {right_real:.2f} of those held out, of {classes} characters")
 
 # %% [markdown]
-# The judge names 89 % of the training drawings correctly, and 77 % of those by strangers, where guessing would be right once in 242 times.
+# The judge names 89 % of the training drawings correctly, and 77 % of those held out, where guessing would be right once in 242 times.
 # Is it a good ruler, though?
-# It has seen the training drawings many times, so perhaps it sees *them* with other eyes than new ones, and then every distance to the held-out drawings would come out wrong.
-# A ruler can be tested on lengths that we know.
-# We measure the kernel distance (KID) from the held-out drawings to five sets whose quality is known: training drawings, which should have none, and held-out drawings that we have damaged.
+# It has seen the training drawings many times, so perhaps its features for *them* differ from its features for new drawings, and then every distance to the held-out drawings would come out wrong.
 #
-# **Of which damage, do you think, will the judge take the least notice?**
+# We can test a ruler on lengths that we know.
+# So we measure the kernel distance (KID) from the held-out drawings to five sets whose quality we know: training drawings, which should be at distance 0, and four sets that we have damaged on purpose.
+# In the first of these, every drawing has its upper half from one letter and its lower half from another; the second is blurred; and the last two lack variety.
+#
+# **Which of the four damages will the judge notice least?**
 
 
 # %% tags=["hide-input"]
@@ -230,28 +235,30 @@ display(Markdown("\n".join(rows)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By the kernel distance, of none: all four damages get between 52 and 76, which is more than five times the error.
-# By precision and recall, of the blur, for which both are close to 1.
+# It depends on the measure.
+# The kernel distance notices all four: they get between 52 and 76, more than five times the error.
+# Precision and recall do not notice the blur at all, and give it the best marks in the table.
 # :::
 #
-# The training drawings get $-4.4 \pm 3.5$, so to this ruler they are no other than the drawings by strangers, although the judge has studied them.
+# The training drawings get a KID of $-4.4 \pm 3.5$, little more than one error away from 0, so our ruler treats the drawings that the judge has studied like the new ones.
+# (The estimate is unbiased and can therefore fall below 0.)
+#
 # Each measure has its blind spot.
-# Blurred drawings move toward the middle of all features, where they count as neighbors of everything, and precision and recall even rise.
-# Recall in turn tells at once that half of the characters are missing, or that a hundred drawings come back again and again.
-# We will look at all of them, and add the coverage from [Measuring](08_measuring.ipynb).
-# The scale is that of our judge: 50 is a lot here, and means nothing beside the numbers of another chapter.
+# Precision and recall only ask whether a drawing lies *near* real ones, and each blurred drawing stays close to the one that it was made from.
+# Recall, in turn, tells at once that half of the characters are missing, or that a hundred drawings come back again and again.
+# We will look at all of them, together with the coverage from [Measuring](08_measuring.ipynb), which would be 0.97 for two sets from the same source.
+# The scale of the KID belongs to our judge: 50 is a lot here, and means nothing beside the numbers of another chapter.
 #
 # ## The recipe, counted in steps
 #
-# Now we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb).
-# We only give both networks half the width, because this chapter trains several of them and you should not have to wait.
+# For the GAN itself we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb), only with both networks at half the width, because this chapter trains several of them and you should not have to wait.
 #
 # What has to change is the way we count.
-# Twelve epochs of MNIST are more than eleven thousand steps, and twelve epochs of 3,872 drawings are 720.
-# A network does not learn from epochs but from steps, so we fix their number, 1,200, and let the drawings come round as often as it takes.
+# Twelve epochs of MNIST are more than eleven thousand steps, whereas twelve epochs of 3,872 drawings are 720.
+# A network learns from steps and not from epochs, so we fix the number of steps at 1,200 and let the drawings come around as often as it takes.
 #
 # While the generator trains, we watch its opponent.
-# Now and then we ask the discriminator for its opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
+# Every 120 steps we ask the discriminator for its opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
 
 # %%
 recipe = recipes.RECIPES["dcgan"]
@@ -299,15 +306,16 @@ def run(drawings, discriminator):
 mx.random.seed(0)
 from_all, by_all = run(characters, recipe.discriminator(**narrow))
 
-# %% mystnb={"figure": {"caption": "Thirty-two samples of the average after 1,200 steps, none left out.", "name": "fig-14-plain"}, "image": {"alt": "Two rows of sixteen generated characters in dark strokes: some could be letters, such as a T or a Z, many are bundles of strokes with gaps, and a faint dot stands beside several of them."}}
+# %% mystnb={"figure": {"caption": "Thirty-two samples of the averaged generator after 1,200 steps on 3,872 drawings, none left out.", "name": "fig-14-plain"}, "image": {"alt": "Two rows of sixteen generated characters in dark strokes: some could be letters, such as a T or a Z, many are bundles of strokes with gaps, and a faint dot stands beside several of them."}}
 plots.digits(
     training.sample(from_all, test_z[:32]), columns=16, scale=0.42
 )
 
 # %% [markdown]
 # Some of these could come from an alphabet, and others are bundles of strokes that nobody would write.
-# The faint dot that stands beside many of them is a habit that the discriminator has not yet cured the generator of.
-# Now let us see what happens to someone who has fewer.
+# Many have a faint dot beside them, which the discriminator has not yet made the generator give up.
+#
+# Now let us see what happens with fewer drawings.
 # We choose 512 of the drawings at random, about two of every character, and train on nothing else, for just as many steps.
 #
 # **What do you expect: the same quality with less variety, or worse drawings? And what will the discriminator think of real drawings that it has never seen?**
@@ -321,22 +329,27 @@ few = data.Digits(
 mx.random.seed(0)
 from_few, by_few = run(few, recipe.discriminator(**narrow))
 
-# %% mystnb={"figure": {"caption": "The same noise after as many steps with 512 drawings.", "name": "fig-14-few"}, "image": {"alt": "TODO"}}
+# %% mystnb={"figure": {"caption": "Samples for the same z, after as many steps on 512 drawings.", "name": "fig-14-few"}, "image": {"alt": "Two rows of sixteen squares, each filled from edge to edge with black and white speckle. There is no stroke in any of them, and all but two look the same."}}
 plots.digits(
     training.sample(from_few, test_z[:32]), columns=16, scale=0.42
 )
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@TODO@@
+# Neither: there are no drawings at all, only speckle, and nearly the same speckle whatever the $z$.
+# What the discriminator thinks of real drawings that it has never seen is the subject of the next section.
 # :::
+#
+# This is no accident of one seed, as we will see, and with more drawings the same recipe and the same number of steps were enough for letters.
+# (The output above has a warning that all samples are alike.
+# It comes after the first epoch, which is only eight steps here, and the run of the section after next, which succeeds, prints it too.)
 #
 # ## Learned by heart
 #
-# The discriminator's opinions say why.
+# To find out what went wrong, let us look at the discriminator's opinions in both runs.
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The discriminator's mean logit during both runs. With 512 drawings, real drawings that it has never seen get nearly the logit of fakes.", "name": "fig-14-heart"}, "image": {"alt": "Two panels with three curves over 1,200 steps. On the left, 3,872 drawings, the curve for drawings trained on rises to 0.7, that for fakes falls to -0.5, and that for drawings never seen stays near 0, between them. On the right, 512 drawings, the curve for drawings trained on rises to 2.8, and those for drawings never seen and for fakes fall together to -2.1 and -2.9."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The discriminator's mean logit during both runs. In the run on 512 drawings, real drawings that it has never seen get nearly the same logit as fakes.", "name": "fig-14-heart"}, "image": {"alt": "Two panels with three curves over 1,200 steps. On the left, 3,872 drawings, the curve for drawings trained on rises to 0.7, that for fakes falls to -0.5, and that for drawings never seen stays near 0, between them. On the right, 512 drawings, the curve for drawings trained on rises to 2.8, and those for drawings never seen and for fakes fall together to -2.1 and -2.9."}}
 def draw_opinions(axes, opinions, title):
     for column, (name, color, style) in enumerate(
         (
@@ -370,20 +383,20 @@ for count, opinions in ((3872, by_all), (512, by_few)):
 
 # %% [markdown]
 # A discriminator that had understood what makes a drawing real would give the same logit to both kinds of real drawings.
-# Our two discriminators do not.
-# With 3,872 drawings its logit for unseen ones stays near 0 while that for the training drawings grows, and with 512 it treats unseen drawings nearly like fakes from the beginning.
-# [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) turn this into the number that the cell prints: how far do the unseen drawings lie on the way from the training drawings, at 0, to the fakes, at 1?
-# With 3,872 drawings it grows from 0.23 to 0.51, and with 512 it is between 0.83 and 0.89 all the time.
+# Neither of ours does.
+# With 3,872 drawings, the logit for unseen ones stays near 0 while that for the training drawings grows, and with 512 the discriminator treats unseen drawings nearly like fakes from the beginning.
+# [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) turn this into the number that the cell prints: if the training drawings are at 0 and the fakes at 1, how far along are the unseen drawings?
+# With 3,872 drawings the number grows from 0.23 to 0.51, and with 512 it is at least 0.83 from the first look on.
 #
 # Why should that bother the generator, which never sees a drawing anyway?
 # Because its only teacher now asks the wrong question.
-# To someone who knows 512 drawings by heart, everything else is a fake, whether it is good or bad, and the gradient no longer says what a better drawing would look like.
+# To someone who knows 512 drawings by heart, everything else is a fake, whether it is good or bad, so the gradient need no longer say what a better drawing would look like.
 #
 # ## A different view each time
 #
-# A classifier that has too little data gets each image a little changed every time: moved, cropped, darker.
-# Our judge was trained like that.
-# For a GAN this simple cure has a catch, though.
+# When a classifier has too little data, the usual cure is **augmentation**: each time an image comes around, it is changed a little, for example shifted, cropped, or darkened, so that there is nothing fixed to learn by heart.
+# Our judge was trained in this way, on shifted drawings.
+# For a GAN, this simple cure has a catch, though.
 #
 # **Suppose that we show the discriminator shifted drawings as examples of real ones. What will the generator learn to draw?**
 #
@@ -392,11 +405,12 @@ for count, opinions in ((3872, by_all), (512, by_few)):
 # :::
 #
 # The way out, found by [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) and by Karras et al. in the same year, is to show the discriminator *everything* through the same changes, the real drawings and the fakes.
-# It then compares changed drawings with changed fakes, and the generator makes them agree if it makes the drawings themselves agree.
-# Because the generator learns through the discriminator's input, each change has to pass a gradient back, which is why this is called **differentiable augmentation**.
+# It then compares changed drawings with changed fakes, and the generator can make the two agree by drawing like the real, unchanged ones.
+# Because the generator learns through the discriminator's input, each change has to let the gradient pass, which is why this is called **differentiable augmentation**.
 #
 # Zhao et al. change the brightness, shift the picture, and wipe out a square.
-# Our letters are thin strokes in the middle of white paper, where a wiped square often takes half a letter with it, and so we only shift, by up to three pixels.
+# Our letters are black on white, so we leave the brightness alone, and they are thin and small, so that a wiped square would often take half a letter with it.
+# What remains is the shift, by up to three pixels.
 
 
 # %%
@@ -414,15 +428,15 @@ def translate(images, most=3):
 
 # %% [markdown]
 # There is a second catch, and it is easier to overlook.
-# If *every* picture is shifted, the discriminator never sees where a drawing really stood.
-# A generator that misplaces its letters becomes hard to tell from one that does not, and some misplacements cannot be told at all, as Exercise 1 shows.
-# The shift then **leaks** into the samples.
-# The remedy is to leave some pictures as they are, because a generator that misplaces its letters gives itself away in those.
-# Karras et al. advise to apply each change with a probability below 0.8, and Exercise 1 arrives at nearly the same number.
-# We toss a coin for each picture.
+# If *every* picture is shifted, the discriminator never learns where a drawing really stood.
+# A generator that misplaces its letters is then hard to tell from one that does not, and some misplacements cannot be told at all, as Exercise 1 shows.
+# In that case the shift can **leak** into the samples.
+# The remedy is to leave some pictures as they are, because in those a generator that misplaces its letters gives itself away.
+# Karras et al. advise applying each change with a probability below 0.8, and Exercise 1 arrives at nearly the same number.
+# We toss a coin for each picture, so that on average half of them are shifted.
 #
 # Where does this belong in the program?
-# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and every call must see a new change.
+# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and the shifts have to be drawn anew in every call.
 # Instead of touching the step, we wrap the discriminator in a module that changes its input while it is trained.
 
 
@@ -444,8 +458,9 @@ class Augmented(nn.Module):
 
 
 # %% [markdown]
-# The step never notices.
-# The weights of the inner network are the module's parameters, the gradient flows through the shift to the generator, and because the compiled step lists `mx.random.state` among its inputs and outputs, each call draws anew.
+# The training step never notices.
+# The parameters of the inner network are parameters of the module, the gradient flows through the shift to the generator, and because the compiled step lists `mx.random.state` among its inputs and outputs, each call draws new shifts.
+# The package has the same class as `augment.Augmented`.
 
 # %% tags=["hide-output"]
 mx.random.seed(0)
@@ -453,7 +468,7 @@ augmented, by_augmented = run(
     few, Augmented(recipe.discriminator(**narrow))
 )
 
-# %% mystnb={"figure": {"caption": "The same noise again, with 512 drawings of which half are shifted each time.", "name": "fig-14-augmented"}, "image": {"alt": "Two rows of sixteen generated characters again, as legible as those from 3,872 drawings, with bars, hooks and boxes and some loose dots."}}
+# %% mystnb={"figure": {"caption": "Samples for the same z once more, after as many steps on the same 512 drawings, with the coin.", "name": "fig-14-augmented"}, "image": {"alt": "Two rows of sixteen generated characters again: bars, hooks, boxes, and frayed bundles of strokes, about as legible as those from 3,872 drawings."}}
 plots.digits(
     training.sample(augmented, test_z[:32]), columns=16, scale=0.42
 )
@@ -463,14 +478,14 @@ shares = " ".join(f"{share:.2f}" for share in by_heart(by_augmented))
 print(f"512 drawings, some shifted: {shares}")
 
 # %% [markdown]
-# The letters are back, and they look about as good as those from 3,872 drawings, although seven drawings in eight are missing.
-# The discriminator still learns by heart, up to 0.74, but later, and never so completely.
+# The letters are back, and they look about as good as those from all drawings, although seven in eight of these are missing.
+# The discriminator still learns by heart, up to 0.74, but more slowly and less completely.
 #
 # ## What it brought
 #
-# Three runs from one seed are an anecdote.
-# `tools/little_data.py` has therefore trained five settings with five seeds each, in the same way: on all drawings and on 512, which every seed chooses anew, with and without the coin, and once with a shift of every picture.
-# Every averaged generator was measured with the ruler from above, by as many samples as there are drawings held out.
+# Three runs with one seed are an anecdote.
+# `tools/little_data.py` has therefore trained five settings with five seeds each, in the same way: on all drawings and on 512, which every seed chooses anew, each with and without the coin, and on 512 also with every picture shifted.
+# From each averaged generator it drew as many samples as there are held-out drawings, and measured them with our ruler.
 
 # %% tags=["nbval-check-output"] mystnb={"markdown_format": "myst"}
 path = Path("../book/data/little_data.json")
@@ -498,9 +513,9 @@ for setting in stored:
 display(Markdown("\n".join(rows)))
 
 # %% [markdown]
-# The table has the median of five runs, with the lowest and the highest.
-# For a comparison it is better to subtract runs of the same seed first, because they have the same drawings and the same order.
-# The next cell does so for the coverage, with a 95 % interval for the mean of the five differences.
+# The table shows the median of the five runs, with the lowest and the highest behind it.
+# For a comparison it is better to subtract runs with the same seed first, because they start from the same weights and see the same drawings.
+# The next cell does so for the coverage, and adds a 95 % interval for the mean of the five differences.
 
 # %% tags=["nbval-check-output"]
 for setting, other in (
@@ -513,7 +528,7 @@ for setting, other in (
     print(f"{setting} against {other}:", end=" ")
     print(f"{difference.mean():+.2f} ± {half:.2f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Coverage (left) and how much the discriminator has learned by heart (right) during the 25 runs: how many drawings, and how many of the pictures were shifted.", "name": "fig-14-seeds"}, "image": {"alt": "Two panels of curves over 1,200 steps, five curves for each of five settings. Left: the coverage rises to between 0.7 and 0.8 with 3,872 drawings, shifted or not, and with 512 of which half are shifted; to between 0.5 and 0.65 with every picture shifted; with 512 drawings and no shift it stays at 0. Right: learned by heart is above 0.8 with 512 drawings and no shift, grows to about 0.8 with half shifted, to about 0.5 with 3,872 drawings, and stays near 0.2 with 3,872 and half shifted and with every picture shifted."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Coverage (left) and how much the discriminator has learned by heart (right) in all 25 runs. The legend gives the number of drawings, and how many pictures were shifted.", "name": "fig-14-seeds"}, "image": {"alt": "Two panels of curves from step 240 to 1,200, five curves for each of five settings. Left: the coverage rises to between 0.7 and 0.8 with 3,872 drawings, shifted or not, to about 0.7 with 512 of which half are shifted, and to between 0.5 and 0.65 with 512 of which every one is shifted. With 512 drawings and no shift it stays near 0. Right: learned by heart is between 0.8 and 1 with 512 drawings and no shift, grows from about 0.6 to 0.8 with half of them shifted, and from 0.3 to about 0.5 with 3,872 drawings. It stays between 0.1 and 0.25 with 3,872 of which half are shifted, and around 0.15 with 512 of which every one is shifted."}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
 styles = {
     "all, 0": (plots.REAL, "-"),
@@ -540,19 +555,29 @@ figure.legend(loc="outside right upper", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Three things stand out.
+# What do the 25 runs say?
 #
-# With 512 drawings the coin decides everything: the coverage rises from 0 to 0.71, and the five seeds agree closely.
-# To shift *every* picture helps as well, but clearly less, 0.15 ± 0.08 below the coin, and the recall nearly vanishes.
-# That is what we would expect from a leak.
-# Look at the right panel, too: with every picture shifted, hardly anything is learned by heart, so that number alone does not make a good generator.
+# **With 512 drawings, the coin decides everything.**
+# Without it, all five runs fail as ours did, and with it the coverage is 0.71, in no run below 0.69.
+# That is nearly as much as with all 3,872 drawings, which reach 0.77.
+# The recall says what is missing: 0.12 instead of 0.27.
+# Augmentation keeps the discriminator from learning too few drawings by heart, but it cannot supply the drawings that are not there.
 #
-# With 3,872 drawings the coin brings nothing that we could measure: the coverage changes by −0.02 ± 0.02.
-# The discriminator does learn less by heart, but in 1,200 steps this does not show in the samples.
-# We have not tried longer runs, or where between 512 and 3,872 the benefit begins; in [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, the benefit also grows as the data get fewer.
+# **With 3,872 drawings, the coin brings nothing that we can measure.**
+# The discriminator learns much less by heart, but after 1,200 steps the samples are no better for it: the coverage changes by −0.02 ± 0.02, so if anything it falls.
+# We have not tried longer runs, nor where between 512 and 3,872 drawings the benefit begins.
+# In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, it also grows as the data get fewer.
 #
-# And 512 drawings with the coin cover nearly as much as 3,872, but their recall is lower, 0.12 instead of 0.27.
-# What the data do not contain, no augmentation can replace.
+# **Shifting every picture is better than nothing, but worse than the coin**, by 0.15 ± 0.08 in coverage.
+# This is what we expected, but the reason that we gave for it does not fit.
+# If the shift had leaked, letters would stand in the wrong place, and our judge, which was trained on shifted drawings itself, should hardly mind.
+# What the table shows instead is a lack of variety, since precision is as high as before and recall has almost vanished.
+# Why that is, these runs cannot tell.
+#
+# Look at the right panel once more.
+# With every picture shifted, hardly anything is learned by heart, and yet the samples are worse than with the coin, where the number climbs to about 0.8.
+# It is a good alarm, but a discriminator with a low number is not yet a good teacher.
+# Finally, even the best of these generators are far from done: their KID of about 110 is higher than that of all the damaged sets above.
 #
 # ## What can it draw?
 #
@@ -564,11 +589,11 @@ plt.show()
 #
 # *Inversion searches for the z of a given drawing: the gradient runs back through the generator, and only z is updated.*
 #
-# The search is ordinary gradient descent, only that the weights stay as they are and the noise moves.
+# The search is ordinary gradient descent, except that the weights stay as they are and $z$ moves.
 # The loss is the mean squared difference between $G(z)$ and the drawing.
 # Two details matter.
-# The landscape is full of valleys that lead nowhere, so we start at the best of a few thousand random vectors.
-# And after each step we put $z$ back on the sphere of radius 10, on which nearly all noise lies ([Generator and discriminator](04_models.ipynb)): far away from it we might find drawings that the generator never makes in practice.
+# First, a search from a poor start easily gets stuck, so we start from the best of a few thousand random vectors.
+# Second, before each step we put $z$ back on the sphere of radius 10, near which practically all noise lies ([Generator and discriminator](04_models.ipynb)), because far away from it we might find drawings that the generator never makes in practice.
 
 
 # %%
@@ -607,11 +632,12 @@ def invert(generator, images, put_back=on_sphere):
 
 
 # %% [markdown]
-# A search that fails proves nothing about the generator as long as we do not know how good the search is.
-# So we try it first on drawings for which there certainly is a $z$, namely the generator's own, and then on drawings that it learned from, on those held out, and on held-out drawings turned upside down, most of which are letters that nobody uses, although their strokes are the same.
-# We do so with all three generators.
+# If the search fails, is it the generator that cannot draw the letter, or the search that is too weak to find it?
+# To know, we first try it on drawings for which there certainly is a $z$: the generator's own.
+# Then we try drawings that it was trained on, held-out drawings, and the held-out drawings upside down, which have the same strokes but are seldom letters.
+# We do so with all three generators of this chapter.
 #
-# **Which of the four will they draw best? And will they draw the training drawings better than the new ones?**
+# **Which of the four kinds will they draw best? And will they draw the training drawings better than the new ones?**
 
 # %%
 m = 8 if mlxgan.SMOKE else 64
@@ -644,21 +670,23 @@ display(Markdown("\n".join(rows)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Their own, without any error, and the training drawings no better than the new ones.
+# They draw their own best, with an error of 0.00, and the training drawings no better than the new ones.
 # :::
 #
-# The numbers are squared errors, divided by the squared error of an empty sheet, so 0 is a perfect copy and 1 is no better than drawing nothing.
-# The generators find all their own drawings again, so the search is good enough to be trusted where it fails.
-# The generator that learned from 3,872 drawings misses about a quarter of a drawing by a stranger, and a third of one that stands on its head: it has learned letters and not only strokes.
-# The one that learned from 512 misses more, 0.43, which fits its lower recall.
-# Without the coin nothing can be found, because an empty sheet is closer to any letter than the noise that it draws.
+# Each number is a squared error divided by that of an empty sheet, so 0 is a perfect copy and 1 is no better than drawing nothing.
+# Behind ± is the standard error over the 64 drawings; how much another training would change these numbers, one generator of each kind cannot tell.
 #
-# Comparing how well a generator draws training images and new ones is also a test for copying, which [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) proposed: a generator that had stored its training drawings would find them much more easily.
-# We see no sign of that: 0.41 ± 0.02 beside 0.43 ± 0.01 with 512 drawings, and 0.29 ± 0.02 beside 0.26 ± 0.01 with 3,872.
+# The two generators that draw letters find all of their own drawings again, so the search is good enough to be taken seriously where it fails.
+# The one that learned from all 3,872 drawings misses about a quarter (0.26) of a held-out drawing, and a third (0.33) if that drawing is upside down: it has learned more than which strokes there are.
+# The one that learned from 512 with the coin misses more, 0.43, which fits its lower recall.
+# The one without the coin finds its own speckle, which is nearly always the same, and nothing else: with 3.12 its error is three times that of an empty sheet.
 #
-# Which drawings are the ones that it cannot make?
+# Comparing how well a generator draws training images and new ones is also a test for copying, which [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) proposed, because a generator that had stored its training drawings would find them much more easily.
+# We see no sign of that: 0.41 ± 0.02 for training drawings beside 0.43 ± 0.01 for new ones with 512 drawings, and 0.29 ± 0.02 beside 0.26 ± 0.01 with 3,872.
+#
+# So which drawings can the generator that has seen them all not make?
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Drawings by strangers (first and third row) and the closest that the generator can draw (below each). The upper pair of rows shows the eight that it draws best, the lower pair the eight that it draws worst, of 64.", "name": "fig-14-inverted"}, "image": {"alt": "Four rows of eight. In the upper two, simple letters such as an o, an i, a circle with a bar and some Sanskrit letters, and copies that differ from them only by a few gray dots. In the lower two, large letters such as a phi, a pi and Japanese katakana, and copies of them in pieces: corners and crossings are there, long diagonal strokes and wide bows are missing."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out drawings (first and third row), and below each the closest to it that the search found. The upper pair of rows shows the eight best of 64, the lower pair the eight worst.", "name": "fig-14-inverted"}, "image": {"alt": "Four rows of eight. In the upper two, letters such as an o, an i, a sigma, and some Sanskrit letters with a level bar, and copies that differ from them only by frayed edges and a few gray dots. In the lower two, letters such as a phi, a pi, and Japanese katakana, and copies of them in pieces: stems and corners are there, while slanted strokes, long tails, and wide curves are missing."}}
 copies = training.sample(from_all, found_z)[2 * m : 3 * m]
 by_error = np.argsort(errors[2])
 best, worst = mx.array(by_error[:8]), mx.array(by_error[-8:])
@@ -666,9 +694,9 @@ rows = [new[best], copies[best], new[worst], copies[worst]]
 plots.digits(mx.concatenate(rows), columns=8)
 
 # %% [markdown]
-# What it draws well is compact and stands in the middle.
-# What it misses is large: long diagonal strokes and wide bows fade away or break.
-# A sheet of samples would never have told us that.
+# What it draws well is mostly made of upright stems, level bars, and small rounds.
+# Where it fails, slanted strokes, long tails, and wide curves fade or break.
+# A sheet of samples would hardly have told us that, because what a generator avoids is not on it.
 #
 # ## Two commands
 #
@@ -680,35 +708,36 @@ plots.digits(mx.concatenate(rows), columns=8)
 # python -m mlxgan sample --model runs/mine/generator.safetensors --out mine.png
 # ```
 #
-# The number of epochs follows from the number of steps: 1,200 steps are $1{,}200 \cdot 64 / n$ epochs for $n$ pictures.
+# Here `--augment` stands for the coin, and the number of epochs follows from the number of steps: 1,200 steps are about $1{,}200 \cdot 64 / n$ epochs for $n$ pictures, which is 150 for 512 of them.
 # `--data` also takes `omniglot`, `fashion` for the clothes of Fashion-MNIST ([Xiao et al., 2017](../book/bibliography.md#xiao-et-al-2017)), which we have not run, and an `.npz` file with an array `images` of gray levels.
-# A run on one set of pictures cannot be resumed on another, and `evaluate` refuses to compare your samples with MNIST, because its judge does not know your pictures.
-# You have seen how to make a judge that does, if your pictures have labels; if they have none, look at the samples, and at what inversion says about pictures that you held out.
+# A run on one set of pictures cannot be resumed on another, and the command `evaluate` refuses to measure your samples, because its judge knows only MNIST.
+# If your pictures have labels, you have seen how to make a judge of your own; if they have none, look at the samples, and at what inversion says about pictures that you held out.
 #
 # What you cannot change from the command line is the size.
 # These networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
-# Larger networks learn in the same way, with the same step and the same augmentation, but they need a GPU.
+# Larger networks are trained with the same step and the same augmentation, but they need a GPU.
 #
 # ## Summary
 #
-# A picture becomes a training image by averaging areas, with the same polarity as all others, and a held-out set is only worth its name if it shares nothing with the training set, neither copies nor people.
-# With little data the discriminator learns the training set by heart, which shows in its logits for real drawings that it has not seen, and with 512 drawings the generator learned nothing at all.
-# The cure is to change everything the discriminator sees, real and fake, by changes that pass a gradient, and a wrapper of a few lines does it without touching the training step.
-# If every picture is changed, the change leaks into the samples; a coin for each picture was enough here, and made 512 drawings nearly as good as 3,872.
-# Inversion finds the noise behind a given drawing, says what the generator cannot draw, and shows whether it copies.
+# A picture becomes a training image when we average areas, so that thin strokes survive, and when black and white mean the same in all of them.
+# A held-out set is only worth its name if it shares nothing with the training set, neither copies nor people.
+# With little data the discriminator learns the training set by heart, which shows in its logits for real drawings that it has never seen, and with 512 drawings the generator learned no letters at all.
+# The cure is to change everything that the discriminator sees, real and fake, in ways that let the gradient pass, and a wrapper of a few lines does this without touching the training step.
+# It is best not to change every picture: with a coin for each of them, 512 drawings gave nearly the coverage of 3,872, although less recall.
+# Inversion searches for the noise behind a given drawing, which shows what a generator cannot draw, and whether it draws its training images more easily than new ones.
 #
 # ## Exercises
 #
 # ### Exercise 1: What a change can hide (derive)
 #
-# Suppose that a drawing may stand at any of the 28 positions of a ring, so that a shift that leaves on one side comes back on the other, and let $p(x)$ be how often it stands at position $x$.
-# A random shift replaces $p$ by $(q * p)(x) = \sum_s q(s)\,p(x - s)$, where $q(s)$ is how often we shift by $s$.
-# Which $p_g$ is best for the generator if only the real drawings are shifted, and which ones are if both are?
+# Suppose that a drawing may stand at any of the 28 positions of a ring, so that what is shifted out on one side comes back on the other, and let $p(x)$ be the probability that it stands at position $x$.
+# A random shift replaces $p$ by $(q * p)(x) = \sum_s q(s)\,p(x - s)$, where $q(s)$ is the probability that we shift by $s$.
+# Which distribution $p_g$ is best for the generator if only the real drawings are shifted, and which ones are best if both real drawings and fakes are?
 # Use the Fourier transform $\hat p(k) = \sum_x p(x)\,e^{-2 \pi i k x / 28}$, which turns $q * p$ into the product $\hat q\,\hat p$.
 # For which $k$ does the uniform shift from $-3$ to 3 hide a difference, and what changes if a drawing is shifted only with some probability below 1?
 #
 # :::{dropdown} Solution
-# The best that the generator can do is to make the two distributions equal that the discriminator compares.
+# The best that the generator can do is to make the two distributions that the discriminator compares equal.
 # If only the real drawings are shifted, this means $p_g = q * p_\text{data}$: it learns to shift.
 # If both are, it means $q * p_g = q * p_\text{data}$, or $\hat q(k)\,(\hat p_g(k) - \hat p_\text{data}(k)) = 0$ for every $k$.
 # So $\hat p_g(k) = \hat p_\text{data}(k)$ wherever $\hat q(k) \ne 0$, and if $\hat q$ has no zero, then $p_g = p_\text{data}$.
@@ -716,7 +745,7 @@ plots.digits(mx.concatenate(rows), columns=8)
 # A difference between $p_g$ and $p_\text{data}$ that repeats after seven positions is therefore invisible.
 # With probability $P$ the transform is $1 - P + P\,\hat q(k)$.
 # The cell shows that $\hat q$ is nowhere below $-0.23$, so the transform has no zero as long as $P < 1 / 1.23$, or 0.81.
-# [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) argue in this way about all kinds of changes, and advise to apply each with a probability below 0.8.
+# [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) argue in this way about all kinds of changes, and advise applying each with a probability below 0.8.
 # :::
 
 # %% tags=["hide-cell", "nbval-check-output"]
@@ -738,12 +767,12 @@ for probability in (1.0, 0.8, 0.5):
 #
 # :::{dropdown} Solution
 # The loss may only look at the rows that are given, and so may the choice of the start.
-# If we multiply both the generator's drawing and the given one by a mask, everything else stays as it is.
-# The upper halves agree, and most of the lower halves are strokes that continue them, but hardly ever the letter that the person had in mind: there is more than one way to go on, and the search takes the first that it finds.
+# So we wrap the generator in a module that covers the lower half of its drawings with paper, cover the given drawings in the same way, and need not change `invert` at all.
+# The upper halves mostly agree, and the lower halves continue their strokes, but hardly ever to the letter that the person had in mind: there is more than one way to go on, and nothing in the loss prefers the right one.
 # :::
 
 
-# %% tags=["hide-cell"] mystnb={"figure": {"caption": "Eight drawings of which only the upper half was given (top), what the generator makes of it (middle), and the whole drawings (bottom).", "name": "fig-14-halves"}, "image": {"alt": "Three rows of eight. On top the upper halves of letters, in the middle the same upper halves continued by strokes, at the bottom the whole letters, most of which continue in another way."}}
+# %% tags=["hide-cell"] mystnb={"figure": {"caption": "Eight drawings of which only the upper half was given (top), what the generator makes of it (middle), and the whole drawings (bottom).", "name": "fig-14-halves"}, "image": {"alt": "Three rows of eight. On top the upper halves of letters, in the middle roughly the same upper halves, continued by frayed strokes, at the bottom the whole letters, most of which continue in another way."}}
 class UpperHalf(nn.Module):
     """A generator whose drawings are covered below the middle."""
 
@@ -766,15 +795,15 @@ rows = mx.concatenate([cover(new[:8]), completed, new[:8]])
 plots.digits(rows, columns=8)
 
 # %% [markdown]
-# ### Exercise 3: Noise on a long leash (change and explain)
+# ### Exercise 3: Off the sphere (change and explain)
 #
-# Let `invert` search the noise anywhere, without putting $z$ back on the sphere, and invert the held-out drawings again.
+# Let `invert` search anywhere, without putting $z$ back on the sphere, and invert the held-out drawings again.
 # What happens to the error, and to the length of $z$?
 # Which of the two versions answers the question whether the generator *draws* such a drawing?
 #
 # :::{dropdown} Solution
-# The error stays the same, 0.26, but the noise grows from a length of 10 to 15 on average, and in one case to 20.8.
-# Normally distributed noise of a hundred numbers is practically never that long, so nobody who samples from this generator will ever see what it draws there.
+# The error stays the same, 0.26, but the length of $z$ grows from 10 to 15 on average, and in one case to 20.8.
+# The length of a hundred normally distributed numbers is about 10, with a standard deviation of about 0.7, so practically nobody who samples from this generator will ever see what it draws at a length of 15.
 # Only the search on the sphere answers the question, and here it costs nothing.
 # :::
 
@@ -795,7 +824,7 @@ print(f"(from {length.min():.1f} to {length.max():.1f})")
 # %% [markdown]
 # ## Further reading
 #
-# - [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) is the paper to read on little data: it shows discriminators that overfit, explains which changes leak and which do not, and adjusts the strength of the changes while the network trains.
+# - [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) is the paper to read on little data: it shows discriminators that overfit, explains which changes leak and which do not, and adjusts their probability during training.
 # - [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) is the shorter of the two and close to our code.
 # - [Bau et al. (2019)](../book/bibliography.md#bau-et-al-2019) use inversion to find out which objects a generator leaves out of its pictures, with striking examples.
 # - [Zhu et al. (2016)](../book/bibliography.md#zhu-et-al-2016) invert a generator to edit pictures, and also train a network that guesses $z$, which makes a good start.
