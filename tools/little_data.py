@@ -126,7 +126,7 @@ def mean_logit(discriminator, images) -> float:
     """Return the mean logit of images, which the discriminator sees 64 at a time and as in training."""
     import mlx.core as mx
 
-    return mx.concatenate([discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]).mean().item()
+    return float(mx.concatenate([discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]).mean())
 
 
 def run(setting: str, seed: int) -> Path:

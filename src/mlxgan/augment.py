@@ -29,10 +29,12 @@ class Augmented(nn.Module):
 
     def __init__(self, discriminator: nn.Module, probability: float = 0.5):
         super().__init__()
-        self.discriminator, self.probability = discriminator, probability
+        self.discriminator = discriminator
+        self.probability = probability
 
     def __call__(self, images: mx.array, *labels: mx.array) -> mx.array:
         if self.training:
-            chosen = mx.random.uniform(shape=(len(images), 1, 1, 1)) < self.probability
+            random = mx.random.uniform(shape=(len(images), 1, 1, 1))
+            chosen = random < self.probability
             images = mx.where(chosen, translate(images), images)
         return self.discriminator(images, *labels)
