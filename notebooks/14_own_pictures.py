@@ -561,12 +561,12 @@ plt.show()
 # Without it, all five runs fail as ours did, and with it the coverage is 0.71, in no run below 0.69.
 # That is nearly as much as with all 3,872 drawings, which reach 0.77.
 # The recall says what is missing: 0.12 instead of 0.27.
-# Augmentation keeps the discriminator from learning too few drawings by heart, but it cannot supply the drawings that are not there.
+# Augmentation makes much more of the drawings that we have, but it cannot supply those that we do not have.
 #
 # **With 3,872 drawings, the coin brings nothing that we can measure.**
 # The discriminator learns much less by heart, but after 1,200 steps the samples are no better for it: the coverage changes by −0.02 ± 0.02, so if anything it falls.
 # We have not tried longer runs, nor where between 512 and 3,872 drawings the benefit begins.
-# In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, it also grows as the data get fewer.
+# In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, augmentation also brings more the fewer the data are.
 #
 # **Shifting every picture is better than nothing, but worse than the coin**, by 0.15 ± 0.08 in coverage.
 # This is what we expected, but the reason that we gave for it does not fit.
