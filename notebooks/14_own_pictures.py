@@ -553,13 +553,13 @@ plt.show()
 # In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, augmentation also brings more the fewer the data are.
 #
 # **Shifting every picture is better than nothing, but worse than the coin**, by 0.15 ± 0.08 in coverage.
-# This is what we expected, but the reason that we gave for it does not fit.
-# If the shift had leaked, letters would stand in the wrong place, and our judge, which was trained on shifted drawings itself, should hardly mind.
-# What the table shows instead is a lack of variety, since precision is as high as before and recall has almost vanished.
+# This is what we expected, but the reason that we gave for it, letters in the wrong place, is not what the table shows.
+# Misplaced letters would cost precision too, as moved digits did in [Measuring](08_measuring.ipynb), whereas here precision is as high as with the coin, and it is the recall that has almost vanished: what these generators lack is variety.
 # Why that is, these runs cannot tell.
 #
 # In the right panel of the figure, hardly anything is learned by heart with every picture shifted, and yet the samples are worse than with the coin, where the number climbs to about 0.8.
 # A high number is a warning, but a discriminator with a low one is not yet a good teacher.
+# (The curves are not quite on one scale: a discriminator that shifts what it sees in training also shifted what we asked it about.)
 # Finally, even the best of these generators are far from done: their KID of about 110 is higher than that of all the damaged sets above.
 #
 # ## What can it draw?
@@ -679,7 +679,7 @@ plots.digits(mx.concatenate(rows), columns=8)
 #
 # ## Two commands
 #
-# Everything in this chapter except the measuring is also on the command line.
+# The training in this chapter is also on the command line.
 # For a folder of your own pictures it is
 #
 # ```bash
