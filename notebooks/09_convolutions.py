@@ -313,7 +313,7 @@ plt.show()
 # ## Keeping the signal alive
 #
 # In an exercise of [Generator and discriminator](04_models.ipynb) we found that each layer of a fresh network passes on a weaker signal than it received.
-# The networks of this chapter begin with even smaller weights, drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
+# The networks of this chapter begin with small weights, too, all drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
 
 
 # %%
@@ -1069,7 +1069,7 @@ print(f"{14 * 14 * layer.convolve.weight.size:,} multiplications")
 #
 # :::{dropdown} Solution
 # In training mode nothing changes, because the bias is part of the batch mean, which `norm1` subtracts.
-# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so every hidden unit is shifted upward, most of them by about two of their standard deviations, and some pixels change from black to white or back.
+# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so every hidden unit is shifted upward, and some pixels change from black to white or back.
 # Every layer directly in front of a normalization could do without a bias, since the $\beta$ of the normalization does its work: `project`, `expand` and `up1` in the generator, `down2` and `shrink` in the discriminator.
 # :::
 
