@@ -1,0 +1,678 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # GANs today
+#
+# ![Above, a generator turns a noise vector into a digit in one step. Below, a noise image turns into a digit over many small steps.](../book/diagrams/diffusion-vs-gan.svg)
+#
+# *A GAN draws in one step; a diffusion model removes a little noise in each of many.*
+#
+# In 2021 diffusion models overtook GANs in the quality of their pictures ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), so is what you have learned in this book already history?
+# In this chapter we train a small diffusion model for the same time as a DCGAN and let the same judge compare the two, and then we look at where the game of two networks is played today.
+# By the end you can say what each of the two ways costs and what it is good at, add an adversarial loss to a network that is no GAN, and choose between them.
+#
+# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about @@ minutes on two CPU cores*
+
+# %%
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
+from mlxgan import (
+    data,
+    layers,
+    losses,
+    metrics,
+    models,
+    plots,
+    recipes,
+    training,
+)
+from mlxgan.layers import Conv2d, ConvTranspose2d
+
+import time
+from functools import partial
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from IPython.display import Markdown
+from mlx.utils import tree_flatten
+
+digits, test = data.load("train"), data.load("test")
+reference = metrics.reference()
+n = len(test)
+
+# %% [markdown]
+# ## Two cures for fog
+#
+# In [A GAN in one page](01_first_gan.ipynb) we asked the mean squared error for its favorite picture of a digit, and it chose fog, the average of all digits.
+# This is what a network does whenever it is trained on squared error and its input leaves the answer open: it returns the average of all answers that are possible.
+#
+# A GAN cures the fog by exchanging the measure.
+# A diffusion model cures it in another way: it keeps the squared error, but asks for so little at a time that hardly any doubt is left to be averaged.
+# Instead of "draw a digit" the order is "here is a digit under some noise; what may it have been?", and a picture is drawn by asking this many times, with less and less noise.
+#
+# There are several dialects of this idea.
+# The best known is that of [Ho et al. (2020)](../book/bibliography.md#ho-et-al-2020), whose schedule of noise takes pages to derive; we take **flow matching** ([Lipman et al., 2023](../book/bibliography.md#lipman-et-al-2023); [Liu et al., 2023](../book/bibliography.md#liu-et-al-2023)), because it needs one line to mix, one to train and three to draw.
+# It is no toy, either: Stable Diffusion 3 was trained in this way ([Esser et al., 2024](../book/bibliography.md#esser-et-al-2024)).
+#
+# The mix lies on a straight line from an image $\epsilon$ of pure noise to a real image $x$, and the time $t$ says how far along we are:
+#
+# $$x_t = (1 - t)\,\epsilon + t\,x, \qquad 0 \le t \le 1.$$
+
+
+# %%
+def mix(noise, real, t):
+    """A point on the line from noise (t = 0) to an image (t = 1)."""
+    return (1 - t) * noise + t * real
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Two digits on their way from noise to image. Above each column stands the time.", "name": "fig-15-mix"}, "image": {"alt": "Two rows of seven images. On the left is pure noise; toward the right a digit emerges from it in each row, and at time 1 it stands there without any noise."}}
+times = [0, 0.2, 0.4, 0.6, 0.8, 0.9, 1]
+pair, _ = next(data.batches(digits, 2, seed=0))
+noise = mx.random.normal(pair.shape, key=mx.random.key(0))
+mixes = mx.stack([mix(noise, pair, t) for t in times], axis=1)
+plots.digits(mixes.reshape(-1, 28, 28, 1), columns=7, titles=times)
+
+# %% [markdown]
+# A network $f$ gets $x_t$ and $t$ and has to name $x$, and its loss is the mean squared error $\lVert f(x_t, t) - x \rVert^2$ for random images, noise, and times.
+# Its best answer is therefore $\mathbb{E}[x \mid x_t]$, the average of all digits that may be hidden in what it sees, each counted as often as it is the right one.
+#
+# **What will a well-trained network answer at $t = 0$, when it sees nothing but noise, and what at $t = 0.9$? We will look after the training.**
+#
+# ## A denoiser
+#
+# The network has the parts of the DCGAN: two convolutions that shrink the image, a hidden layer, and two transposed convolutions that enlarge it again.
+# Two things are new.
+# The time comes in as a second channel with the same number in every pixel, and each layer on the way up also gets what the layer of the same size on the way down had found, so that fine strokes do not have to pass through the narrow hidden layer.
+# Drawn with these bridges the network looks like the letter U, which is why it is called a **U-Net** ([Ronneberger et al., 2015](../book/bibliography.md#ronneberger-et-al-2015)).
+
+
+# %%
+class Denoiser(nn.Module):
+    """Noisy images (N, 28, 28, 1) and times (N, 1, 1, 1) to images."""
+
+    def __init__(self, channels=32, hidden=256):
+        super().__init__()
+        c = channels
+        self.down1 = Conv2d(2, c, 4, stride=2, padding=1)
+        self.down2 = Conv2d(c, 2 * c, 4, stride=2, padding=1)
+        self.shrink = nn.Linear(7 * 7 * 2 * c, hidden)
+        self.expand = nn.Linear(hidden, 7 * 7 * 2 * c)
+        self.up1 = ConvTranspose2d(4 * c, c, 4, stride=2, padding=1)
+        self.up2 = ConvTranspose2d(2 * c, 1, 4, stride=2, padding=1)
+
+    def __call__(self, x, t):
+        clock = mx.broadcast_to(t, x.shape)
+        at14 = nn.silu(self.down1(mx.concatenate([x, clock], axis=-1)))
+        at7 = nn.silu(self.down2(at14))
+        x = nn.silu(self.shrink(at7.reshape(len(at7), -1)))
+        x = nn.silu(self.expand(x)).reshape(at7.shape)
+        x = nn.silu(self.up1(mx.concatenate([x, at7], axis=-1)))
+        return mx.tanh(self.up2(mx.concatenate([x, at14], axis=-1)))
+
+
+# %% tags=["nbval-check-output"]
+def count(network):
+    arrays = tree_flatten(network.trainable_parameters())
+    return sum(array.size for _, array in arrays)
+
+
+for network in (models.DCGANGenerator(), Denoiser()):
+    print(f"{type(network).__name__:14s} {count(network):9,d} parameters")
+
+# %% [markdown]
+# The two are of the same size.
+# A training step of the denoiser has one network and one loss, and nothing that could lose its balance.
+
+
+# %%
+def make_denoising_step(denoiser, optimizer):
+    """A compiled step, step(real), and its state."""
+
+    def loss(real):
+        t = mx.random.uniform(shape=(len(real), 1, 1, 1))
+        noise = mx.random.normal(real.shape)
+        guess = denoiser(mix(noise, real, t), t)
+        return mx.square(guess - real).mean()
+
+    loss_and_grad = nn.value_and_grad(denoiser, loss)
+    state = [denoiser.state, optimizer.state, mx.random.state]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(real):
+        value, gradients = loss_and_grad(real)
+        optimizer.update(denoiser, gradients)
+        return value
+
+    return step, state
+
+
+# %% [markdown]
+# The function `run` takes the steps and keeps the moving average of the weights, which helps here as it does in a GAN.
+
+
+# %%
+def get_ready(network, optimizer):
+    network.train()
+    optimizer.init(network.trainable_parameters())
+    layers.column_major(network, optimizer)
+
+
+def run(step, state, network, average, epochs):
+    """Take one step per batch; return the seconds and the last loss."""
+    follow, follow_state = training.make_average(average.eval(), network)
+    start, values = time.perf_counter(), []
+    for epoch in range(1, epochs + 1):
+        for real, _ in data.batches(digits, 64, seed=0, epoch=epoch):
+            values.append(step(real))
+            follow()
+            mx.eval(values[-1], state, follow_state)
+        mean = mx.stack(values[-len(digits) // 64 :]).mean().item()
+        print(f"epoch {epoch}: mean loss {mean:.3f}")
+    return time.perf_counter() - start
+
+
+# %%
+mx.random.seed(0)
+epochs = 1 if mlxgan.SMOKE else 6
+denoiser, average = Denoiser(), Denoiser()
+optimizer = recipes.decaying_adam(1e-3, 1e-4, epochs * len(digits) // 64)
+get_ready(denoiser, optimizer)
+step, state = make_denoising_step(denoiser, optimizer)
+seconds_diffusion = run(step, state, denoiser, average, epochs)
+
+# %% [markdown]
+# ## Walking from noise to a digit
+#
+# To draw a digit we start at pure noise and walk along the line.
+# Where it ends we do not know, but at any point the network can guess, and so we take one small step toward the guess and ask again.
+# With `left` steps to go, the step is one `left`-th of the remaining way, and the last one goes all the way.
+
+
+# %%
+def draw(denoiser, noise, steps):
+    """Walk from noise (N, 28, 28, 1) to images."""
+    parts = []
+    for x in mx.split(noise, max(1, len(noise) // 500)):
+        for left in range(steps, 0, -1):
+            t = mx.full((len(x), 1, 1, 1), 1 - left / steps)
+            x = x + (denoiser(x, t) - x) / left
+        mx.eval(x)
+        parts.append(x)
+    return mx.concatenate(parts)
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Three walks of sixteen steps. In each pair of rows, the upper one shows where the walk has arrived, and the lower one which digit the network guesses from there. Above each column stands the time.", "name": "fig-15-walk"}, "image": {"alt": "@@Six rows of eight images, in three pairs. In the upper row of each pair noise turns into a digit from left to right. The lower row begins with the same gray fog in all three pairs; the fog soon takes on the shape of a digit and becomes sharp toward the right.@@"}}
+x = mx.random.normal((3, 28, 28, 1), key=mx.random.key(4))
+columns, titles = [], []
+for left in range(16, 0, -1):
+    t = mx.full((3, 1, 1, 1), 1 - left / 16)
+    guess = average(x, t)
+    if left % 2 == 0:
+        columns.append(mx.stack([x, guess], axis=1).reshape(6, 28, 28, 1))
+        titles.append(f"{1 - left / 16:.2g}")
+    x = x + (guess - x) / left
+sheet = mx.stack(columns, axis=1).reshape(-1, 28, 28, 1)
+plots.digits(mx.clip(sheet, -1, 1), columns=8, titles=titles)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# At $t = 0$ it answers with the average of all digits, whatever the noise, and at $t = 0.9$ with hardly anything but the digit itself.
+# :::
+#
+# The first guess is the fog of the first chapter.
+# But the walk takes only a sixteenth of it, and what it has by then settles the next question a little: the fog leans toward some digits, the step follows, and so guess and walk decide each other, until there is nothing left to average.
+#
+# ## On the same judge
+#
+# The opponent is the DCGAN of [Convolutions](09_convolutions.ipynb) with its own recipe, but only for @@three@@ epochs, so that both have had about the same time on the same machine.
+
+# %% tags=["hide-output"]
+mx.random.seed(0)
+generator, gan = models.DCGANGenerator(), models.DCGANGenerator()
+history = training.train(
+    generator,
+    models.VarietyDiscriminator(),
+    digits,
+    epochs=1 if mlxgan.SMOKE else 3,
+    average=gan,
+    **recipes.RECIPES["dcgan"].settings(),
+)
+
+# %% [markdown]
+# The denoiser can draw in as few or as many steps as we like, so we try several, and note the Fréchet distance of 10,000 images and the time that drawing them takes.
+#
+# **With a single step, what will the denoiser draw?**
+
+# %%
+noise = mx.random.normal((n, 28, 28, 1), key=mx.random.key(1))
+z = mx.random.normal((n, 100), key=mx.random.key(1))
+ways = {
+    f"{steps} steps": partial(draw, average, noise, steps)
+    for steps in (1, 2, 4, 8, 16, 32)
+}
+ways["GAN"] = partial(training.sample, gan, z)
+images, milliseconds, fids = {}, {}, {}
+for name, way in ways.items():
+    start = time.perf_counter()
+    images[name] = way()
+    milliseconds[name] = 1000 * (time.perf_counter() - start) / n
+    found, _ = metrics.features(reference.classifier, images[name])
+    fids[name] = metrics.fid(reference.real, found)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Fréchet distance against the time that one image takes. The numbers are the steps of the denoiser; the GAN always needs one pass. The dotted line is what real training digits get.", "name": "fig-15-steps"}, "image": {"alt": "@@Fréchet distance over milliseconds per image, both axes logarithmic. A line of six points falls from the upper left to the lower right. The orange point of the GAN lies at the far left.@@"}}
+figure, axes = plt.subplots()
+names = list(ways)[:-1]
+axes.loglog(
+    [milliseconds[name] for name in names],
+    [fids[name] for name in names],
+    "o-",
+    color=plots.GREY,
+    label="denoiser",
+)
+for name in names:
+    place = milliseconds[name], fids[name]
+    axes.annotate(
+        name.split()[0], place, xytext=(5, 5), textcoords="offset points"
+    )
+axes.plot(
+    milliseconds["GAN"], fids["GAN"], "s", color=plots.FAKE, label="GAN"
+)
+floor = reference.floor.fid
+axes.axhline(floor, color=plots.REAL, ls=":", label="real digits")
+axes.set(xlabel="milliseconds per image", ylabel="Fréchet distance")
+axes.legend()
+plt.show()
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "From the top: the denoiser with 1, 2, 4, 8 and 32 steps, always from the same twelve noise images, and the GAN. Nothing was selected.", "name": "fig-15-rows"}, "image": {"alt": "@@Six rows of twelve images. The first row shows the same gray fog twelve times, the second blurred shapes; from row to row the digits become sharper. The last row shows sharp digits of the GAN.@@"}}
+rows = [images[name][:12] for name in ways if name != "16 steps"]
+plots.digits(mx.concatenate(rows), columns=12, scale=0.5)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Fog, always the same, because with a single step it goes all the way to its first guess.
+# Squared error is still squared error.
+# :::
+#
+# @@Discuss the curve: Fréchet distance falls from .. at one step to .. at 32; where it passes the GAN; the price: .. times as long.@@
+#
+# For the other measures we draw three times from each model, as in [Convolutions](09_convolutions.ipynb).
+
+
+# %%
+def as_table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+cards = {"DCGAN": [], "denoiser, 16 steps": []}
+for key in range(1, 3 if mlxgan.SMOKE else 4):
+    z = mx.random.normal((n, 100), key=mx.random.key(key))
+    noise = mx.random.normal((n, 28, 28, 1), key=mx.random.key(key))
+    for name, drawn in zip(
+        cards,
+        (training.sample(gan, z), draw(average, noise, 16)),
+        strict=True,
+    ):
+        cards[name].append(metrics.evaluate(drawn, reference))
+
+# %% tags=["hide-input"]
+measures = {
+    "Fréchet distance": ("fid", 2),
+    "precision": ("precision", 3),
+    "recall": ("recall", 3),
+    "coverage": ("coverage", 3),
+    "more than 90 % sure": ("confident", 3),
+}
+rows = []
+for label, (field, places) in measures.items():
+    row = [label, f"{getattr(reference.floor, field):.{places}f}"]
+    for scores in cards.values():
+        values = [getattr(card, field) for card in scores]
+        mean, deviation = np.mean(values), np.std(values, ddof=1)
+        row.append(f"{mean:.{places}f} ± {deviation:.{places}f}")
+    rows.append(row)
+seconds = sum(history.seconds), seconds_diffusion
+rows.append(["seconds of training", "", *(f"{s:.0f}" for s in seconds)])
+times = milliseconds["GAN"], milliseconds["16 steps"]
+rows.append(["milliseconds per image", "", *(f"{t:.2f}" for t in times)])
+as_table(["", "real digits", *cards], rows)
+
+# %% [markdown]
+# @@What the table says. Caution: one run of each; numbers behind ± are the spread of three draws of noise from one trained model and say nothing about another run.@@
+#
+# ## The same fog in an autoencoder
+#
+# Many of today's programs draw in two stages: a diffusion model works on small codes, and a decoder turns the code into an image ([Rombach et al., 2022](../book/bibliography.md#rombach-et-al-2022)).
+# The decoder comes from an **autoencoder**, in which one network squeezes an image into a code and another one restores the image from it.
+# If the code is too short to hold everything, the decoder has to guess the rest, and if squared error is its judge, you know what it does.
+#
+# We build one from parts that we have: the encoder is the discriminator of the DCGAN with eight outputs in place of one, and the decoder is its generator.
+
+
+# %%
+class Autoencoder(nn.Module):
+    """Images to a code of so many numbers, and back to images."""
+
+    def __init__(self, size=8):
+        super().__init__()
+        self.encoder = models.DCGANDiscriminator()
+        self.encoder.out = nn.Linear(self.encoder.hidden, size)
+        self.decoder = models.DCGANGenerator(latent_dim=size)
+
+    def __call__(self, images):
+        x = self.encoder.features(self.encoder.compress(images))
+        return self.decoder(self.encoder.out(x))
+
+
+# %% [markdown]
+# The adversarial term is one more line in the loss.
+# A discriminator learns to tell restored images from real ones, and the autoencoder is asked to fool it as well, with a small weight $\lambda$:
+#
+# $$\text{loss} = \lVert \hat x - x \rVert^2 + \lambda\,\log\bigl(1 + e^{-D(\hat x)}\bigr).$$
+
+
+# %%
+def restore_and_fool(weight, epochs, seed=0):
+    """Train an autoencoder; return its average and the seconds."""
+    mx.random.seed(seed)
+    autoencoder, average = Autoencoder(), Autoencoder()
+    discriminator = models.VarietyDiscriminator()
+    steps = epochs * len(digits) // 64
+    optimizer = recipes.decaying_adam(1e-3, 1e-4, steps)
+    optimizer_d = recipes.adam(3e-4)
+    get_ready(autoencoder, optimizer)
+    get_ready(discriminator, optimizer_d)
+
+    def loss(real):
+        restored = autoencoder(real)
+        value = mx.square(restored - real).mean()
+        if weight > 0:
+            logits = discriminator(restored)
+            value = value + weight * losses.generator_loss(logits)
+        return value
+
+    def loss_d(real, restored):
+        logits = discriminator(real), discriminator(restored)
+        return losses.discriminator_loss(*logits)
+
+    grad = nn.value_and_grad(autoencoder, loss)
+    grad_d = nn.value_and_grad(discriminator, loss_d)
+    state = [autoencoder.state, optimizer.state]
+    state += [discriminator.state, optimizer_d.state]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(real):
+        if weight > 0:
+            restored = mx.stop_gradient(autoencoder(real))
+            _, gradients = grad_d(real, restored)
+            optimizer_d.update(discriminator, gradients)
+        value, gradients = grad(real)
+        optimizer.update(autoencoder, gradients)
+        return value
+
+    return average, run(step, state, autoencoder, average, epochs)
+
+
+# %% [markdown]
+# We train it twice, with the same seed, the same data, and the same number of steps.
+#
+# **Which of the two will have the smaller squared error on test images, and which of them the smaller Fréchet distance?**
+
+# %%
+epochs = 1 if mlxgan.SMOKE else 2
+kinds = {"squared error": 0.0, "with adversarial term": 0.02}
+autoencoders, restored = {}, {}
+originals = data.normalize(test.images)
+for name, weight in kinds.items():
+    print(name)
+    autoencoders[name], seconds = restore_and_fool(weight, epochs)
+    parts = mx.split(originals, max(1, n // 500))
+    restored[name] = mx.concatenate([autoencoders[name](x) for x in parts])
+    mx.eval(restored[name])
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first twelve test images (top), and what is left of them after they went through a code of eight numbers, restored for the sake of squared error (middle) and with the adversarial term (bottom).", "name": "fig-15-restored"}, "image": {"alt": "@@Three rows of twelve digits. The originals of the first row are crisp. In the second row the strokes are soft and gray at the edges. In the third they are crisp again, but some digits have another shape than the original.@@"}}
+rows = [originals[:12], *(pictures[:12] for pictures in restored.values())]
+plots.digits(mx.concatenate(rows), columns=12, scale=0.6)
+
+
+# %%
+def scores(pictures):
+    """Squared error, Fréchet distance, fraction sure, fraction right."""
+    error = mx.square(pictures - originals).mean().item()
+    found, probabilities = metrics.features(reference.classifier, pictures)
+    right = probabilities.argmax(axis=1) == np.array(test.labels)
+    sure = probabilities.max(axis=1) > 0.9
+    fid = metrics.fid(reference.real, found)
+    return (
+        f"{error:.4f}",
+        f"{fid:.2f}",
+        f"{sure.mean():.3f}",
+        f"{right.mean():.3f}",
+    )
+
+
+header = ["", "squared error", "Fréchet distance", "sure", "right digit"]
+rows = [["originals", *scores(originals)]]
+rows += [[name, *scores(pictures)] for name, pictures in restored.items()]
+as_table(header, rows)
+
+# %% [markdown]
+# :::{dropdown} Answer
+# @@The one without the adversarial term has the smaller squared error, since it was trained for nothing else, and the other one the smaller Fréchet distance.@@
+# :::
+#
+# @@Say the numbers, and what the picture shows: soft strokes against crisp ones; where the code has lost the shape, the crisp restoration invents one.@@
+#
+# Both measures are right, and neither is the better one: they answer different questions.
+# The squared error asks how far each picture is from *its* original, and the Fréchet distance whether all of them together could pass for real ones.
+# [Blau and Michaeli (2018)](../book/bibliography.md#blau-and-michaeli-2018) proved that the two are at odds: of the methods that use what the code holds as well as possible, none can do better at one of the two questions without doing worse at the other.
+# Exercise 2 shows what full marks on the second question cost on the first.
+# So before you add an adversarial term, ask whether an invented stroke does any harm.
+# In a photograph it may please the eye, and in an X-ray image it may be fatal.
+#
+# ## Where the game is played today
+#
+# *In decoders.* What we just built is a small relative of the VQGAN ([Esser et al., 2021](../book/bibliography.md#esser-et-al-2021)).
+# There the discriminator judges patches instead of the whole image, and besides pixels the loss compares the features of a trained classifier.
+# [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) took over this recipe, so the pictures of Stable Diffusion leave a decoder that learned from a discriminator.
+#
+# *In drawing at one stroke.* A denoiser needs many steps because its first guess is fog, and nobody recognizes fog as surely as a discriminator.
+# [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) therefore train a copy of a diffusion model to draw in one to four steps, with a discriminator that demands sharp pictures and the original model as a teacher, and report that with four steps it reaches the quality of its teacher.
+# [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) let their discriminator compare with real images as well, so that the teacher's mistakes no longer limit the pupil, and report that with a single step it surpasses its teacher on small images.
+# In Exercise 3 you turn our denoiser into a one-step generator.
+#
+# *In speech.* The last stage of a speech program turns a spectrogram into tens of thousands of samples per second, and there is no time for many passes.
+# The generator of HiFi-GAN ([Kong et al., 2020](../book/bibliography.md#kong-et-al-2020)) does it 168 times faster than the speech lasts on one GPU, and a small version 13 times faster on a CPU.
+#
+# *On its own.* [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) threw out the tricks that GANs had collected, kept the relativistic loss and two gradient penalties, took modern networks, and report results that stand comparison with those of diffusion models of the time on several sets of images.
+#
+# ## What to choose when
+#
+# | you want | a good first choice | because |
+# |:--|:--|:--|
+# | pictures on demand, one after another, on small hardware | a GAN, or a diffusion model that was taught to draw in one step | one pass per image |
+# | the best quality, for many kinds of pictures, from words | a diffusion or flow model | its training keeps its balance at any size, and it can take more steps for more quality |
+# | both | a diffusion model, then an adversarial loss to cut its steps | see Sauer et al. and Yin et al. |
+# | to store pictures in few numbers, or to restore them for the eye | squared error with an adversarial term | crisp, as long as invented details do no harm |
+# | to restore what a measurement really showed | squared error alone | the smallest error, and fog where nobody knows |
+# | sound from spectrograms, while someone waits | a GAN | see Kong et al. |
+#
+# The table sums up the papers above and what we measured, but our own measurements are small: one data set, one run each, two CPU cores.
+#
+# ## Summary
+#
+# Squared error draws fog wherever its question leaves the answer open.
+# A GAN replaces the measure by a second network, and a diffusion model replaces the one big question by many small ones.
+# @@In about the same time of training, the denoiser came to a Fréchet distance of .. with 16 steps and the DCGAN to .. with its single pass, which takes ..th of the time; with a single step the denoiser draws nothing but fog.@@
+# An adversarial term can be added to any network that makes pictures: it made our autoencoder crisp, at the price of a larger squared error, and theory says that some such price is unavoidable.
+# This is where the game is mostly played today: not as a rival of diffusion models, but inside them, in their decoders and in the training that teaches them to draw in one step.
+#
+# ## Exercises
+#
+# ### Exercise 1: The perfect denoiser (derive)
+#
+# Suppose that there are only $N$ training images $x_1, \dots, x_N$, each equally likely.
+# Derive the best possible answer of a denoiser to $x_t$.
+# What does it draw, and what follows for a network that has learned its task perfectly?
+#
+# :::{dropdown} Solution
+# Given the image, the mix $x_t = (1 - t)\,\epsilon + t\,x_i$ is normally distributed around $t\,x_i$ with standard deviation $1 - t$ in every pixel.
+# By Bayes' rule, and because all images are equally likely,
+#
+# $$p(i \mid x_t) = \frac{w_i}{\sum_j w_j}, \qquad w_i = \exp\left(-\frac{\lVert x_t - t\,x_i \rVert^2}{2\,(1 - t)^2}\right),$$
+#
+# and the answer with the smallest mean squared error is the mean $\sum_i p(i \mid x_t)\,x_i$.
+# Toward the end, when $1 - t$ is small, nearly all of the weight lies on the one image that is nearest, so every walk ends at a training image, as the cell shows for 64 of them.
+# A perfectly trained denoiser would be a slow photocopier.
+# New digits come from what a network of limited size, with convolutions, does *not* learn by heart.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+known, _ = next(data.batches(digits, 64, seed=0))
+
+
+def perfect(x, t):
+    """The mean of 64 images, weighted by how likely each of them is."""
+    distances = mx.square(x[:, None] - t[:, None] * known)
+    exponents = -distances.sum(axis=(2, 3, 4)) / 2
+    exponents = exponents / mx.square(1 - t.reshape(-1, 1))
+    weights = mx.softmax(exponents, axis=1)
+    return (weights @ known.reshape(64, -1)).reshape(x.shape)
+
+
+walks = draw(perfect, mx.random.normal((10, 28, 28, 1)), 32)
+nearest = (
+    mx.square(walks[:, None] - known).mean(axis=(2, 3, 4)).min(axis=1)
+)
+print(f"mean squared distance to a known image {nearest.max().item():.4f}")
+
+# %% [markdown]
+# ### Exercise 2: The price of crispness (derive)
+#
+# Let $X$ be an image and $Y$ its code, and let $m(Y) = \mathbb{E}[X \mid Y]$ be the restoration with the smallest squared error, $V = \mathbb{E}\lVert X - m(Y) \rVert^2$.
+# Another restoration draws $X'$ at random from $p(x \mid Y)$, so that nobody can tell a set of such pictures from real ones.
+# How large is its squared error?
+# And how can a judge tell the pictures $m(Y)$ from real ones?
+#
+# :::{dropdown} Solution
+# Given $Y$, both $X$ and $X'$ are scattered around the same mean $m(Y)$, independently of each other, so the mixed term vanishes:
+#
+# $$\mathbb{E}\lVert X - X' \rVert^2 = \mathbb{E}\lVert X - m \rVert^2 + \mathbb{E}\lVert X' - m \rVert^2 = 2V.$$
+#
+# Pictures that nobody can tell from real ones therefore cost no more than twice the smallest squared error.
+# The pictures $m(Y)$ give themselves away by varying too little: by the law of total variance their variance, added up over the pixels, is that of real images minus $V$.
+# The cell checks this for numbers in place of images.
+# @@Compare: in our autoencoder the ratio was ...@@
+# :::
+
+# %% tags=["hide-cell", "nbval-check-output"]
+rng = np.random.default_rng(0)
+x = rng.normal(size=1_000_000)
+y = x + rng.normal(size=x.shape)
+smooth = y / 2  # E[x | y]; the variance of x given y is 1/2
+crisp = smooth + np.sqrt(0.5) * rng.normal(size=x.shape)
+for name, restored_x in (("mean", smooth), ("drawn", crisp)):
+    error = np.square(restored_x - x).mean()
+    print(f"{name:5s} error {error:.2f}, variance {restored_x.var():.2f}")
+
+# %% [markdown]
+# ### Exercise 3: From many steps to one (code)
+#
+# A denoiser that takes a single step is a generator with 784 numbers of noise.
+# Wrap the trained denoiser so that `training.train` accepts it as a generator, and train it for one epoch against a new discriminator.
+# Do the same with a denoiser that has never been trained.
+# What does the head start bring, and what is missing for a distillation as in Sauer et al.?
+#
+# :::{dropdown} Solution
+# @@..@@
+# It is no distillation, however, because nothing tells the pupil which digit its teacher would have drawn from the same noise; this is what the second term of Sauer et al. adds.
+# :::
+
+
+# %% tags=["hide-cell"]
+class OneStep(nn.Module):
+    """A denoiser as a generator: it goes all the way at once."""
+
+    latent_dim = 784
+
+    def __init__(self, denoiser):
+        super().__init__()
+        self.denoiser = denoiser
+
+    def __call__(self, z):
+        x = z.reshape(-1, 28, 28, 1)
+        return self.denoiser(x, mx.zeros((len(x), 1, 1, 1)))
+
+
+# %% tags=["hide-cell"]
+def play(denoiser):
+    """One epoch of the game; return samples of the average."""
+    mx.random.seed(0)
+    student = OneStep(Denoiser())
+    student.denoiser.update(denoiser.parameters())
+    follower = OneStep(Denoiser())
+    training.train(
+        student,
+        models.VarietyDiscriminator(),
+        digits,
+        epochs=1,
+        average=follower,
+        optimizer_g=recipes.adam(5e-4),
+        optimizer_d=recipes.adam(3e-4),
+    )
+    return training.sample(follower, noise.reshape(n, -1))
+
+
+one_step = {
+    "before": images["1 steps"],
+    "after": play(average),
+    "without a head start": play(Denoiser()),
+}
+
+# %% tags=["hide-cell"] mystnb={"figure": {"caption": "The denoiser in a single step, from the same twelve noise images: before the game (top), after one epoch of it (middle), and after one epoch of the game without any training as a denoiser (bottom).", "name": "fig-15-one-step"}, "image": {"alt": "@@Three rows of twelve images. The first shows the same gray fog twelve times, the second and the third show sharp digits.@@"}}
+for name, pictures in one_step.items():
+    found, _ = metrics.features(reference.classifier, pictures)
+    distance = metrics.fid(reference.real, found)
+    print(f"{name:21s} Fréchet distance {distance:6.2f}")
+rows = [pictures[:12] for pictures in one_step.values()]
+plots.digits(mx.concatenate(rows), columns=12, scale=0.5)
+
+# %% [markdown]
+# ### Exercise 4: A heavier discriminator (change and explain)
+#
+# Train the autoencoder with a $\lambda$ that is ten times as large.
+# Before you do, say which way each of the numbers in the table will move.
+#
+# :::{dropdown} Solution
+# @@..@@
+# :::
+
+# %% tags=["hide-cell"]
+heavy, _ = restore_and_fool(0.2, epochs)
+parts = mx.split(originals, max(1, n // 500))
+restored["heavier"] = mx.concatenate([heavy(x) for x in parts])
+rows = [[name, *scores(pictures)] for name, pictures in restored.items()]
+as_table(header, rows)
+
+# %% [markdown]
+# ## Further reading
+#
+# - [Blau and Michaeli (2018)](../book/bibliography.md#blau-and-michaeli-2018) prove the tradeoff, explain why GANs are a natural way to its limit, and place many methods of super-resolution in the plane of the two measures.
+# - [Liu et al. (2023)](../book/bibliography.md#liu-et-al-2023) is the friendliest paper on straight lines from noise to images. Its *reflow* straightens the walks until few steps do, without any discriminator.
+# - [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) and [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) show what a discriminator does for a diffusion model; in both, look at the tables in which one term of the loss is left out.
+# - [Esser et al. (2021)](../book/bibliography.md#esser-et-al-2021) is worth reading for how the weight $\lambda$ is chosen during training, from the size of two gradients.
+# - [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) is the paper to begin with if you want to train a GAN of your own today.
+# - The [diffusion course of Hugging Face](https://huggingface.co/learn/diffusion-course) builds a diffusion model from scratch, and then uses large ones.
