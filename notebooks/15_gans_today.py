@@ -295,6 +295,7 @@ plots.digits(mx.clip(sheet, -1, 1), columns=8, titles=titles)
 # The first guess is the fog of the first chapter.
 # But the walk goes only a sixteenth of the way to it, and from there the next guess leans a little toward some digits and away from others.
 # The next step follows it, and so walk and guess settle the matter between them, until there is nothing left to average.
+# That many small steps toward an average lead to pictures distributed like the real ones is not obvious; [Lipman et al. (2023)](../book/bibliography.md#lipman-et-al-2023) prove it for a perfect network and infinitely many steps.
 #
 # ## On the same judge
 #
@@ -431,7 +432,7 @@ class Autoencoder(nn.Module):
 # The adversarial term is one more line in the loss.
 # A discriminator learns to tell restored images from real ones, and the autoencoder is asked to fool it as well, with a small weight $\lambda$:
 #
-# $$\text{loss} = \lVert \hat x - x \rVert^2 + \lambda\,\log\bigl(1 + e^{-D(\hat x)}\bigr).$$
+# $$\text{loss} = \frac{1}{784}\,\lVert \hat x - x \rVert^2 + \lambda\,\log\bigl(1 + e^{-D(\hat x)}\bigr).$$
 
 
 # %%
@@ -526,7 +527,7 @@ as_table(header, rows)
 #
 # Both measures are right, and neither is the better one: they answer different questions.
 # The squared error asks how far each picture is from *its* original, and the Fréchet distance whether all of them together could pass for real ones.
-# [Blau and Michaeli (2018)](../book/bibliography.md#blau-and-michaeli-2018) proved that the two are at odds: of the methods that use what the code holds as well as possible, none can do better at one of the two questions without doing worse at the other.
+# [Blau and Michaeli (2018)](../book/bibliography.md#blau-and-michaeli-2018) proved that this is no weakness of our measures: there is a limit that no method can pass, and for methods that have reached it, a smaller error means pictures that are easier to tell from real ones, and the other way around.
 # Exercise 2 shows what full marks on the second question cost on the first.
 # So before you add an adversarial term, ask whether an invented stroke does any harm.
 # In a photograph it may please the eye, and in an X-ray image it may be fatal.
@@ -538,12 +539,12 @@ as_table(header, rows)
 # [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) took over this recipe, so the pictures of Stable Diffusion leave a decoder that learned from a discriminator.
 #
 # *In drawing at one stroke.* A denoiser needs many steps because its first guess is fog, and nobody recognizes fog as surely as a discriminator.
-# [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) therefore train a copy of a diffusion model to draw in one to four steps, with a discriminator that demands sharp pictures and the original model as a teacher, and report that with four steps it reaches the quality of its teacher.
-# [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) let their discriminator compare with real images as well, so that the teacher's mistakes no longer limit the pupil, and report that with a single step it surpasses its teacher on small images.
+# [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) therefore train a copy of a diffusion model to draw in one to four steps, with a discriminator that demands sharp pictures and the original model as a teacher, and report that with four steps it reaches the quality of SDXL, one of the best diffusion models of the time.
+# [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) let the pupil match the distribution of its teacher and add a discriminator that compares with real images, so that the teacher's mistakes no longer limit the pupil; they report that in a single step it surpasses its teacher on ImageNet at $64 \times 64$ pixels.
 # In Exercise 3 you turn our denoiser into a one-step generator.
 #
 # *In speech.* The last stage of a speech program turns a spectrogram into tens of thousands of samples per second, and there is no time for many passes.
-# The generator of HiFi-GAN ([Kong et al., 2020](../book/bibliography.md#kong-et-al-2020)) does it 168 times faster than the speech lasts on one GPU, and a small version 13 times faster on a CPU.
+# The generator of HiFi-GAN ([Kong et al., 2020](../book/bibliography.md#kong-et-al-2020)) does it 168 times faster than the speech lasts on one V100 GPU, and a small version does it 13 times faster on a CPU.
 #
 # *On its own.* [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) threw out the tricks that GANs had collected, kept the relativistic loss and two gradient penalties, took modern networks, and report results that stand comparison with those of diffusion models of the time on several sets of images.
 #
@@ -566,7 +567,7 @@ as_table(header, rows)
 # A GAN replaces the measure by a second network, and a diffusion model replaces the one big question by many small ones.
 # @@In about the same time of training, the denoiser came to a Fréchet distance of .. with 16 steps and the DCGAN to .. with its single pass, which takes ..th of the time; with a single step the denoiser draws nothing but fog.@@
 # An adversarial term can be added to any network that makes pictures: it made our autoencoder crisp, at the price of a larger squared error, and theory says that some such price is unavoidable.
-# This is where the game is mostly played today: not as a rival of diffusion models, but inside them, in their decoders and in the training that teaches them to draw in one step.
+# In many of the systems that we looked at, the game of two networks is no longer the rival of diffusion models but a part of them, in their decoders and in the training that teaches them to draw in one step.
 #
 # ## Exercises
 #
@@ -585,7 +586,7 @@ as_table(header, rows)
 # and the answer with the smallest mean squared error is the mean $\sum_i p(i \mid x_t)\,x_i$.
 # Toward the end, when $1 - t$ is small, nearly all of the weight lies on the one image that is nearest, so every walk ends at a training image, as the cell shows for 64 of them.
 # A perfectly trained denoiser would be a slow photocopier.
-# New digits come from what a network of limited size, with convolutions, does *not* learn by heart.
+# New digits can come only from what a network of limited size, with convolutions, does *not* learn by heart.
 # :::
 
 
