@@ -33,6 +33,7 @@ DIAGRAMS = {
     "inversion": beyond.inversion,
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
     "ring-sum": beyond.ring_sum,
+    "overlap": training.overlap,
 }
 
 
