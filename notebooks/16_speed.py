@@ -49,9 +49,9 @@ print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
 print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
-# The second line of this output is the most important one of the chapter.
-# Everything that we measure below was measured on that machine, a Linux computer with two CPU cores and without a GPU.
-# If you have a Mac or an NVIDIA GPU, your numbers will be different, and so may be your conclusions, which is why each section says what to expect there and why you should run its cells yourself.
+# These two lines belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
+# On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions.
+# Each section therefore says what to expect there, but only your own run can tell.
 #
 # ## A stopwatch for lazy code
 #
@@ -269,7 +269,7 @@ for one, each in (names[:2], names[2:]):
 # *Cure*: return arrays, and read them once per epoch.
 #
 # *Symptom*: every call of a compiled step takes as long as the first one.
-# *Cause*: it is traced anew each time, because the shapes change or because `mx.compile` is called inside the loop.
+# *Cause*: it is traced again each time, because the shapes change or because `mx.compile` is called inside the loop.
 # *Cure*: batches of one size, and one compiled function.
 # :::
 #
@@ -344,8 +344,8 @@ print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
 # @@So `async_eval` is not as asynchronous as its name says.
-# MLX lets only so many tasks wait in the queue of a device, and holds back whoever hands over more.
-# In the backend for the CPU a task is a handful of operations, so that a training step fills the queue and `async_eval` has to wait until most of it is done.
+# MLX lets only a limited number of tasks wait in the queue of a device, and a call that hands over more has to wait its turn.
+# On a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
 # On a GPU a task holds many more of them, and there the lower half of our picture can come true.
 # Where it does, remember that everything that has been handed over keeps its memory until it is done, and that a loop that runs ahead notices an error, or a NaN, a step late.
 #
@@ -776,7 +776,7 @@ if not files:
 # On a fast GPU the computing shrinks, and the other two become worth your attention.
 # Whether there is anything left to gain, the roofline tells: count the operations and the bytes, measure what the machine can do, and compare.
 #
-# What you can do with a trained generator outside of Python is the subject of [Out of Python](17_out_of_python.ipynb).
+# What you can do with a trained generator outside Python is the subject of [Out of Python](17_out_of_python.ipynb).
 #
 # ## Exercises
 #

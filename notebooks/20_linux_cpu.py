@@ -406,7 +406,7 @@ first_call("compiled once more", again, mx.ones((8, 16)))
 
 # %% [markdown]
 # @@
-# Constants become part of a kernel, so a number that changes from call to call belongs into an array.
+# Constants become part of a kernel, so a number that changes from call to call belongs in an array.
 #
 # MLX keeps the kernels in the temporary folder of the machine, where every program may write, and where two processes that build the same kernel at the same time can ruin it for each other.
 # `import mlxgan` therefore gives each process a folder of its own in the user's cache, and throws away kernels that are not whole ([Running the book](../book/running.md) has the details).
