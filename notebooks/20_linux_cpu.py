@@ -65,13 +65,14 @@ def race(works, rounds=ROUNDS):
 def show(seconds):
     """A table: median times, and ratios to the first row."""
     table = [
-        "| | median | ratio | half of the rounds |",
+        "| | median | ratio | middle half of the rounds |",
         "|---|--:|--:|--:|",
     ]
     base = np.array(next(iter(seconds.values())))
     for name, values in seconds.items():
         low, ratio, high = np.percentile(values / base, [25, 50, 75])
-        row = f"| {name} | {1000 * np.median(values):.3g} ms "
+        middle = 1000 * np.median(values)
+        row = f"| {name} | {middle:.{2 if middle < 10 else 0}f} ms "
         table.append(row + f"| {ratio:.2f} | {low:.2f} to {high:.2f} |")
     display(Markdown("\n".join(table)))
 
