@@ -750,7 +750,7 @@ def describe(about, path):
     lines.append("|---|" + "--:|" * len(sizes))
     cells = {}
     for row in about["rows"]:
-        tf32 = " with TF32" if row["tf32"] else ""
+        tf32 = " with TF32" if row.get("tf32") else ""
         name = f"{row['model']}, {row['device']}, {row['dtype']}{tf32}"
         middle = f"{np.median(row['milliseconds']):.1f}"
         cells.setdefault(name, {})[row["batch"]] = middle
