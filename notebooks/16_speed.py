@@ -49,7 +49,7 @@ print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
 print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
-# These two lines belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
+# The last two lines of this output belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
 # On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions.
 # Each section therefore says what to expect there, but only your own run can tell.
 #
@@ -431,6 +431,8 @@ sizes = [8, 16, 32] if mlxgan.SMOKE else [8, 16, 32, 64, 128, 256, 512]
 works = {str(size): new_step(batch=size) for size in sizes}
 times = race(works, rounds=max(3, ROUNDS // 3))
 rates = {size: size / np.array(times[str(size)]) for size in sizes}
+for size, rate in rates.items():
+    print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). @@", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. @@"}}
 figure, axes = plt.subplots()
@@ -443,6 +445,7 @@ axes.loglog(sizes, free, ":", color=plots.GREY)
 axes.set(xlabel="batch size", ylabel="images per second")
 axes.set_xticks(sizes, sizes)
 axes.xaxis.minorticks_off()
+axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
