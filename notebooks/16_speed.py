@@ -71,9 +71,9 @@ def new_step(name="tutorial", batch=64):
 
 
 # %% [markdown]
-# Let us begin with four ways to time it, of which three are wrong: around a call without `mx.eval`, around the very first call with it, and around a single later one.
+# Let us begin with three ways to time it that are all wrong: a call without `mx.eval`, the very first call with it, and a single later one.
 #
-# **By which factors are they wrong?**
+# **How far from the median of many calls is each of them?**
 
 # %%
 mlp = new_step()
@@ -101,9 +101,9 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@Without `mx.eval` we time the notes that MLX takes (see [MLX in a quarter of an hour](02_mlx.ipynb)), here in @@ of a step.
-# @@The first call traces the step, and on a Linux CPU it also has kernels built unless an earlier run has left them, so it takes @@ times as long.
-# @@A single later call is off by up to @@.
+# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here [[0.001]] of a step.
+# The first call traces the step, and on a Linux CPU it may also have kernels built, so it takes [[9.5]] times as long.
+# A single later call lies anywhere between [[0.34 and 6]] times the median.
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
@@ -193,9 +193,9 @@ for name in ("tutorial", "dcgan"):
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# @@On this machine almost all of the time is computing: neither worker processes that load data nor a faster Python could save even @@ %.
+# On this machine at least [[98]] % of the time is computing, so neither worker processes that load data nor a faster Python could save more than [[2]] %.
 # A faster device turns the picture around, because it shortens the last column and leaves the other two as they are.
-# If a GPU were fifty times as fast as our two cores, @@.
+# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take [[about a third]] of what is left.
 # So the first question about a slow step is which of the three columns it is in, and the sections that follow take them in turn.
 #
 # ## How often to evaluate
@@ -231,7 +231,7 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@None of them: here they differ by no more than the noise.
+# None of them: here they differ by no more than the noise.
 # :::
 #
 # One evaluation costs little beside a step, so there is nothing to be gained from fewer.
@@ -259,7 +259,7 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# @@Twenty evaluations instead of one make the chain @@ times slower on a thousand numbers and @@ on a million.
+# Twenty evaluations instead of one make the chain [[4.8]] times as slow on a thousand numbers, and [[1.3]] times on a million.
 # Each evaluation has a fixed price, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
 # On a GPU it is higher, since the device stands idle between two tasks.
 #
@@ -320,7 +320,7 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 # %% [markdown]
 # :::{dropdown} Answer
 # Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67.
-# @@We get @@ when Python sleeps and @@ when it sorts.
+# We get [[0.95]] when Python sleeps and [[1.05]] when it sorts.
 # :::
 #
 # Two things keep a CPU from the ideal.
@@ -344,7 +344,7 @@ print(f"async_eval returns after {middle:.0%} of the step's time", end=" ")
 print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# @@So `async_eval` is not as asynchronous as its name says.
+# So `async_eval` is less asynchronous than its name says.
 # MLX lets only a limited number of tasks wait in the queue of a device, and a call that hands over more has to wait its turn.
 # On a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
 # On a GPU a task holds many more of them, and there the lower half of our picture can come true.
@@ -375,7 +375,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# @@The step of the MLPs takes @@ as long without compiling, and that of the DCGAN @@.
+# Without compiling, the step of the MLPs takes [[1.34]] times as long, and that of the DCGAN [[1.20]] times.
 # Matrix products and convolutions stay as they are, so whatever is saved is saved in between them, for the most part in Adam, which consists of nothing but elementwise operations.
 # We can count them, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
@@ -418,8 +418,8 @@ print("compiled:", len(operations(adam_d())), "operations")
 show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 
 # %% [markdown]
-# @@In the eager update each of @@ operations reads its inputs from memory and writes its result back.
-# A fused kernel reads each array once, keeps what lies in between in registers, and takes @@.
+# In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
+# A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work, and the eager update takes [[1.8]] times as long.
 #
 # ## The batch size
 #
@@ -449,7 +449,7 @@ axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
-# @@From 8 to 64 images a step costs only @@ times as much, so the number of images per second grows @@-fold, and from 64 to 512 it grows another @@-fold.
+# From 8 to 64 images the rate grows [[5]]-fold, so a step with eight times as many images takes only [[1.6]] times as long; from 64 to 512 it grows by another factor of [[1.7]].
 # The price is paid elsewhere, however: with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
 # On a GPU the dotted line, along which a larger batch costs nothing, goes on for longer, so draw this figure on yours before you choose a batch size.
 #
@@ -476,9 +476,9 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# @@On this CPU the product in float32 is exact, and bfloat16 makes it @@ times *slower*: the fast library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
+# On this CPU the product in float32 is exact, and bfloat16 makes it about [[29]] times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
 # An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
-# A speedup from either is worth having only if the GAN still learns, and the place where short numbers hurt first is Adam, whose steps of 2e-4 vanish when they are added to a bfloat16 weight near 1 (Exercise 3).
+# A speedup from either is worth having only if the GAN still learns, and the place where short numbers hurt first is Adam, whose small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
 # ## Memory
 #
@@ -511,9 +511,10 @@ mx.set_cache_limit(limit)
 print(f"limit of the cache: {limit / 2**20:.0f} MiB")
 
 # %% [markdown]
-# @@The peak says whether a larger batch still fits.
-# @@On a Mac the limit of the cache is by default that of all memory, so the cache may grow to several gigabytes without anything being wrong; `mx.set_cache_limit` is for sharing the machine with others, and `mx.clear_cache` for a moment when you know that sizes change.
-# @@On this CPU the limit is only @@ MiB, less than the DCGAN's step would like to keep.
+# The peak says whether a larger batch still fits.
+# On a Mac the limit of the cache is by default that of all memory, so that it can grow to gigabytes without anything being wrong.
+# Lower it with `mx.set_cache_limit` if the machine has other work to do, and call `mx.clear_cache` when the shapes of a program change for good.
+# On a CPU the limit is only 32 MiB, and our steps fill it.
 #
 # **Does a larger cache make the step of the DCGAN faster, and none at all slower?**
 
@@ -540,7 +541,9 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@
+# We cannot tell: all ratios lie within the noise.
+# On this machine it is cheap to get memory from the system, and the cache protects us from nothing.
+# On a GPU, where memory is expensive to get, it may be different.
 # :::
 #
 # ## How fast could it be?
@@ -673,7 +676,7 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# @@The products of the MLPs' step take @@ ms and could not take less than @@; ...
+# @@ROOF
 #
 # ## Inside the GPU
 #
@@ -726,8 +729,10 @@ for model, rows in benchmark["milliseconds"].items():
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# @@
-# The rows "as installed" show why the book's package exists: on Linux, MLX's own package is @@ times slower.
+# On this machine, the MLPs' step with MLX and the book's package takes @@0.84 of the time of PyTorch with plain Adam, and beside the fused and the compiled form we cannot tell, since their ranges include 1.
+# The DCGAN's step is slower than in PyTorch: by @@16 % with plain Adam, by @@27 % with the fused one, and by @@36 % in PyTorch's best form.
+# The last section says where that comes from: half of this step is neither products nor Adam.
+# The rows "as installed" show why the book's package exists: on Linux, MLX by itself takes more than twenty times as long.
 # How `import mlxgan` changes that, and what else was tried, is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
 #
 # ## Other machines, and yours
@@ -777,7 +782,7 @@ if not files:
 #
 # A stopwatch around lazy code needs an evaluation inside it, and the result of a single run means nothing: warm up, let the candidates take turns, and compare ratios with their spread.
 # A step is spent on fetching data, on Python, or on computing, and each has its own cure.
-# @@Here computing takes nearly everything, so that fewer evaluations, `mx.async_eval` and a faster loader gain nothing, while `mx.compile` and larger batches do.
+# Here computing takes nearly everything, so fewer evaluations, `mx.async_eval` and a faster loader gain nothing, while `mx.compile` and larger batches do.
 # On a fast GPU the computing shrinks, and the other two become worth your attention.
 # Whether there is anything left to gain, the roofline tells: count the operations and the bytes, measure what the machine can do, and compare.
 #
@@ -817,7 +822,7 @@ print("in the graph:    ", products_in(mlp))
 # Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
 # :::{dropdown} Solution
-# @@The discriminator's move has @@ times as many operations, because it sees two batches, but it takes only @@ times as long.
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, but it takes only [[1.09]] times as long.
 # Adam is the reason: both networks have about as many weights, so it takes about as long for either of them.
 # :::
 
@@ -884,7 +889,8 @@ show(
 # :::{dropdown} Solution
 # A number between $2^{k}$ and $2^{k+1}$ has neighbors at a distance of $2^{k-7}$ in bfloat16, and an addition that moves it by less than half of this is rounded away.
 # For a weight of 0.05 the distance is $2^{-12}$, or about 2.4e-4.
-# @@
+# In float32 every weight moves.
+# In bfloat16, 20 % of the weights ignore a step of 2e-4, 86 % one of 2e-5, and 98 % one of 2e-6, although the median size of a weight is only 0.03.
 # The usual way out is to keep the weights and Adam's moments in float32, and to convert a copy to bfloat16 for the products of each step.
 # :::
 
