@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 TOOLS = common.ROOT / "tools"
-NAMES = ("ablation", "benchmark", "brand", "distributed", "export_generator", "notebooks", "reproducibility")
+NAMES = (
+    "ablation",
+    "benchmark",
+    "brand",
+    "distributed",
+    "export_generator",
+    "export_times",
+    "notebooks",
+    "reproducibility",
+    "speed",
+)
 
 
 def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -71,6 +81,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_generator", ["--model", "nowhere.safetensors"], "--model: 'nowhere.safetensors' is not a file"),
         ("export_generator", ["--epochs", "nowhere.npz"], "--epochs: 'nowhere.npz' is not a file"),
         ("export_generator", ["--epochs", __file__], "test_tools.py is not an .npz file"),
+        ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
         ("notebooks", ["update", "--all"], "--all"),
@@ -80,6 +91,10 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("reproducibility", ["--work", "vae"], "--work"),
         ("reproducibility", ["--work", "mlp"], "--out"),
         ("reproducibility", ["--work", "mlp", "--out", "nowhere/now.npz"], "--out"),
+        ("speed", ["--name", "../M2"], "--name: '../M2' is not made of 1 to 60 small letters, digits and hyphens"),
+        ("speed", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("speed", ["--seconds", "0"], "--seconds: '0' is not a number above 0"),
+        ("speed", ["--work", "vae"], "--work"),
     ]
     + [
         ("distributed", ["train", "--out", "unused", f"--{name}", value], f"--{name}: '{value}' is not a whole number")
