@@ -394,20 +394,26 @@ def first_call(name, function, x):
     mx.eval(function(x))
     seconds = time.perf_counter() - start
     built = number_of_kernels() - before
-    print(f"{name:22} {1000 * seconds:6.1f} ms, {built} kernels built")
+    print(f"{name:18} {1000 * seconds:6.1f} ms, {built} kernels built")
 
 
-constant = time.time()  # no earlier run has met this number
-compiled = mx.compile(lambda x: mx.tanh(x * constant) + 1)
-first_call("first call", compiled, mx.ones((8, 16)))
-first_call("the same shape again", compiled, mx.zeros((8, 16)))
-first_call("another shape", compiled, mx.ones((24, 16)))
-again = mx.compile(lambda x: mx.tanh(x * constant) + 1)
-first_call("compiled once more", again, mx.ones((8, 16)))
+def scaled(constant):
+    return mx.compile(lambda x: mx.tanh(x * constant) + 1)
+
+
+new = time.time() % 1  # no earlier run has met this number
+function = scaled(new)
+first_call("first call", function, mx.ones((8, 16)))
+first_call("the same again", function, mx.zeros((8, 16)))
+first_call("another shape", function, mx.ones((24, 16)))
+first_call("compiled once more", scaled(new), mx.ones((8, 16)))
+first_call("another constant", scaled(new + 1), mx.ones((8, 16)))
 
 # %% [markdown]
-# @@
-# Constants become part of a kernel, so a number that changes from call to call belongs in an array.
+# Only a kernel that did not exist yet costs time, and a second compilation of the same function finds the one of the first.
+# A new shape needs no new kernel, but a new constant does, because constants become part of the code.
+# A training step has more of them than you might think: the mean over a batch multiplies by 1/64, so a new batch size needs new kernels as well.
+# And a number that changes from call to call belongs in an array.
 #
 # MLX keeps the kernels in the temporary folder of the machine, where every program may write, and where two processes that build the same kernel at the same time can ruin it for each other.
 # `import mlxgan` therefore gives each process a folder of its own in the user's cache, and throws away kernels that are not whole ([Running the book](../book/running.md) has the details).
