@@ -408,11 +408,14 @@ first_call("the same again", function, mx.zeros((8, 16)))
 first_call("another shape", function, mx.ones((24, 16)))
 first_call("compiled once more", scaled(new), mx.ones((8, 16)))
 first_call("another constant", scaled(new + 1), mx.ones((8, 16)))
+mean = mx.compile(lambda x: x.mean(axis=0) * new + 1)
+first_call("mean of 8 rows", mean, mx.ones((8, 16)))
+first_call("mean of 24 rows", mean, mx.ones((24, 16)))
 
 # %% [markdown]
 # Only a kernel that did not exist yet costs time, and a second compilation of the same function finds the one of the first.
 # A new shape needs no new kernel, but a new constant does, because constants become part of the code.
-# A training step has more of them than you might think: the mean over a batch multiplies by 1/64, so a new batch size needs new kernels as well.
+# A training step has more of them than you might think: a mean over 24 rows multiplies by 1/24, so a new batch size needs new kernels as well.
 # And a number that changes from call to call belongs in an array.
 #
 # MLX keeps the kernels in the temporary folder of the machine, where every program may write, and where two processes that build the same kernel at the same time can ruin it for each other.
