@@ -682,7 +682,7 @@ display(Markdown("\n".join(table)))
 #
 # The DCGAN has two and a half times as many operations, and its products are no worse.
 # However, half of its time, [[60 to 76]] ms, is neither products nor Adam.
-# It goes into what stands between the products: copying windows, normalizing batches, and applying activations, all of which move numbers instead of computing with them and which MLX does on one core while the other one waits.
+# It goes into what stands between the products: copying windows, normalizing batches, and applying activations, all of which move more numbers than they compute with, and which MLX, as far as we can see, leaves to one core.
 # So this is where a faster step would have to come from, and no better library for products could bring it.
 #
 # ## Inside the GPU
