@@ -243,7 +243,7 @@ plt.show()
 # R1 makes steepness expensive, so the hills become broad, and their slopes reach fakes that are far away.
 # But a broad hill is also a vague one: many fakes lie between the clusters, and the density is only 0.37, so in this game we pay for the variety with accuracy.
 #
-# You can play such games in [the lab](../book/lab.md), where the points move while you watch.
+# In [the lab](../book/lab.md#preset=collapse) you can play this game yourself, with the same settings, and watch how the fakes fall on their clusters and what the penalty changes.
 #
 # ## The missing zeros
 #
@@ -634,6 +634,8 @@ plt.show()
 # A smooth discriminator is no help if its opinion is always out of date.
 #
 # The number to watch is again a change of samples from fixed noise, but this time it is too *large*: the samples change all the time and do not get better.
+# You can follow the crowd around the circle in [the lab](../book/lab.md#preset=swings), which plays this game with the same rates.
+#
 # If whole kinds of digits come and go, bring the two rates closer together, and keep Adam's first beta at 0.5 ([Losses and optimizers](05_losses.ipynb)).
 # Exercise 2 shows that two players can circle even at equal rates, and how a penalty stops them.
 #

@@ -18,6 +18,7 @@ NAMES = (
     "brand",
     "distributed",
     "export_generator",
+    "export_lab",
     "export_times",
     "notebooks",
     "reproducibility",
@@ -39,6 +40,10 @@ def assert_refused(found: subprocess.CompletedProcess, tool: str, said: str) -> 
     assert found.stdout == ""
 
 
+#: Tools that miss their command before they see a wrong option.
+HAVE_COMMANDS = ("distributed", "export_lab", "notebooks")
+
+
 @pytest.fixture(scope="module")
 def without_mlx(tmp_path_factory) -> str:
     """A folder for PYTHONPATH, from which MLX cannot be imported."""
@@ -56,7 +61,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
 
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
-    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in ("distributed", "notebooks")]
+    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in HAVE_COMMANDS]
     + [
         ("ablation", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
         ("ablation", ["--jobs", "two"], "--jobs: 'two'"),
@@ -81,6 +86,8 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_generator", ["--model", "nowhere.safetensors"], "--model: 'nowhere.safetensors' is not a file"),
         ("export_generator", ["--epochs", "nowhere.npz"], "--epochs: 'nowhere.npz' is not a file"),
         ("export_generator", ["--epochs", __file__], "test_tools.py is not an .npz file"),
+        ("export_lab", [], "what"),
+        ("export_lab", ["everything"], "'everything'"),
         ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
@@ -141,6 +148,7 @@ FULL = {
     "ablation": [],
     "benchmark": [],
     "brand": [],
+    "export_lab": ["digits"],
     "notebooks": ["execute", "01"],
     "reproducibility": [],
 }
