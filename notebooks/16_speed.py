@@ -17,11 +17,11 @@
 #
 # *A training step passes through two hands: Python prepares it, and the device computes it. With `mx.eval` one waits for the other, and with `mx.async_eval` both can work at the same time.*
 #
-# Sooner or later everyone who trains a network asks why a step takes so long, and the tempting answer is to try whatever made someone else's network faster.
+# When a step takes too long, it is tempting to try whatever made someone else's network faster.
 # It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
 # After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
 #
-# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: @@ minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about five minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -50,12 +50,11 @@ print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
 # The last two lines of this output belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
-# On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions.
-# Each section therefore says what to expect there, but only your own run can tell.
+# On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions, so run the chapter on yours.
 #
 # ## A stopwatch for lazy code
 #
-# The thing to be timed is a training step, in two versions: that of the MLPs, with the recipe `tutorial`, and that of the DCGAN.
+# We time two training steps: that of the MLPs, with the recipe `tutorial`, and that of the DCGAN.
 # The pixels do not matter for the time, so noise will do as real images.
 
 
@@ -71,7 +70,7 @@ def new_step(name="tutorial", batch=64):
 
 
 # %% [markdown]
-# Let us begin with three ways to time it that are all wrong: a call without `mx.eval`, the very first call with it, and a single later one.
+# Let us begin with three wrong ways to time it: a call without `mx.eval`, the very first call with it, and a single later one.
 #
 # **How far from the median of many calls is each of them?**
 
@@ -101,15 +100,16 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here [[0.001]] of a step.
-# The first call traces the step, and on a Linux CPU it may also have kernels built, so it takes [[9.5]] times as long.
-# A single later call lies anywhere between [[0.34 and 6]] times the median.
+# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.001 of the median.
+# The first call traces the step, and on a Linux CPU it may also have kernels built, so here it took 5.1 times as long as the median.
+# A single later call lies anywhere between 0.08 and 6.58 times the median.
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
-# Other programs run beside ours, and processors change their clock as they heat up, so the milliseconds of this morning are not those of this evening.
+# Even the median is not safe: it was 427 ms here, and in a moment you will see 45 ms for the very same step.
+# Other programs run beside ours, as one probably did during these 60 calls, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
-# All comparisons in this chapter therefore go through one function: it warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
+# All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
 
 
 # %%
@@ -149,18 +149,19 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 
 # %% [markdown]
 # The two rows are the same work, so whatever separates their ratio from 1 is noise.
-# The last column says between which values the middle half of the rounds lies, and from now on we believe in a difference only if it is clearly wider than what you see here.
+# The last column says between which values the middle half of the rounds lies, here from 0.96 to 1.03.
+# From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # `mx.eval` inside the stopwatch does what `torch.cuda.synchronize()` does on a GPU: it waits for the result.
-# PyTorch needs nothing of the kind on a CPU, but MLX is lazy on every device.
+# MLX needs it on a CPU, too.
 # :::
 #
 # ## Data, Python, or computation?
 #
 # A step consists of three parts that need different cures.
-# Somebody has to fetch the batch; then Python calls the step, which replays the trace of the compiled function and hands its operations over; and finally the device computes them.
+# First the batch is fetched; then Python calls the step, which replays a trace and hands its operations over; and finally the device computes them.
 # We can time each part by itself if we evaluate after it.
 
 
@@ -193,18 +194,18 @@ for name in ("tutorial", "dcgan"):
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# On this machine at least [[98]] % of the time is computing, so neither worker processes that load data nor a faster Python could save more than [[2]] %.
-# A faster device turns the picture around, because it shortens the last column and leaves the other two as they are.
-# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take [[about a third]] of what is left.
-# So the first question about a slow step is which of the three columns it is in, and the sections that follow take them in turn.
+# On this machine at least 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
+# A faster device turns the picture around, because it shortens only the last column.
+# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take about half of what is left.
+# So the first question about a slow step is which of the three columns it is in.
 #
 # ## How often to evaluate
 #
 # The loops of this book call `mx.eval` once per step.
-# Would it be faster to do it less often, so that Python has to wait less often?
-# And how bad is a loop that prints its loss in every step, or the habit of calling `mx.eval` after every line to be on the safe side?
+# Would it be faster to do it less often?
+# And how bad is a loop that prints its loss in every step, or calls `mx.eval` after every line to be on the safe side?
 #
-# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and once it also reads the four numbers of each step with `.item()`.
+# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and once it also reads the numbers of each step with `.item()`.
 #
 # **Which is the fastest?**
 
@@ -231,11 +232,11 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# None of them: here they differ by no more than the noise.
+# None of the first three: evaluating less often leaves the ratio within 1 % of 1, far inside the spread of the rounds.
+# Reading the numbers seems to cost 7 %, but the middle half of the rounds reaches from 1.00 to 1.07, so with five rounds we cannot be sure.
 # :::
 #
-# One evaluation costs little beside a step, so there is nothing to be gained from fewer.
-# It costs a lot beside a small operation, however, as a chain of twenty multiplications and additions shows.
+# One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
 
 
 # %%
@@ -259,9 +260,8 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# Twenty evaluations instead of one make the chain [[4.8]] times as slow on a thousand numbers, and [[1.3]] times on a million.
+# Twenty evaluations instead of one make the chain about four times as slow on a thousand numbers, but on a million only 1.16 times, with a middle half from 1.05 to 1.46.
 # Each evaluation has a fixed price, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
-# On a GPU it is higher, since the device stands idle between two tasks.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -276,12 +276,11 @@ for one, each in (names[:2], names[2:]):
 #
 # ## Preparing the next step meanwhile
 #
-# If Python's part is *not* small, the picture at the top of this chapter suggests a cure.
-# `mx.async_eval` hands the work over and returns without waiting, so that Python can prepare the next step while the device computes this one.
-# MLX's authors introduced it for language models, which produce a token at a time and pay Python's price for each, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
+# If Python's part is *not* small, the picture at the top of this chapter suggests a cure: `mx.async_eval` hands the work over without waiting, so that Python can prepare the next step while the device computes this one.
+# MLX's authors introduced it for language models, which pay Python's price for each token, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
 #
-# To see what it can do for us, we add something to overlap.
-# Before each step we let Python either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images, in both cases for about half as long as a step takes.
+# To have something to overlap, we let Python before each step either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
+# Both are meant to take half as long as a step, by the median of our very first cell.
 #
 # **If preparing takes half as long as computing, how much of the time would perfect overlap save?
 # And which of the two cases will come closer to it?**
@@ -320,12 +319,13 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 # %% [markdown]
 # :::{dropdown} Answer
 # Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67.
-# We get [[0.95]] when Python sleeps and [[1.05]] when it sorts.
+# That median was almost ten times too large, however, so in this run Python sleeps for 213 ms before each step of about 45 ms, and perfect overlap would only reach about 0.85.
+# We get 0.97 when Python sleeps, with a middle half from 0.96 to 1.57, and 1.05 when it sorts, from 0.99 to 1.10, so neither shows a gain that we could tell from noise.
 # :::
 #
 # Two things keep a CPU from the ideal.
-# The first is easy to see: sorting needs a core, and the matrix products of the step would like to have both.
-# The second hides in the call itself.
+# Sorting needs a core, and the matrix products of the step would like to have both.
+# The other reason hides in the call itself.
 
 # %%
 waits = []
@@ -344,16 +344,14 @@ print(f"async_eval returns after {middle:.0%} of the step's time", end=" ")
 print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# So `async_eval` is less asynchronous than its name says.
-# MLX lets only a limited number of tasks wait in the queue of a device, and a call that hands over more has to wait its turn.
-# On a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
+# So `async_eval` is less asynchronous here than its name says.
+# MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
 # On a GPU a task holds many more of them, and there the lower half of our picture can come true.
-# Where it does, remember that everything that has been handed over keeps its memory until it is done, and that a loop that runs ahead notices an error, or a NaN, a step late.
 #
 # ## What compiling brings
 #
-# When Python's part or the *number* of operations is the problem, `mx.compile` helps with both, because it replays a trace and fuses chains of elementwise operations into one kernel each.
-# `mx.disable_compile()` makes compiled functions run operation by operation, so we can measure what it saves.
+# `mx.compile` reduces both Python's part and the number of operations, because it replays a trace and fuses chains of elementwise operations into one kernel each.
+# `mx.disable_compile()` makes compiled functions run operation by operation, so we can measure what that saves.
 
 
 # %%
@@ -375,7 +373,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# Without compiling, the step of the MLPs takes [[1.34]] times as long, and that of the DCGAN [[1.20]] times.
+# Without compiling, the step of the MLPs takes 1.31 times as long, and that of the DCGAN 1.17 times.
 # Matrix products and convolutions stay as they are, so whatever is saved is saved in between them, for the most part in Adam, which consists of nothing but elementwise operations.
 # We can count them, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
@@ -419,12 +417,12 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
-# A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work, and the eager update takes [[1.8]] times as long.
+# A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work.
+# The eager update takes 1.9 times as long, about 6 ms more for this one network, while the whole step, which updates two, loses 11.
 #
 # ## The batch size
 #
-# The cheapest way to make a device do more per second is to give it more at a time.
-# An update of the weights costs the same whether the gradient comes from 8 images or from 800, and wide matrix products use the hardware better than thin ones.
+# The cheapest way to make a device do more per second is to give it more at a time: an update of the weights costs the same for 8 images as for 800, and wide matrix products use the hardware better than thin ones.
 
 # %%
 sizes = [8, 16, 32] if mlxgan.SMOKE else [8, 16, 32, 64, 128, 256, 512]
@@ -434,7 +432,7 @@ rates = {size: size / np.array(times[str(size)]) for size in sizes}
 for size, rate in rates.items():
     print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). @@", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 330 at a batch of 8 to about 2,800 at 512, ever more slowly, while a dotted straight line rises to about 21,000."}}
 figure, axes = plt.subplots()
 middle = np.array([np.median(rate) for rate in rates.values()])
 low = middle - [rate.min() for rate in rates.values()]
@@ -449,18 +447,18 @@ axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
-# From 8 to 64 images the rate grows [[5]]-fold, so a step with eight times as many images takes only [[1.6]] times as long; from 64 to 512 it grows by another factor of [[1.7]].
-# The price is paid elsewhere, however: with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
-# On a GPU the dotted line, along which a larger batch costs nothing, goes on for longer, so draw this figure on yours before you choose a batch size.
+# From 8 to 64 images the rate grows 4.7-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
+# But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
+# A GPU should follow the dotted line for longer, so draw this figure on yours.
 #
 # ## Fewer bits
 #
-# Another way to do more per second is to compute with shorter numbers.
+# Shorter numbers can be faster, too.
 # bfloat16 has the range of float32 with 8 instead of 24 binary digits of precision, and half the bytes.
-# TF32, which only exists inside the matrix units of NVIDIA's GPUs and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
+# TF32, a mode of the matrix units of NVIDIA's GPUs and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
 # MLX uses it [by default](https://ml-explore.github.io/mlx/build/html/usage/precision.html) where it can; `MLX_ENABLE_TF32=0` switches it off.
 #
-# To find out what your machine does, multiply a matrix by the identity, which should change nothing, and time a product of both types.
+# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product of both types.
 
 # %%
 devices = [mx.cpu] + [mx.gpu] * mx.is_available(mx.gpu)
@@ -476,14 +474,14 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# On this CPU the product in float32 is exact, and bfloat16 makes it about [[29]] times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
+# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 28 times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
 # An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
-# A speedup from either is worth having only if the GAN still learns, and the place where short numbers hurt first is Adam, whose small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
+# A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
 # ## Memory
 #
-# A step can also be slow because memory is short, or because it is fetched from the system and returned again and again.
-# MLX therefore keeps freed memory in a cache, and both sizes can be read.
+# Memory can cost time as well if it is fetched from the system and returned again and again, so MLX keeps freed memory in a cache.
+# The cell reads its size, and the most memory that a step needs.
 
 
 # %%
@@ -512,11 +510,10 @@ print(f"limit of the cache: {limit / 2**20:.0f} MiB")
 
 # %% [markdown]
 # The peak says whether a larger batch still fits.
-# On a Mac the limit of the cache is by default that of all memory, so that it can grow to gigabytes without anything being wrong.
-# Lower it with `mx.set_cache_limit` if the machine has other work to do, and call `mx.clear_cache` when the shapes of a program change for good.
-# On a CPU the limit is only 32 MiB, and our steps fill it.
+# On a Mac the cache may by default grow to gigabytes without anything being wrong; `mx.set_cache_limit` lowers its limit if the machine has other work to do.
+# On our CPU the limit is only 32 MiB, and both steps fill it.
 #
-# **Does a larger cache make the step of the DCGAN faster, and none at all slower?**
+# **Does a larger cache make the steps faster, and none at all make them slower?**
 
 
 # %%
@@ -541,23 +538,22 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We cannot tell: all ratios lie within the noise.
-# On this machine it is cheap to get memory from the system, and the cache protects us from nothing.
-# On a GPU, where memory is expensive to get, it may be different.
+# We cannot tell: all ratios lie between 0.96 and 1.03, and the middle half of the rounds contains 1 each time.
+# On a GPU, where memory is more expensive to get, it may be different.
 # :::
 #
 # ## How fast could it be?
 #
-# Now we know what one choice or another does to a step, but not whether the result is any good.
-# For this we need a limit, and there are two of them: a machine can do so many operations per second, and it can move so many bytes per second.
-# Whichever takes longer for a given piece of work bounds it from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
+# Is the step that we have now any good?
+# To tell, we need a limit, and there are two of them, because a machine can only do so many operations, and move so many bytes, per second.
+# Whichever takes longer bounds the time of a piece of work from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
 #
 # Let us count.
-# A fully connected layer from $n$ to $m$ numbers multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
+# A fully connected layer multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
 # A convolution is the same product with one row for each *place* of its kernel.
-# On the way back come two more products of the same size, one for the gradient of the weights and one for that of the inputs.
-# Per step, each layer of $G$ is passed forward twice and backward once, and each layer of $D$ forward three times and backward three times, but only twice for its weights, since the generator's move does not need those.
-# Only the first layers need no gradient of an input that is data or noise (Exercise 1).
+# On the way back come two more products of the same size, for the gradients of the weights and of the inputs.
+# Per step, each layer of $G$ is passed forward twice and backward once, and each layer of $D$ three times both ways, but only twice for its weights, which the generator's move leaves alone.
+# First layers need no gradient where their input is data or noise (Exercise 1).
 
 # %% tags=["nbval-check-output"]
 LAYERS = {  # of G and D: places of the kernel, inputs, outputs
@@ -597,8 +593,8 @@ for name, step in shapes.items():
 # %% [markdown]
 # What does the machine do at best?
 # For arithmetic we time a product of two large square matrices, and for memory we add 1 to every number of an array that fits into no cache.
-# Nearly all of the memory traffic that no product can hide is Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
-# The next cell measures both limits in one race with the two steps, with the products of each step alone, and with the Adam updates of both networks alone.
+# Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
+# The next cell measures both limits in one race with the two steps, their products alone, and their Adam updates alone.
 
 # %%
 side = 256 if mlxgan.SMOKE else 1024
@@ -640,7 +636,7 @@ rate = 2 * side**3 / times["square"] / 1e6
 bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
 print(f"at best {rate:.0f} GFLOP/s and {bandwidth:.1f} GB/s")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. @@", "name": "fig-16-roof"}, "image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam take about one and a half times their limits; the rest is about a fifth of the MLPs' step and half of the DCGAN's.", "name": "fig-16-roof"}, "image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 36 ms, about twice its limit of 17; the DCGAN's takes 108 ms, nearly three times its limit of 37, and half of it is the rest."}}
 figure, axes = plt.subplots(figsize=(6.4, 2.4))
 shades = {"products": "#333333", "Adam": "#8c8c8c", "the rest": "#d0d0d0"}
 table = [
@@ -676,19 +672,19 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# In the MLPs' step, the products take [[21.9]] ms and could not take less than [[14.5]], so they run at about [[two thirds]] of the best rate although a batch of 64 makes thin matrices.
-# Adam is at [[less than half]] of its limit.
+# In the MLPs' step, the products take 18.2 ms and could not take less than 12.9, so they run at about 70 % of the best rate although a batch of 64 makes thin matrices.
+# Adam reaches less than half of the best bandwidth.
 # All in all the step takes about twice as long as the two limits together, so even a perfect program could not make it much more than twice as fast.
 #
-# The DCGAN has two and a half times as many operations, and its products are no worse.
-# However, half of its time, [[60 to 76]] ms, is neither products nor Adam.
-# It goes into what stands between the products: copying windows, normalizing batches, and applying activations, all of which move more numbers than they compute with, and which MLX, as far as we can see, leaves to one core.
-# So this is where a faster step would have to come from, and no better library for products could bring it.
+# The DCGAN has two and a half times as many operations, and its products run at about three quarters of the best rate.
+# However, half of its time, 53 of 108 ms, is neither products nor Adam.
+# (Earlier in this chapter the same step took 144 ms: once more, only times from the same race can be compared.)
+# That half, which our limit does not count, goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
+# A faster step would have to come from here, since even perfect products would save only 11 ms.
 #
 # ## Inside the GPU
 #
-# All this looks at a step from outside.
-# On a Mac you can also look inside: Metal can record everything that the GPU does, and Xcode shows for how long each kernel runs and where the GPU waits.
+# On a Mac you can look inside a step: Metal can record everything that the GPU does, and Xcode shows for how long each kernel runs and where the GPU waits.
 # We have no Mac, so what follows was not run for this book; it is what MLX's documentation says ([MLX contributors, 2026c](../book/bibliography.md#mlx-contributors-2026c)).
 #
 # ```python
@@ -699,15 +695,15 @@ display(Markdown("\n".join(table)))
 # mx.metal.stop_capture()
 # ```
 #
-# Start Python, or JupyterLab, with `MTL_CAPTURE_ENABLED=1` in its environment, record one or two steps only, since a recording holds all of their data, and open the file in Xcode.
-# Gaps between the kernels mean that the GPU waits for Python, so come back to the sections on evaluating and compiling; one long kernel means that it is busy, and that only less work, or shorter numbers, will help.
+# Start Python, or JupyterLab, with `MTL_CAPTURE_ENABLED=1` in its environment, record only one or two steps, and open the file in Xcode.
+# Gaps between the kernels mean that the GPU waits for Python; if there are none, only less work, or shorter numbers, will help.
 #
 # ## PyTorch beside it
 #
 # Is MLX the right framework for such a step?
-# On our kind of machine we can only compare it with PyTorch on the CPU, which is PyTorch's home ground and not MLX's.
-# For a fair comparison PyTorch appears in three forms: with plain Adam, with its fused Adam, and in its best form, which adds `torch.compile` and, for the DCGAN, the memory layout *channels last*.
-# `make pytorch` measured all of them in turns, in processes of their own, and stored every time.
+# We can only compare it with PyTorch on our CPU, which is PyTorch's home ground and not MLX's.
+# PyTorch appears in three forms: with plain Adam, with its fused Adam, and with `torch.compile` in addition (and the layout *channels last* for the DCGAN).
+# `make pytorch` measured all of them in turns.
 
 
 # %% tags=["hide-input"]
@@ -736,15 +732,13 @@ for model, rows in benchmark["milliseconds"].items():
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# On this machine, the MLPs' step with MLX and the book's package takes @@0.84 of the time of PyTorch with plain Adam, and beside the fused and the compiled form we cannot tell, since their ranges include 1.
-# The DCGAN's step is slower than in PyTorch: by @@16 % with plain Adam, by @@27 % with the fused one, and by @@36 % in PyTorch's best form.
-# We have just seen what these percentages are made of, since half of that step is neither products nor Adam.
-# The rows "as installed" show why the book's package exists: on Linux, MLX by itself takes more than twenty times as long.
-# How `import mlxgan` changes that, and what else was tried, is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
+# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam; beside the other two forms we cannot tell, since their ranges include 1.
+# The DCGAN's step is slower than in PyTorch: by 16 % with plain Adam, by 27 % with the fused one, and by 36 % with `torch.compile`, where the rounds range from 8 to 48 %.
+# MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
 #
 # ## Other machines, and yours
 #
-# What you really want to know is how long a step takes on *your* machine.
+# How long does a step take on *your* machine?
 # `make bench` measures it in a few minutes and without any data: the steps of both GANs for three batch sizes, on the CPU and, where there is one, on the GPU, in float32, in bfloat16 and with TF32.
 # It writes a file to `book/data/machines`, and the next cell shows whatever files lie there.
 
@@ -782,16 +776,15 @@ if not files:
     print("No machine has been measured yet: run make bench.")
 
 # %% [markdown]
-# If yours is missing, please contribute its file; `CONTRIBUTING.md` says how.
-# We own no Mac, so every row for one comes from a reader.
+# If yours is missing, please contribute its file; `CONTRIBUTING.md` says how, and since we own no Mac, rows for one can only come from readers.
 #
 # ## Summary
 #
-# A stopwatch around lazy code needs an evaluation inside it, and the result of a single run means nothing: warm up, let the candidates take turns, and compare ratios with their spread.
+# A stopwatch around lazy code needs an evaluation inside it, and a single time means little: warm up, let the candidates take turns, and compare ratios with their spread.
 # A step is spent on fetching data, on Python, or on computing, and each has its own cure.
-# Here computing takes nearly everything, so fewer evaluations, `mx.async_eval` and a faster loader gain nothing, while `mx.compile` and larger batches do.
-# On a fast GPU the computing shrinks, and the other two become worth your attention.
-# Whether there is anything left to gain, the roofline tells: count the operations and the bytes, measure what the machine can do, and compare.
+# Here computing takes nearly everything, so fewer evaluations and `mx.async_eval` gained nothing that we could see, while `mx.compile` and larger batches did.
+# On a fast GPU the computing shrinks, and data and Python become worth your attention.
+# The roofline tells how much is left to gain: count operations and bytes, measure what the machine can do, and compare.
 #
 # What you can do with a trained generator outside Python is the subject of [Out of Python](17_out_of_python.ipynb).
 #
@@ -829,8 +822,9 @@ print("in the graph:    ", products_in(mlp))
 # Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
 # :::{dropdown} Solution
-# The discriminator's move has 1.18 times as many operations, because it sees two batches, but it takes only [[1.09]] times as long.
-# Adam is the reason: both networks have about as many weights, so it takes about as long for either of them.
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, but it takes only 1.08 times as long.
+# Adam is a reason: both networks have about as many weights, so it takes about as long for either of them.
+# Don't let the medians confuse you, by which D would be the faster one: they may come from different rounds, for example when the machine changes its speed during the race, while each ratio compares two times from the same round.
 # :::
 
 
@@ -925,7 +919,7 @@ for dtype in (mx.float32, mx.bfloat16):
 # That makes 11, but the graph has 16.
 # The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
 # MLX does not know this, and multiplies zeros.
-# By the operations, the step should take 1.41 times as long; it takes [[1.28]], because Adam, whose work stays the same, dilutes the difference.
+# By the operations, the step should take 1.41 times as long; it takes 1.28 times, because Adam, whose work stays the same, dilutes the difference.
 # :::
 
 # %% tags=["hide-cell"]
