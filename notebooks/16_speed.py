@@ -280,17 +280,18 @@ for one, each in (names[:2], names[2:]):
 # MLX's authors introduced it for language models, which pay Python's price for each token, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
 #
 # To have something to overlap, we let Python before each step either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
-# Both are meant to take half as long as a step, by the median of our very first cell.
+# Both take about half as long as a step.
 #
 # **If preparing takes half as long as computing, how much of the time would perfect overlap save?
 # And which of the two cases will come closer to it?**
 
 # %%
+half = np.median(race({"step": mlp})["step"]) / 2
 numbers = np.random.default_rng(0).normal(size=100_000)
 start = time.perf_counter()
 for _ in range(5):
     np.sort(numbers)
-sorts = round(usual / 2 / ((time.perf_counter() - start) / 5))
+sorts = round(half / ((time.perf_counter() - start) / 5))
 
 
 def sort():
@@ -306,7 +307,7 @@ def eight_steps(prepare, evaluate):
 
 
 # %%
-rest = partial(time.sleep, usual / 2)
+rest = partial(time.sleep, half)
 for name, prepare in {"sleep": rest, "sort": sort}.items():
     works = {
         f"{name}, eval": partial(eight_steps, prepare, mx.eval),
@@ -631,6 +632,7 @@ for name, key in {"MLP": "tutorial", "DCGAN": "dcgan"}.items():
     works[f"{name}, products"] = all_products(shapes[name])
     works[f"{name}, Adam"] = update
 seconds = race(works)
+mx.set_cache_limit(limit)
 times = {name: 1000 * np.median(each) for name, each in seconds.items()}
 rate = 2 * side**3 / times["square"] / 1e6
 bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
