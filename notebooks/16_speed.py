@@ -21,7 +21,7 @@
 # It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
 # After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
 #
-# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about five minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about three minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -100,14 +100,14 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.001 of the median.
-# The first call traces the step, and on a Linux CPU it may also have kernels built, so here it took 5.1 times as long as the median.
-# A single later call lies anywhere between 0.08 and 6.58 times the median.
+# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
+# The first call traces the step, and on a Linux CPU it may also have kernels built, so here it took 28 times as long as the median.
+# A single later call lies anywhere between 0.92 and 1.57 times the median.
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
-# Even the median is not safe: it was 427 ms here, and in a moment you will see 45 ms for the very same step.
-# Other programs run beside ours, as one probably did during these 60 calls, and processors change their clock as they heat up.
+# Even the median is not safe: it was 31 ms here, and in a moment you will see 34 ms for the very same step.
+# Other programs run beside ours, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
 
@@ -149,7 +149,7 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 
 # %% [markdown]
 # The two rows are the same work, so whatever separates their ratio from 1 is noise.
-# The last column says between which values the middle half of the rounds lies, here from 0.96 to 1.03.
+# The last column says between which values the middle half of the rounds lies, here from 0.96 to 1.06.
 # From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
 #
 # :::{admonition} Coming from PyTorch
@@ -196,7 +196,7 @@ display(Markdown("\n".join(table)))
 # %% [markdown]
 # On this machine at least 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
 # A faster device turns the picture around, because it shortens only the last column.
-# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take about half of what is left.
+# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take almost half of what is left.
 # So the first question about a slow step is which of the three columns it is in.
 #
 # ## How often to evaluate
@@ -232,8 +232,9 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# None of the first three: evaluating less often leaves the ratio within 1 % of 1, far inside the spread of the rounds.
-# Reading the numbers seems to cost 7 %, but the middle half of the rounds reaches from 1.00 to 1.07, so with five rounds we cannot be sure.
+# Evaluating after every step comes out first, but the others take only 3 to 5 % longer, which is no more than a step differed from itself above.
+# With five rounds we cannot be sure of the order, nor that reading the numbers costs anything.
+# What we can say is that evaluating less often does not help here.
 # :::
 #
 # One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
@@ -260,8 +261,9 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# Twenty evaluations instead of one make the chain about four times as slow on a thousand numbers, but on a million only 1.16 times, with a middle half from 1.05 to 1.46.
-# Each evaluation has a fixed price, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
+# With twenty evaluations instead of one, the chain takes about five times as long on a thousand numbers, but on a million only 1.33 times, with a middle half from 1.22 to 1.39.
+# In both cases the nineteen additional evaluations cost about 2 ms together.
+# So each has a fixed price of about 0.1 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -319,9 +321,10 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67.
-# That median was almost ten times too large, however, so in this run Python sleeps for 213 ms before each step of about 45 ms, and perfect overlap would only reach about 0.85.
-# We get 0.97 when Python sleeps, with a middle half from 0.96 to 1.57, and 1.05 when it sorts, from 0.99 to 1.10, so neither shows a gain that we could tell from noise.
+# Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
+# In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
+# When Python sleeps, we get 0.91, with a middle half from 0.86 to 0.93, so `async_eval` saves about a third of what it could.
+# When Python sorts, we get 1.02, from 1.00 to 1.05, so it saves nothing.
 # :::
 #
 # Two things keep a CPU from the ideal.
@@ -347,6 +350,7 @@ print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 # %% [markdown]
 # So `async_eval` is less asynchronous here than its name says.
 # MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
+# Only the last quarter is left for Python to use.
 # On a GPU a task holds many more of them, and there the lower half of our picture can come true.
 #
 # ## What compiling brings
@@ -374,7 +378,8 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# Without compiling, the step of the MLPs takes 1.31 times as long, and that of the DCGAN 1.17 times.
+# Without compiling, the step of the MLPs takes 1.27 times as long.
+# That of the DCGAN takes 1.16 times as long, but its middle half reaches from 0.99 to 1.28, so we cannot be sure that compiling gains anything there.
 # Matrix products and convolutions stay as they are, so whatever is saved is saved in between them, for the most part in Adam, which consists of nothing but elementwise operations.
 # We can count them, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
@@ -419,7 +424,7 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
 # A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work.
-# The eager update takes 1.9 times as long, about 6 ms more for this one network, while the whole step, which updates two, loses 11.
+# The eager update takes twice as long, about 5 ms more for this one network, while the whole step, which updates two, loses about 9.
 #
 # ## The batch size
 #
@@ -433,7 +438,7 @@ rates = {size: size / np.array(times[str(size)]) for size in sizes}
 for size, rate in rates.items():
     print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 330 at a batch of 8 to about 2,800 at 512, ever more slowly, while a dotted straight line rises to about 21,000."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 450 at a batch of 8 to about 3,700 at 512, ever more slowly, while a dotted straight line rises to almost 29,000."}}
 figure, axes = plt.subplots()
 middle = np.array([np.median(rate) for rate in rates.values()])
 low = middle - [rate.min() for rate in rates.values()]
@@ -475,7 +480,7 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 28 times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
+# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 24 times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
 # An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
 # A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
@@ -539,7 +544,8 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We cannot tell: all ratios lie between 0.96 and 1.03, and the middle half of the rounds contains 1 each time.
+# We cannot tell: all ratios lie between 0.94 and 1.07, and the middle half of the rounds reaches 1 each time.
+# For the DCGAN with 1 GiB it even extends from 0.70 to 1.71.
 # On a GPU, where memory is more expensive to get, it may be different.
 # :::
 #
@@ -638,7 +644,7 @@ rate = 2 * side**3 / times["square"] / 1e6
 bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
 print(f"at best {rate:.0f} GFLOP/s and {bandwidth:.1f} GB/s")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam take about one and a half times their limits; the rest is about a fifth of the MLPs' step and half of the DCGAN's.", "name": "fig-16-roof"}, "image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 36 ms, about twice its limit of 17; the DCGAN's takes 108 ms, nearly three times its limit of 37, and half of it is the rest."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take more than one and a half times their limits; the rest is about a fifth of the MLPs' step and almost half of the DCGAN's.", "name": "fig-16-roof"}, "image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 32 ms, about twice its limit of 15; the DCGAN's takes 96 ms, nearly three times its limit of 33, and almost half of it is the rest."}}
 figure, axes = plt.subplots(figsize=(6.4, 2.4))
 shades = {"products": "#333333", "Adam": "#8c8c8c", "the rest": "#d0d0d0"}
 table = [
@@ -674,15 +680,15 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# In the MLPs' step, the products take 18.2 ms and could not take less than 12.9, so they run at about 70 % of the best rate although a batch of 64 makes thin matrices.
+# In the MLPs' step, the products take 16.6 ms and could not take less than 11.5, so they run at about 70 % of the best rate although a batch of 64 makes thin matrices.
 # Adam reaches less than half of the best bandwidth.
 # All in all the step takes about twice as long as the two limits together, so even a perfect program could not make it much more than twice as fast.
 #
-# The DCGAN has two and a half times as many operations, and its products run at about three quarters of the best rate.
-# However, half of its time, 53 of 108 ms, is neither products nor Adam.
-# (Earlier in this chapter the same step took 144 ms: once more, only times from the same race can be compared.)
-# That half, which our limit does not count, goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
-# A faster step would have to come from here, since even perfect products would save only 11 ms.
+# The DCGAN has two and a half times as many operations, and its products, too, run at about 70 % of the best rate.
+# However, almost half of its time, 43 of 96 ms, is neither products nor Adam.
+# (Earlier in this chapter, in another race and with a smaller cache, the same step took 115 ms: once more, only times from the same race can be compared.)
+# This rest, which our limit does not count, goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
+# A faster step would have to come from here, since even perfect products would save only 13 ms.
 #
 # ## Inside the GPU
 #
@@ -784,7 +790,8 @@ if not files:
 #
 # A stopwatch around lazy code needs an evaluation inside it, and a single time means little: warm up, let the candidates take turns, and compare ratios with their spread.
 # A step is spent on fetching data, on Python, or on computing, and each has its own cure.
-# Here computing takes nearly everything, so fewer evaluations and `mx.async_eval` gained nothing that we could see, while `mx.compile` and larger batches did.
+# Here computing takes nearly everything, so fewer evaluations gained nothing, and `mx.async_eval` helped a little, but only while Python slept.
+# Compiling the MLPs' step and larger batches gained more.
 # On a fast GPU the computing shrinks, and data and Python become worth your attention.
 # The roofline tells how much is left to gain: count operations and bytes, measure what the machine can do, and compare.
 #
@@ -824,9 +831,9 @@ print("in the graph:    ", products_in(mlp))
 # Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
 # :::{dropdown} Solution
-# The discriminator's move has 1.18 times as many operations, because it sees two batches, but it takes only 1.08 times as long.
-# Adam is a reason: both networks have about as many weights, so it takes about as long for either of them.
-# Don't let the medians confuse you, by which D would be the faster one: they may come from different rounds, for example when the machine changes its speed during the race, while each ratio compares two times from the same round.
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.11 times as long.
+# We should expect less than 1.18, because both networks have about as many weights, so that Adam takes about as long for either of them and dilutes the difference.
+# The middle half of the rounds reaches from 1.09 to 1.21, however, so this race alone does not prove it.
 # :::
 
 
@@ -921,7 +928,7 @@ for dtype in (mx.float32, mx.bfloat16):
 # That makes 11, but the graph has 16.
 # The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
 # MLX does not know this, and multiplies zeros.
-# By the operations, the step should take 1.41 times as long; it takes 1.28 times, because Adam, whose work stays the same, dilutes the difference.
+# By the operations, the step should take 1.41 times as long; it takes 1.29 times, because Adam, whose work stays the same, dilutes the difference.
 # :::
 
 # %% tags=["hide-cell"]
