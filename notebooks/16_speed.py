@@ -13,222 +13,201 @@
 # %% [markdown]
 # # Where the time goes
 #
-# After this chapter you can say what a training step costs, which part of it costs most, and
-# whether a change has made it faster.
+# ![Two timelines, each with a row for Python and a row for the device. With mx.eval, Python prepares a step and then waits while the device computes it, and the device is idle while Python prepares the next one. With mx.async_eval, Python prepares the next step while the device computes, and the device is never idle.](../book/diagrams/overlap.svg)
 #
-# ```{admonition} What you will learn
-# :class: important
-# - time lazy code, and trust the result
-# - tell what compiling, evaluating and the batch size do to the time of a step
-# - count a step's arithmetic, and compare it with what the machine can do
-# - recognise a slow BLAS, a slow layout and a slow convolution on a CPU
-# - read a benchmark
+# *A training step passes through two hands: Python prepares it, and the device computes it. With `mx.eval` one waits for the other, and with `mx.async_eval` both can work at the same time.*
 #
-# **Before**: [The training loop](06_training.ipynb).
-# ```
+# When a step takes too long, it is tempting to try whatever made someone else's network faster.
+# It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
+# After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
+#
+# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about three minutes on two CPU cores*
 
 # %%
-import mlxgan  # before mlx.core: on Linux it makes MLX fast
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
 from mlxgan import data, layers, losses, models, plots, recipes, training
 
 import io
 import json
 import os
 import platform
-import statistics
-import subprocess
-import sys
 import time
 from functools import partial
-from itertools import pairwise
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx.utils import tree_flatten
+from IPython.display import Markdown, display
+from mlx.utils import tree_flatten, tree_map
 
-# %% [markdown]
-# ## A stopwatch for lazy code
-#
-# A time belongs to a machine. All that this chapter measures was measured on this one:
-
-# %%
+ROUNDS = 3 if mlxgan.SMOKE else 15
+digits = data.load("train")
 print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
 print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
-# Other programs run on it too, and its clock changes with the heat. The milliseconds of Monday
-# are not those of Tuesday. What lasts is a *ratio* of two times from one run. Four rules make it
-# reliable:
+# The last two lines of this output belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
+# On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions, so run the chapter on yours.
 #
-# 1. `mx.eval` stands inside the stopwatch. Without it one measures the writing of a graph.
-# 2. The first calls do not count. They trace, compile, and fetch memory.
-# 3. The median of several calls counts. The mean is at the mercy of the slowest.
-# 4. The candidates take turns, so that a slow minute hits all of them.
+# ## A stopwatch for lazy code
+#
+# We time two training steps: that of the MLPs, with the recipe `tutorial`, and that of the DCGAN.
+# The pixels do not matter for the time, so noise will do as real images.
 
 
 # %%
-few, many = (1, 3) if mlxgan.SMOKE else (5, 15)  # how often a work is timed
-
-
-def medians(works, repeats=many):
-    """Median seconds of functions that return what is to be evaluated; they take turns."""
-    times = {name: [] for name in works}
-    mx.eval([work() for work in works.values()])  # to warm up
-    for _ in range(repeats):
-        for name, work in works.items():
-            start = time.perf_counter()
-            mx.eval(work())
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def show(seconds):  # as multiples of the first
-    first = next(iter(seconds.values()))
-    for name, value in seconds.items():
-        print(f"{name:26} {value / first:6.2f}")
-
-
-# %% [markdown]
-# The work to be timed is a step of a GAN. Pixels do not matter to the time, so the images are noise.
-# `layers.column_major` is explained below; `training.train` calls it too.
-
-# %%
-MLP = models.MLPGenerator, models.MLPDiscriminator
-DCGAN = models.DCGANGenerator, models.DCGANDiscriminator
-
-
-def new_game(kinds=MLP, by_columns=True):
+def new_step(name="tutorial", batch=64):
+    """A training step of a recipe, which trains on noise."""
     mx.random.seed(0)
-    game = [kind() for kind in kinds] + [recipes.adam(), recipes.adam()]
-    for network, optimizer in zip(game[:2], game[2:], strict=True):
-        optimizer.init(network.trainable_parameters())
-        if by_columns:
-            layers.column_major(network, optimizer)
-    return game
-
-
-# %%
-def step_of(game, real):
-    step, state = training.make_step(*game)
+    recipe = recipes.RECIPES[name]
+    networks = recipe.generator(), recipe.discriminator()
+    step, state = training.set_up(*networks, **recipe.settings())
+    real = mx.random.uniform(-1, 1, (batch, 28, 28, 1))
     return lambda: (step(real), state)
 
 
-real = mx.random.uniform(-1, 1, (16 if mlxgan.SMOKE else 64, 28, 28, 1))
-mlp = step_of(new_game(), real)
-
 # %% [markdown]
-# **Predict**: how much longer than the median takes the first call? And the slowest of the later ones?
+# Let us begin with three wrong ways to time it: a call without `mx.eval`, the very first call with it, and a single later one.
+#
+# **How far from the median of many calls is each of them?**
 
 # %%
-times = []
-for _ in range(4 * many):
+mlp = new_step()
+start = time.perf_counter()
+mx.eval(mlp())
+first = time.perf_counter() - start
+
+start = time.perf_counter()
+mlp()
+without_eval = time.perf_counter() - start
+mx.eval(mlp())
+
+single = []
+for _ in range(4 * ROUNDS):
     start = time.perf_counter()
     mx.eval(mlp())
-    times.append(time.perf_counter() - start)
+    single.append(time.perf_counter() - start)
 
-first, later = times[0], times[1:]
-cases = {"first": first, "slowest later": max(later), "fastest later": min(later)}
-for name, value in cases.items():
-    print(f"{name:14} {value / statistics.median(later):.2f} times the median")
+usual = np.median(single)
+print(f"median of {len(single)} calls: {1000 * usual:.1f} ms")
+print(f"without mx.eval: {without_eval / usual:.3f} of that")
+print(f"the first call:  {first / usual:.1f} times that")
+low, high = min(single) / usual, max(single) / usual
+print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
-# The first call traces the step. On a Linux CPU it also calls `g++` to build the fused kernels, unless
-# an earlier run on the machine has left them. A run of one call measures that, and not the step.
+# :::{dropdown} Answer
+# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
+# The first call traces the step, and on a Linux CPU it may also have kernels built, so here it took 28 times as long as the median.
+# A single later call lies anywhere between 0.92 and 1.57 times the median.
+# :::
 #
-# ```{admonition} Coming from PyTorch
+# The last of the three is the most dangerous one, because its result looks reasonable.
+# Even the median is not safe: it was 31 ms here, and in a moment you will see 34 ms for the very same step.
+# Other programs run beside ours, and processors change their clock as they heat up.
+# What survives is the *ratio* of two times that were taken side by side.
+# All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
+
+
+# %%
+def race(works, rounds=ROUNDS):
+    """Seconds of each work, which returns what to evaluate."""
+    for work in [*works.values(), *works.values()]:  # warm up
+        mx.eval(work())
+    seconds = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            start = time.perf_counter()
+            mx.eval(work())
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def show(seconds):
+    """A table: median times, and ratios to the first row."""
+    table = [
+        "| | median | ratio | middle half of the rounds |",
+        "|---|--:|--:|--:|",
+    ]
+    base = np.array(next(iter(seconds.values())))
+    for name, values in seconds.items():
+        low, ratio, high = np.percentile(values / base, [25, 50, 75])
+        middle = 1000 * np.median(values)
+        row = f"| {name} | {middle:.{2 if middle < 10 else 0}f} ms "
+        table.append(row + f"| {ratio:.2f} | {low:.2f} to {high:.2f} |")
+    display(Markdown("\n".join(table)))
+
+
+# %% [markdown]
+# A stopwatch has to be tested like everything else, so let it compare the MLP's step with itself.
+
+# %%
+show(race({"MLP": mlp, "MLP again": mlp}))
+
+# %% [markdown]
+# The two rows are the same work, so whatever separates their ratio from 1 is noise.
+# The last column says between which values the middle half of the rounds lies, here from 0.96 to 1.06.
+# From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
+#
+# :::{admonition} Coming from PyTorch
 # :class: tip
-# `mx.eval` at the end of the timed part does what `torch.cuda.synchronize()` does there: it waits
-# for the result. On a CPU PyTorch computes at once and needs neither. MLX is lazy on a CPU too, so a
-# stopwatch without `mx.eval` is wrong on every device.
-# ```
+# `mx.eval` inside the stopwatch does what `torch.cuda.synchronize()` does on a GPU: it waits for the result.
+# MLX needs it on a CPU, too.
+# :::
 #
-# ## Eager and compiled
+# ## Data, Python, or computation?
 #
-# `mx.disable_compile()` makes compiled functions run operation by operation, until
-# `mx.enable_compile()`. The graph is built while compiling is off; when it is evaluated does not matter.
-#
-# **Predict**: how much longer does an eager step take, for the MLP GAN and for the DCGAN?
+# A step consists of three parts that need different cures.
+# First the batch is fetched; then Python calls the step, which replays a trace and hands its operations over; and finally the device computes them.
+# We can time each part by itself if we evaluate after it.
 
 
 # %%
-def eagerly(work):
-    def eager_work():
-        mx.disable_compile()
-        result = work()
-        mx.enable_compile()
-        return result
+def parts(name, steps=ROUNDS):
+    """Median seconds of fetching a batch, calling, computing."""
+    recipe = recipes.RECIPES[name]
+    networks = recipe.generator(), recipe.discriminator()
+    step, state = training.set_up(*networks, **recipe.settings())
+    batches = data.batches(digits, 64, seed=0)
+    times = []
+    for _ in range(steps + 3):
+        clock = [time.perf_counter()]
+        real, _ = next(batches)
+        mx.eval(real)
+        clock.append(time.perf_counter())
+        measured = step(real)
+        clock.append(time.perf_counter())
+        mx.eval(measured, state)
+        clock.append(time.perf_counter())
+        times.append(np.diff(clock))
+    return np.median(times[3:], axis=0)
 
-    return eager_work
 
-
-# %%
-games = {"MLP": mlp}
-if not mlxgan.SMOKE:
-    games["DCGAN"] = step_of(new_game(DCGAN), real)
-for name, work in games.items():
-    works = {f"{name}, compiled": work, f"{name}, eager": eagerly(work)}
-    show(medians(works, few))
+table = ["| step | batch | Python | computing |", "|---|--:|--:|--:|"]
+for name in ("tutorial", "dcgan"):
+    seconds = parts(name)
+    shares = [f"{share:.1%}" for share in seconds / seconds.sum()]
+    table.append(f"| {name} | {' | '.join(shares)} |")
+display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# Compiling leaves matrix products and convolutions as they are. It fuses chains of element-wise
-# operations, so that a long chain reads and writes memory once. On this machine the MLP GAN gains a
-# little. The DCGAN, whose time goes into its convolutions, gains nothing.
+# On this machine at least 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
+# A faster device turns the picture around, because it shortens only the last column.
+# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take almost half of what is left.
+# So the first question about a slow step is which of the three columns it is in.
 #
-# The longest chain of a step is Adam's. `mx.export_to_dot` writes a graph as text, in which each
-# operation is a box. Here are the boxes of one update of the discriminator's eight arrays.
-
-
-# %%
-def adam_alone(network, optimizer, x):
-    loss = nn.value_and_grad(network, lambda x: network(x).square().mean())
-    _, gradients = loss(x)
-    state = [network.state, optimizer.state]
-    mx.eval(gradients, state)
-
-    @partial(mx.compile, inputs=state, outputs=state)
-    def update(gradients):
-        optimizer.update(network, gradients)
-        return network.parameters()
-
-    return lambda: (update(gradients), optimizer.state)
-
-
-# %%
-def operations(arrays):
-    text = io.StringIO()
-    mx.export_to_dot(text, *[array for _, array in tree_flatten(arrays)])
-    return [line for line in text.getvalue().splitlines() if "shape=rectangle" in line]
-
-
-# %%
-game = new_game()
-adam_d = adam_alone(game[1], game[3], real)
-print("eager:   ", len(operations(eagerly(adam_d)())), "operations")
-mx.eval(adam_d())
-print("compiled:", len(operations(adam_d())), "operations")
-show(medians({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
-
-# %% [markdown]
-# One kernel for each array, and a few operations for the bias correction, which the arrays share.
+# ## How often to evaluate
 #
-# **Predict**: a network with a single array has nothing to share. Which of the two wins there?
-
-# %%
-single, optimizer = nn.Linear(784, 1024, bias=False), recipes.adam()
-optimizer.init(single.parameters())
-adam_single = adam_alone(single, optimizer, real.reshape(-1, 784))
-show(medians({"one array, compiled": adam_single, "eager": eagerly(adam_single)}))
-
-# %% [markdown]
-# On this machine the eager update wins. Now the bias correction $1 - \beta^t$ has one consumer only, so it is
-# fused as well, and its two powers are computed again for each weight. Measure before you keep a change.
+# The loops of this book call `mx.eval` once per step.
+# Would it be faster to do it less often?
+# And how bad is a loop that prints its loss in every step, or calls `mx.eval` after every line to be on the safe side?
 #
-# ## Evaluating too rarely and too often
+# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and once it also reads the numbers of each step with `.item()`.
 #
-# The book evaluates once a step. The next cell takes sixteen steps, and evaluates every 1, 4 and
-# 16 of them, or reads each of the four figures of a step with `.item()`.
+# **Which is the fastest?**
 
 
 # %%
@@ -238,36 +217,27 @@ def sixteen_steps(every=1, read=False):
         if index % every == 0:
             mx.eval(measured, state)
         if read:
-            [value.item() for value in measured]
+            for value in measured:
+                value.item()
     return state
 
 
-# %%
 works = {
     "every step": sixteen_steps,
     "every 4 steps": partial(sixteen_steps, every=4),
     "every 16 steps": partial(sixteen_steps, every=16),
-    "every step, and .item()": partial(sixteen_steps, read=True),
+    "every step, and item()": partial(sixteen_steps, read=True),
 }
-show(medians(works, few))
-
-# %%
-for name, work in works.items():
-    mx.reset_peak_memory()
-    mx.eval(work())
-    print(f"{name:26} peak {mx.get_peak_memory() / 2**20:.0f} MiB")
+show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
-# On a CPU all four are nearly alike, in time and in memory. Evaluating rarely gains nothing, because a step
-# is long beside what a call of `mx.eval` costs. Sixteen steps need no more memory than one, because
-# each intermediate result is freed when nothing needs it any more. (Lazy *losses* that are kept for
-# ever are another matter: [MLX in a quarter of an hour](02_mlx.ipynb).) What remains for once a step is order: a loop that knows where
-# it is.
+# :::{dropdown} Answer
+# Evaluating after every step comes out first, but the others take only 3 to 5 % longer, which is no more than a step differed from itself above.
+# With five rounds we cannot be sure of the order, nor that reading the numbers costs anything.
+# What we can say is that evaluating less often does not help here.
+# :::
 #
-# Evaluating does cost where it is done for each operation. The next cell computes twenty times
-# $0.9x + 0.1$ on arrays of three sizes.
-#
-# **Predict**: at which size do twenty evaluations hurt most?
+# One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
 
 
 # %%
@@ -279,560 +249,700 @@ def chain(x, evaluate=False):
     return x
 
 
-ways = {"compiled": mx.compile(chain), "eager": chain}
-ways["eager, each evaluated"] = partial(chain, evaluate=True)
-for size in (1_000, 100_000, 1_000_000):
+ways = {}
+for size in (1_000, 1_000_000):
     x = mx.random.normal((size,))
     mx.eval(x)
-    print(f"{size:,} numbers")
-    show(medians({name: partial(way, x) for name, way in ways.items()}))
+    one, each = partial(chain, x), partial(chain, x, evaluate=True)
+    ways |= {f"{size:,} numbers": one, f"{size:,}, eval in each": each}
+times = race(ways, rounds=3 * ROUNDS)
+names = list(times)
+for one, each in (names[:2], names[2:]):
+    show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# Each `mx.eval` has a fixed price: Python hands over work and waits. Beside a small operation the
-# price is high, beside a large one it shows less. The gain of compiling is there at every size. On a
-# GPU a wait also leaves the device idle.
+# With twenty evaluations instead of one, the chain takes about five times as long on a thousand numbers, but on a million only 1.33 times, with a middle half from 1.22 to 1.39.
+# In both cases the nineteen additional evaluations cost about 2 ms together.
+# So each has a fixed price of about 0.1 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
 #
-# ```{admonition} If it goes wrong
+# :::{admonition} If it goes wrong
 # :class: warning
-# *Symptom*: a step is slow although its matrices are small. *Cause*: something in it asks for
-# values: `print`, `.item()`, `np.array`, an `if` on an array. *Cure*: return the arrays, and read
-# them once an epoch.
+# *Symptom*: a step is slow although its matrices are small.
+# *Cause*: something in the loop asks for values, for example `print`, `.item()`, `np.array`, or an `if` on an array.
+# *Cure*: return arrays, and read them once per epoch.
 #
-# *Symptom*: every call of a compiled step takes as long as the first. *Cause*: it is traced anew,
-# because the shapes change or because `mx.compile` stands inside the loop. On a Linux CPU a new
-# batch size has some kernels built anew, too, since sizes become constants in them. *Cure*: batches of one
-# size, and one compiled function.
-# ```
+# *Symptom*: every call of a compiled step takes as long as the first one.
+# *Cause*: it is traced again each time, because the shapes change or because `mx.compile` is called inside the loop.
+# *Cure*: batches of one size, and one compiled function.
+# :::
+#
+# ## Preparing the next step meanwhile
+#
+# If Python's part is *not* small, the picture at the top of this chapter suggests a cure: `mx.async_eval` hands the work over without waiting, so that Python can prepare the next step while the device computes this one.
+# MLX's authors introduced it for language models, which pay Python's price for each token, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
+#
+# To have something to overlap, we let Python before each step either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
+# Both take about half as long as a step.
+#
+# **If preparing takes half as long as computing, how much of the time would perfect overlap save?
+# And which of the two cases will come closer to it?**
+
+# %%
+half = np.median(race({"step": mlp})["step"]) / 2
+numbers = np.random.default_rng(0).normal(size=100_000)
+start = time.perf_counter()
+for _ in range(5):
+    np.sort(numbers)
+sorts = round(half / ((time.perf_counter() - start) / 5))
+
+
+def sort():
+    for _ in range(max(1, sorts)):
+        np.sort(numbers)
+
+
+def eight_steps(prepare, evaluate):
+    for _ in range(8):
+        prepare()
+        evaluate(mlp())
+    return mlp()[1]
+
+
+# %%
+rest = partial(time.sleep, half)
+for name, prepare in {"sleep": rest, "sort": sort}.items():
+    works = {
+        f"{name}, eval": partial(eight_steps, prepare, mx.eval),
+        f"{name}, async_eval": partial(
+            eight_steps, prepare, mx.async_eval
+        ),
+    }
+    show(race(works, rounds=max(3, ROUNDS // 2)))
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
+# In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
+# When Python sleeps, we get 0.91, with a middle half from 0.86 to 0.93, so `async_eval` saves about a third of what it could.
+# When Python sorts, we get 1.02, from 1.00 to 1.05, so it saves nothing.
+# :::
+#
+# Two things keep a CPU from the ideal.
+# Sorting needs a core, and the matrix products of the step would like to have both.
+# The other reason hides in the call itself.
+
+# %%
+waits = []
+for _ in range(ROUNDS):
+    clock = [time.perf_counter()]
+    result = mlp()
+    mx.async_eval(result)
+    clock.append(time.perf_counter())
+    mx.eval(result)
+    clock.append(time.perf_counter())
+    waits.append(np.diff(clock))
+waits = np.array(waits)
+shares = waits[:, 0] / waits.sum(axis=1)
+low, middle, high = np.percentile(shares, [25, 50, 75])
+print(f"async_eval returns after {middle:.0%} of the step's time", end=" ")
+print(f"(half of the rounds: {low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# So `async_eval` is less asynchronous here than its name says.
+# MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
+# Only the last quarter is left for Python to use.
+# On a GPU a task holds many more of them, and there the lower half of our picture can come true.
+#
+# ## What compiling brings
+#
+# `mx.compile` reduces both Python's part and the number of operations, because it replays a trace and fuses chains of elementwise operations into one kernel each.
+# `mx.disable_compile()` makes compiled functions run operation by operation, so we can measure what that saves.
+
+
+# %%
+def eagerly(work):
+    """The same work, built while compiling is switched off."""
+
+    def eager_work():
+        mx.disable_compile()
+        result = work()
+        mx.enable_compile()
+        return result
+
+    return eager_work
+
+
+dcgan = new_step("dcgan", batch=16 if mlxgan.SMOKE else 64)
+for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
+    both = {f"{name}, compiled": work, f"{name}, eager": eagerly(work)}
+    show(race(both))
+
+# %% [markdown]
+# Without compiling, the step of the MLPs takes 1.27 times as long.
+# That of the DCGAN takes 1.16 times as long, but its middle half reaches from 0.99 to 1.28, so we cannot be sure that compiling gains anything there.
+# Matrix products and convolutions stay as they are, so whatever is saved is saved in between them, for the most part in Adam, which consists of nothing but elementwise operations.
+# We can count them, because `mx.export_to_dot` writes a graph as text with a box for each operation.
+
+
+# %%
+def adam_alone(network):
+    """The update of a network's weights, with gradients at hand."""
+    optimizer = recipes.adam()
+    optimizer.init(network.trainable_parameters())
+    layers.column_major(network, optimizer)
+    gradients = tree_map(
+        lambda weight: 0.01 * weight, network.parameters()
+    )
+    state = [network.state, optimizer.state]
+    mx.eval(gradients, state)
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def update(gradients):
+        optimizer.update(network, gradients)
+        return network.parameters()
+
+    return lambda: (update(gradients), optimizer.state)
+
+
+def operations(arrays):
+    """The operations in the graph of a tree of arrays, as text."""
+    text = io.StringIO()
+    mx.export_to_dot(text, *[array for _, array in tree_flatten(arrays)])
+    lines = text.getvalue().splitlines()
+    return [line for line in lines if "shape=rectangle" in line]
+
+
+# %% tags=["nbval-check-output"]
+adam_d = adam_alone(models.MLPDiscriminator())
+print("eager:   ", len(operations(eagerly(adam_d)())), "operations")
+mx.eval(adam_d())
+print("compiled:", len(operations(adam_d())), "operations")
+
+# %%
+show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
+
+# %% [markdown]
+# In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
+# A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work.
+# The eager update takes twice as long, about 5 ms more for this one network, while the whole step, which updates two, loses about 9.
 #
 # ## The batch size
 #
-# A matrix product with more rows uses the machine better, up to a point. {numref}`fig-16-batch`
-# shows images per second.
+# The cheapest way to make a device do more per second is to give it more at a time: an update of the weights costs the same for 8 images as for 800, and wide matrix products use the hardware better than thin ones.
 
 # %%
-sizes = [8, 16, 32, 64] if mlxgan.SMOKE else [8, 16, 32, 64, 128, 256, 512, 1024]
-works = {}
-for size in sizes:
-    images = mx.random.uniform(-1, 1, (size, 28, 28, 1))
-    works[size] = step_of(new_game(), images)
-seconds = medians(works, few)
-speed = {size: size / seconds[size] for size in sizes}
+sizes = [8, 16, 32] if mlxgan.SMOKE else [8, 16, 32, 64, 128, 256, 512]
+works = {str(size): new_step(batch=size) for size in sizes}
+times = race(works, rounds=max(3, ROUNDS // 3))
+rates = {size: size / np.array(times[str(size)]) for size in sizes}
+for size, rate in rates.items():
+    print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
-# %% mystnb={"figure": {"caption": "Larger batches train on more images per second, with less and less to be gained from each doubling.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, which is on a logarithmic axis. The curve rises from the smallest batch and flattens towards the largest."}}
-_, axes = plt.subplots()
-axes.semilogx(sizes, speed.values(), "o-")
-axes.set(xlabel="batch size", ylabel="images per second", ylim=(0, None))
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 450 at a batch of 8 to about 3,700 at 512, ever more slowly, while a dotted straight line rises to almost 29,000."}}
+figure, axes = plt.subplots()
+middle = np.array([np.median(rate) for rate in rates.values()])
+low = middle - [rate.min() for rate in rates.values()]
+high = [rate.max() for rate in rates.values()] - middle
+axes.errorbar(sizes, middle, [low, high], fmt="o-", capsize=3, color="k")
+free = middle[0] * np.array(sizes) / sizes[0]
+axes.loglog(sizes, free, ":", color=plots.GREY)
+axes.set(xlabel="batch size", ylabel="images per second")
 axes.set_xticks(sizes, sizes)
 axes.xaxis.minorticks_off()
+axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
-# %%
-for small, large in pairwise(sizes):
-    gain = speed[large] / speed[small]
-    print(f"from {small:3d} to {large:4d} images: {gain:.2f} times the speed")
-
 # %% [markdown]
-# **Predict**: in which currency is this speed paid?
-
-# %% tags=["nbval-check-output"]
-for size in (8, 64, 256, 1024):
-    print(f"batch of {size:4d}: {60_000 // size:5,} updates an epoch")
-
-# %% [markdown]
-# An epoch with large batches is shorter, and has fewer updates. Whether the fewer updates are as good
-# is no question for a stopwatch: it takes a measure of quality after equal *time*. This book stays at
-# 64.
+# From 8 to 64 images the rate grows 4.7-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
+# But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
+# A GPU should follow the dotted line for longer, so draw this figure on yours.
 #
-# ## Types and devices
+# ## Fewer bits
 #
-# bfloat16 halves the memory of float32 and keeps its range. Whether it halves the time as well is
-# up to the hardware.
+# Shorter numbers can be faster, too.
+# bfloat16 has the range of float32 with 8 instead of 24 binary digits of precision, and half the bytes.
+# TF32, a mode of the matrix units of NVIDIA's GPUs and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
+# MLX uses it [by default](https://ml-explore.github.io/mlx/build/html/usage/precision.html) where it can; `MLX_ENABLE_TF32=0` switches it off.
+#
+# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product of both types.
 
 # %%
 devices = [mx.cpu] + [mx.gpu] * mx.is_available(mx.gpu)
-a = mx.random.normal((256, 256))
+a = mx.random.uniform(shape=(512, 512))
 b = a.astype(mx.bfloat16)
 for device in devices:
+    product = mx.matmul(a, mx.eye(512), stream=device)
+    print(f"{device}: error {mx.abs(product - a).max().item():.0e}")
     works = {
-        f"{device}, float32": partial(mx.matmul, a, a, stream=device),
-        f"{device}, bfloat16": partial(mx.matmul, b, b, stream=device),
+        "float32": partial(mx.matmul, a, a, stream=device),
+        "bfloat16": partial(mx.matmul, b, b, stream=device),
     }
-    show(medians(works))
+    show(race(works))
 
 # %% [markdown]
-# On this CPU the product in bfloat16 takes many times as long. The BLAS has none, so MLX uses code
-# of its own. On a GPU the next cell compares the gradients of the discriminator in both types.
-
-# %%
-if mx.is_available(mx.gpu):
-    works = {}
-    for dtype in (mx.float32, mx.bfloat16):
-        network = models.MLPDiscriminator()
-        network.set_dtype(dtype)
-        loss = nn.value_and_grad(network, lambda x, network=network: network(x).mean())
-        works[str(dtype)] = partial(loss, real.astype(dtype))
-    show(medians(works))
-else:
-    print("skipped: there is no GPU, and a CPU has no fast product in bfloat16")
-
-# %% [markdown]
-# And a whole step, in float32, on each device there is:
-
-# %%
-default, seconds = mx.default_device(), {}
-for device in devices:
-    mx.set_default_device(device)
-    seconds[str(device)] = medians({"step": step_of(new_game(), real)})["step"]
-mx.set_default_device(default)
-show(seconds)
-
-# %% [markdown]
-# ```{admonition} On other machines
-# :class: note
-# The printed outputs come from a machine without a GPU, so the cell above has one line. On a Mac it has two, and the
-# second says how the GPU compares with the CPU. The networks of this book are small, and a GPU
-# may need a larger batch than 64 to be busy: draw the figure above on yours.
-# ```
+# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 24 times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
+# An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
+# A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
-# ## A step's arithmetic
+# ## Memory
 #
-# How fast could a step be? Nearly all of its arithmetic is in matrix products, and those can be counted. A
-# layer from $n$ to $m$ numbers on a batch of $B$ multiplies $(B, n)$ by $(n, m)$: $2Bnm$ operations, half
-# of them multiplications and half additions. Backward there are two products of the same size: one
-# for the gradient of the weights, one for that of the inputs.
-#
-# Not all of them are needed. The first layer's input is data or noise, and needs no gradient. The
-# generator's move goes through the discriminator, down to its input, but needs no gradient of its
-# weights.
+# Memory can cost time as well if it is fetched from the system and returned again and again, so MLX keeps freed memory in a cache.
+# The cell reads its size, and the most memory that a step needs.
 
 
 # %%
-def products(widths, batch, weights=False, inputs=False, first=False):
-    """Shapes (rows, inner, columns) of the products of a pass, forward and backward."""
-    layers = list(pairwise(widths))
-    shapes = [(batch, n, m) for n, m in layers]
-    if weights:
-        shapes += [(m, batch, n) for n, m in layers]
-    if inputs:
-        shapes += [(batch, m, n) for n, m in layers[0 if first else 1 :]]
+def memory(name, batch):
+    work = new_step(name, batch)
+    mx.eval(work())
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    for _ in range(2):
+        mx.eval(work())
+    peak, cache = mx.get_peak_memory(), mx.get_cache_memory()
+    return (
+        f"| {name} | {batch} | {peak / 2**20:.0f} | {cache / 2**20:.0f} |"
+    )
+
+
+table = ["| step | batch | peak, MiB | cache, MiB |", "|---|--:|--:|--:|"]
+for name in ("tutorial", "dcgan"):
+    for batch in (8, 16) if mlxgan.SMOKE else (64, 128):
+        table.append(memory(name, batch))
+display(Markdown("\n".join(table)))
+
+limit = mx.set_cache_limit(0)
+mx.set_cache_limit(limit)
+print(f"limit of the cache: {limit / 2**20:.0f} MiB")
+
+# %% [markdown]
+# The peak says whether a larger batch still fits.
+# On a Mac the cache may by default grow to gigabytes without anything being wrong; `mx.set_cache_limit` lowers its limit if the machine has other work to do.
+# On our CPU the limit is only 32 MiB, and both steps fill it.
+#
+# **Does a larger cache make the steps faster, and none at all make them slower?**
+
+
+# %%
+def race_caches(work, limits, rounds=ROUNDS):
+    """Seconds of a step with each limit, after one that fills it."""
+    seconds = {name: [] for name in limits}
+    for _ in range(rounds):
+        for name, bytes_kept in limits.items():
+            mx.set_cache_limit(bytes_kept)
+            mx.eval(work())
+            start = time.perf_counter()
+            mx.eval(work())
+            seconds[name].append(time.perf_counter() - start)
+    mx.set_cache_limit(limit)
+    return seconds
+
+
+limits = {"default limit": limit, "none": 0, "1 GiB": 2**30}
+for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
+    times = race_caches(work, limits)
+    show({f"{name}, {label}": times[label] for label in times})
+
+# %% [markdown]
+# :::{dropdown} Answer
+# We cannot tell: all ratios lie between 0.94 and 1.07, and the middle half of the rounds reaches 1 each time.
+# For the DCGAN with 1 GiB it even extends from 0.70 to 1.71.
+# On a GPU, where memory is more expensive to get, it may be different.
+# :::
+#
+# ## How fast could it be?
+#
+# Is the step that we have now any good?
+# To tell, we need a limit, and there are two of them, because a machine can only do so many operations, and move so many bytes, per second.
+# Whichever takes longer bounds the time of a piece of work from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
+#
+# Let us count.
+# A fully connected layer multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
+# A convolution is the same product with one row for each *place* of its kernel.
+# On the way back come two more products of the same size, for the gradients of the weights and of the inputs.
+# Per step, each layer of $G$ is passed forward twice and backward once, and each layer of $D$ three times both ways, but only twice for its weights, which the generator's move leaves alone.
+# First layers need no gradient where their input is data or noise (Exercise 1).
+
+# %% tags=["nbval-check-output"]
+LAYERS = {  # of G and D: places of the kernel, inputs, outputs
+    "MLP": (
+        [(1, 100, 256), (1, 256, 512), (1, 512, 1024), (1, 1024, 784)],
+        [(1, 784, 1024), (1, 1024, 512), (1, 512, 256), (1, 256, 1)],
+    ),
+    "DCGAN": (
+        [(1, 100, 512), (1, 512, 3136), (49, 64, 512), (196, 32, 16)],
+        [(196, 16, 32), (49, 512, 64), (1, 3136, 512), (1, 512, 1)],
+    ),
+}
+
+
+def products(layers, forward, weights, inputs, first_inputs, batch=64):
+    """Shapes (rows, inner, columns) of a network's products."""
+    shapes = []
+    for index, (places, n, m) in enumerate(layers):
+        rows = batch * places
+        shapes += forward * [(rows, n, m)] + weights * [(n, rows, m)]
+        backward = inputs if index else first_inputs
+        shapes += backward * [(rows, m, n)]
     return shapes
 
 
-# %% tags=["nbval-check-output"]
-G, D = [100, 256, 512, 1024, 784], [784, 1024, 512, 256, 1]
-parts = {
-    "D's move, fakes": products(G, 64),
-    "D's move, real": products(D, 64, weights=True, inputs=True),
-    "D's move, fake": products(D, 64, weights=True, inputs=True),
-    "G's move, in G": products(G, 64, weights=True, inputs=True),
-    "G's move, in D": products(D, 64, inputs=True, first=True),
+def gflop(shapes):
+    return sum(2 * n * k * m for n, k, m in shapes) / 1e9
+
+
+shapes = {
+    name: products(g, 2, 1, 1, 0) + products(d, 3, 2, 3, 1)
+    for name, (g, d) in LAYERS.items()
 }
+for name, step in shapes.items():
+    print(f"{name}: {len(step)} products, {gflop(step):.2f} GFLOP")
+
+# %% [markdown]
+# What does the machine do at best?
+# For arithmetic we time a product of two large square matrices, and for memory we add 1 to every number of an array that fits into no cache.
+# Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
+# The next cell measures both limits in one race with the two steps, their products alone, and their Adam updates alone.
+
+# %%
+side = 256 if mlxgan.SMOKE else 1024
+square, large = mx.random.normal((side, side)), mx.zeros((16, 2**20))
+mx.eval(square, large)
 
 
-def count(shapes):
-    return sum(2 * n * k * m for n, k, m in shapes)
+def all_products(shapes):
+    """Work that computes a product of random matrices per shape."""
+    pairs = {
+        (n, k, m): (mx.random.normal((n, k)), mx.random.normal((k, m)))
+        for n, k, m in shapes
+    }
+    mx.eval(list(pairs.values()))
+    return lambda: [mx.matmul(*pairs[shape]) for shape in shapes]
 
 
-shapes = sum(parts.values(), [])
-for name, part in [*parts.items(), ("a step", shapes)]:
-    print(
-        f"{name:16} {len(part):2d} products, {count(part) / 1e6:5.0f} million operations"
+def all_updates(recipe):
+    """Work that updates both networks, and their weights' number."""
+    networks = recipe.generator(), recipe.discriminator()
+    parameters = tree_flatten([each.parameters() for each in networks])
+    updates = [adam_alone(network) for network in networks]
+    weights = sum(array.size for _, array in parameters)
+    return lambda: [update() for update in updates], weights
+
+
+# %%
+mx.set_cache_limit(2**30)
+works = {"square": lambda: square @ square, "plus one": lambda: large + 1}
+weights = {}
+for name, key in {"MLP": "tutorial", "DCGAN": "dcgan"}.items():
+    update, weights[name] = all_updates(recipes.RECIPES[key])
+    works[f"{name}, step"] = {"MLP": mlp, "DCGAN": dcgan}[name]
+    works[f"{name}, products"] = all_products(shapes[name])
+    works[f"{name}, Adam"] = update
+seconds = race(works)
+mx.set_cache_limit(limit)
+times = {name: 1000 * np.median(each) for name, each in seconds.items()}
+rate = 2 * side**3 / times["square"] / 1e6
+bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
+print(f"at best {rate:.0f} GFLOP/s and {bandwidth:.1f} GB/s")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take more than one and a half times their limits; the rest is about a fifth of the MLPs' step and almost half of the DCGAN's.", "name": "fig-16-roof"}, "image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 32 ms, about twice its limit of 15; the DCGAN's takes 96 ms, nearly three times its limit of 33, and almost half of it is the rest."}}
+figure, axes = plt.subplots(figsize=(6.4, 2.4))
+shades = {"products": "#333333", "Adam": "#8c8c8c", "the rest": "#d0d0d0"}
+table = [
+    "| | products | Adam | the rest | step |",
+    "|---|--:|--:|--:|--:|",
+]
+bars = []
+for name in shapes:
+    step, *known = (
+        times[f"{name}, {part}"] for part in ("step", "products", "Adam")
     )
-
-# %% [markdown]
-# Is that what MLX computes? The graph knows. Its products are called `Matmul`, or `AddMM` with the
-# bias.
-
-# %%
-generator, discriminator, *_ = new_game()
-
-
-def score(x, y):
-    return losses.discriminator_loss(discriminator(x), discriminator(y))
-
-
-loss_d = nn.value_and_grad(discriminator, score)
-loss_g = nn.value_and_grad(
-    generator, lambda z: losses.generator_loss(discriminator(generator(z)))
-)
-
-# %% tags=["nbval-check-output"]
-z = mx.random.normal((64, generator.latent_dim))
-graph = operations([loss_d(real, generator(z)), loss_g(z)])
-found = sum("Matmul" in line or "AddMM" in line for line in graph)
-print(f"in the graph: {found} products; counted by hand: {len(shapes)}")
-assert found == len(shapes)
-
-# %% [markdown]
-# The count agrees. Now the machine. A product of two square matrices with 1,024 rows is about the
-# best that it can do. The products of a step are less favourable: their batch of 64 is thin. So the cell
-# times the square product, the products of a step alone, both Adams alone, and a step.
-#
-# **Predict**: which share of a step is matrix products?
-
-# %%
-square = mx.random.normal((1024, 1024))
-normal = mx.random.normal
-pairs = [(normal((n, k)), normal((k, m))) for n, k, m in shapes]
-adam_g = adam_alone(game[0], game[2], z)
-mx.eval(square, pairs)
-
-# %%
-works = {
-    "square": lambda: square @ square,
-    "products": lambda: [a @ b for a, b in pairs],
-    "Adam": lambda: (adam_d(), adam_g()),
-    "step": mlp,
-}
-seconds = medians(works)
-rate = 2 * 1024**3 / seconds["square"]
-
-# %%
-print(f"square product: {rate / 1e9:.0f} GFLOP/s")
-print(f"products of a step: {count(shapes) / seconds['products'] / rate:.0%} of that")
-for name in ("products", "Adam"):
-    print(f"{name} alone: {seconds[name] / seconds['step']:.0%} of a step")
-
-# %% [markdown]
-# The products are the largest part of the step, and Adam is the next. What is left goes into activations, losses and
-# noise. Thin as they are, the products reach more than half of the square product's rate, so a better BLAS could
-# not make the step twice as fast.
-#
-# Adam has little arithmetic. It reads each weight, its gradient and its two moments from memory, and writes three of
-# them back, whatever the batch. That is one reason why larger batches train on more images per second.
-#
-# ## The matrix product on Linux
-#
-# All this holds only if the product itself is a good one. MLX's package for Linux brings the *reference* BLAS,
-# which is correct and knows nothing of caches, vector registers or cores. `import mlxgan` puts OpenBLAS in its place,
-# and `MLXGAN_STOCK_CPU=1` leaves things as they were installed. The choice is made when MLX is loaded,
-# so each takes a process of its own.
-
-# %%
-program = """
-import mlxgan, time
-import mlx.core as mx
-a = mx.random.normal((512, 512))
-for _ in range(3):
-    start = time.perf_counter()
-    mx.eval(mx.matmul(a, a, stream=mx.cpu))
-    seconds = time.perf_counter() - start
-print(seconds)
-"""
-
-
-# %%
-def product_seconds(stock):
-    command = [sys.executable, "-c", program]
-    environment = os.environ | {"MLXGAN_STOCK_CPU": stock}
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return float(run.stdout)
-
-
-# %%
-if sys.platform == "linux":
-    rounds = [(product_seconds("0"), product_seconds("1")) for _ in range(3)]
-    openblas, reference = (
-        statistics.median(column) for column in zip(*rounds, strict=True)
-    )
-    show({"OpenBLAS": openblas, "reference BLAS": reference})
-else:
-    print("skipped: on a Mac the BLAS is Apple's Accelerate, which is fast")
-
-# %% [markdown]
-# On this machine the ratio is in the tens, for one import in the right place.
-#
-# ## The layout of the weights
-#
-# `nn.Linear` multiplies by its transposed weight. So the gradient of the weight arrives transposed: its
-# numbers lie in memory column by column, those of the weight row by row. `memoryview` tells by how many
-# bytes one moves from row to row and from column to column.
-
-# %%
-layer = nn.Linear(784, 1024)
-loss = nn.value_and_grad(layer, lambda x: layer(x).square().mean())
-_, gradients = loss(real.reshape(-1, 784))
-mx.eval(gradients)
-print("weight  ", memoryview(layer.weight).strides)
-print("gradient", memoryview(gradients["weight"]).strides)
-
-# %% [markdown]
-# Where all inputs of a fused kernel lie alike, MLX runs along memory. Where they do not, it computes
-# the address of each element from the strides. `layers.column_major` stores weights and moments by columns
-# too. No value changes, only the order in memory.
-#
-# **Predict**: how much longer take Adam and the whole step by rows?
-
-# %%
-works = {}
-for name, by_columns in [("by columns", True), ("by rows", False)]:
-    _, discriminator, _, optimizer = new_game(by_columns=by_columns)
-    works[f"Adam, {name}"] = adam_alone(discriminator, optimizer, real)
-show(medians(works))
-
-steps = {
-    "step, by columns": step_of(new_game(), real),
-    "step, by rows": step_of(new_game(by_columns=False), real),
-}
-show(medians(steps))
-
-# %% [markdown]
-# And the networks after five steps from the same seed:
-
-
-# %% tags=["nbval-check-output"]
-def weights_after_five_steps(by_columns):
-    game = new_game(by_columns=by_columns)
-    step = step_of(game, real)
-    for _ in range(5):
-        mx.eval(step())
-    return tree_flatten([network.parameters() for network in game[:2]])
-
-
-both = zip(*map(weights_after_five_steps, (False, True)), strict=True)
-assert all(mx.allclose(a, b, atol=1e-5) for (_, a), (_, b) in both)
-print("the weights agree")
-
-# %% [markdown]
-# ## Convolutions
-#
-# The layers of the DCGAN have kernel 4, stride 2 and padding 1. Such a convolution is a matrix product in disguise.
-# Each output pixel sees a window of $4 \times 4$ pixels with $c$ channels. Write each window as a row of $16c$
-# numbers; the weight is a matrix of $16c$ rows with a column for each output channel.
-#
-# The windows need no loop. `mx.as_strided` reads memory with a step for each axis: two rows of pixels down to
-# the next window, two pixels right, then along a row of the window, whose $4c$ numbers lie side by
-# side.
-
-
-# %% tags=["nbval-check-output"]
-def convolve(x, weight):
-    x = mx.contiguous(mx.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)]))
-    n, h, w, c = x.shape
-    rows, columns = (h - 2) // 2, (w - 2) // 2
-    strides = (h * w * c, 2 * w * c, 2 * c, w * c, 1)
-    windows = mx.as_strided(x, (n, rows, columns, 4, 4 * c), strides)
-    matrix = weight.reshape(len(weight), 16 * c).T
-    return (windows.reshape(-1, 16 * c) @ matrix).reshape(n, rows, columns, -1)
-
-
-x = mx.random.normal((16, 14, 14, 64))
-weight = mx.random.normal((128, 4, 4, 64)) / 32
-expected = mx.conv2d(x, weight, stride=2, padding=1)
-print(convolve(x, weight).shape, expected.shape)
-assert mx.allclose(convolve(x, weight), expected, atol=1e-4)
-
-# %% [markdown]
-# MLX's convolution on a CPU goes a similar way forward. Its gradient by the input, however, is a convolution
-# with *dilated* input, zeros between the pixels, and for those the CPU has only a plain loop. The
-# forward pass of a transposed convolution is the same thing.
-#
-# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the parameters of MLX's layers and
-# write the gradients as products too. Each of the two is the other's gradient.
-#
-# **Predict**: in which of the rows below does the stock layer hold its own?
-
-
-# %%
-def works_of(layer, x):
-    def loss(weight, x):
-        layer.weight = weight
-        return layer(x).square().mean()
-
-    gradient, weight = mx.grad(loss, argnums=(0, 1)), mx.array(layer.weight)
-    return lambda: layer(x), lambda: gradient(weight, x)
-
-
-# %%
-def compare(kind, channels, size):
-    x, pair = mx.random.normal((2 if mlxgan.SMOKE else 16, size, size, channels[0])), []
-    for package in (nn, layers):
-        mx.random.seed(0)
-        layer = getattr(package, kind)(*channels, 4, stride=2, padding=1)
-        pair.append(works_of(layer, x))
-    assert mx.allclose(pair[0][0](), pair[1][0](), atol=1e-4)
-    for name, stock, fast in zip(("forward", "gradient"), *pair, strict=True):
-        seconds = medians({"fast": fast, "stock": stock}, few)
-        ratio = seconds["stock"] / seconds["fast"]
-        print(f"{kind}{channels}, {name}: stock / fast {ratio:.1f}")
-
-
-# %%
-mx.set_default_device(mx.cpu)  # on a GPU both are the stock layer
-compare("Conv2d", (1, 64), 28)
-compare("Conv2d", (64, 128), 14)
-compare("ConvTranspose2d", (128, 64), 7)
-compare("ConvTranspose2d", (64, 1), 14)
-mx.set_default_device(default)
-
-# %% [markdown]
-# In the forward pass of `Conv2d` the stock layer is as fast, or faster. All gradients gain, and so does the
-# transposed layer in both directions, most of all where there are many channels.
-#
-# ## The benchmark
-#
-# `make pytorch` puts it together. It times a step of both GANs in five variants: MLX as installed, MLX with all that
-# `mlxgan.layers` does, and PyTorch on the same CPU with its plain Adam, with its fused Adam, and in its best form,
-# with `torch.compile`, the fused Adam and channels last. Each measurement is a process
-# of its own, the variants take turns, and there are several rounds. The result is kept with the book, from the
-# machine that it names.
-
-# %%
-with open("../book/data/benchmark.json") as file:
-    benchmark = json.load(file)
-print(benchmark["machine"], "|", f"batch of {benchmark['batch_size']}")
-print({name: version for name, version in benchmark["versions"].items() if version})
-reference = "mlx with mlxgan"
-for model, rows in benchmark["milliseconds"].items():
-    base = statistics.median(rows[reference])
-    for variant, times in rows.items():
-        print(f"{model:6} {variant:20} {statistics.median(times) / base:6.2f}")
-
-# %% mystnb={"figure": {"caption": "The benchmark kept with the book. As installed, MLX is far slower on a Linux CPU than with the means of this chapter, which bring it near PyTorch.", "name": "fig-16-benchmark"}, "image": {"alt": "Two panels of horizontal bars, milliseconds per step on a logarithmic axis, for the MLP GAN and the DCGAN. In both, the bar of MLX as installed is by far the longest, while the others are of similar length. Error bars run from the fastest round to the slowest."}}
-_, panels = plt.subplots(1, 2, figsize=(8, 2.6), sharex=True, sharey=True)
-for axes, (model, rows) in zip(panels, benchmark["milliseconds"].items(), strict=True):
-    middle = np.array([statistics.median(times) for times in rows.values()])
-    low = middle - [min(times) for times in rows.values()]
-    high = [max(times) for times in rows.values()] - middle
-    colours = [plots.REAL if "mlx" in variant else plots.GREY for variant in rows]
-    axes.barh(list(rows), middle, xerr=[low, high], color=colours, capsize=3)
-    axes.set(xscale="log", xlabel="milliseconds per step", title=model.upper())
-    axes.grid(axis="y", visible=False)
-panels[0].invert_yaxis()
-panels[0].set_xlim(left=10)
+    limits = [
+        1000 * gflop(shapes[name]) / rate,
+        28 * weights[name] / bandwidth / 1e6,
+    ]
+    bars.append((f"{name}, measured", [*known, max(0, step - sum(known))]))
+    bars.append((f"{name}, limit", [*limits, 0]))
+for name, parts_of_bar in bars:
+    left = 0
+    for part, (label, shade) in zip(
+        parts_of_bar, shades.items(), strict=True
+    ):
+        label = label if name == bars[0][0] else None
+        axes.barh(name, part, left=left, color=shade, label=label)
+        left += part
+    cells = " | ".join(f"{part:.1f}" for part in [*parts_of_bar, left])
+    table.append(f"| {name} | {cells} |")
+axes.set(xlabel="milliseconds")
+axes.grid(axis="y", visible=False)
+axes.invert_yaxis()
+axes.legend()
 plt.show()
-
-# %%
-epoch = benchmark["pipeline"]
-print(f"an epoch on {epoch['data']}")
-print(f"making the batches, alone: {epoch['batches'] / epoch['epoch']:.1%}")
-print(f"all but the steps: {1 - epoch['steps'] / epoch['epoch']:.1%}")
+display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# On the machine of the benchmark, MLX as installed takes more than twenty times as long as with `mlxgan.layers`, for
-# the MLP GAN as for the DCGAN. With it, the MLP GAN is faster than PyTorch with its plain Adam, and about level with
-# the fused one and the compiled step. The DCGAN stays behind: PyTorch takes 78 to 87 % of its time. The chapter's
-# convolution is made of MLX's own operations, and copies each window before it multiplies.
+# In the MLPs' step, the products take 16.6 ms and could not take less than 11.5, so they run at about 70 % of the best rate although a batch of 64 makes thin matrices.
+# Adam reaches less than half of the best bandwidth.
+# All in all the step takes about twice as long as the two limits together, so even a perfect program could not make it much more than twice as fast.
 #
-# The data is no bottleneck. Making the batches takes less than a hundredth of an epoch.
+# The DCGAN has two and a half times as many operations, and its products, too, run at about 70 % of the best rate.
+# However, almost half of its time, 43 of 96 ms, is neither products nor Adam.
+# (Earlier in this chapter, in another race and with a smaller cache, the same step took 115 ms: once more, only times from the same race can be compared.)
+# This rest, which our limit does not count, goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
+# A faster step would have to come from here, since even perfect products would save only 13 ms.
+#
+# ## Inside the GPU
+#
+# On a Mac you can look inside a step: Metal can record everything that the GPU does, and Xcode shows for how long each kernel runs and where the GPU waits.
+# We have no Mac, so what follows was not run for this book; it is what MLX's documentation says ([MLX contributors, 2026c](../book/bibliography.md#mlx-contributors-2026c)).
+#
+# ```python
+# work = new_step()
+# mx.eval(work())  # trace and compile before the recording
+# mx.metal.start_capture("step.gputrace")  # must not exist yet
+# mx.eval(work())
+# mx.metal.stop_capture()
+# ```
+#
+# Start Python, or JupyterLab, with `MTL_CAPTURE_ENABLED=1` in its environment, record only one or two steps, and open the file in Xcode.
+# Gaps between the kernels mean that the GPU waits for Python; if there are none, only less work, or shorter numbers, will help.
+#
+# ## PyTorch beside it
+#
+# Is MLX the right framework for such a step?
+# We can only compare it with PyTorch on our CPU, which is PyTorch's home ground and not MLX's.
+# PyTorch appears in three forms: with plain Adam, with its fused Adam, and with `torch.compile` in addition (and the layout *channels last* for the DCGAN).
+# `make pytorch` measured all of them in turns.
+
+
+# %% tags=["hide-input"]
+def ratio_to(times, base):
+    """Median over the rounds of the ratio, and its range."""
+    ratios = np.array(times) / np.array(base)
+    return (
+        f"{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    )
+
+
+benchmark = json.loads(Path("../book/data/benchmark.json").read_text())
+versions = benchmark["versions"]
+print(f"{benchmark['machine']}, batch of {benchmark['batch_size']}")
+print(f"MLX {versions['mlx']}, PyTorch {versions['torch']}")
+names = {"mlp": "MLP", "dcgan": "DCGAN"}
+table = [
+    "| | median | time of MLX with `mlxgan`, relative to it |",
+    "|---|--:|--:|",
+]
+for model, rows in benchmark["milliseconds"].items():
+    for variant, milliseconds in rows.items():
+        ours = ratio_to(rows["mlx with mlxgan"], milliseconds)
+        middle = f"{np.median(milliseconds):.1f} ms"
+        table.append(f"| {names[model]}, {variant} | {middle} | {ours} |")
+display(Markdown("\n".join(table)))
+
+# %% [markdown]
+# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam; beside the other two forms we cannot tell, since their ranges include 1.
+# The DCGAN's step is slower than in PyTorch: by 16 % with plain Adam, by 27 % with the fused one, and by 36 % with `torch.compile`, where the rounds range from 8 to 48 %.
+# MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
+#
+# ## Other machines, and yours
+#
+# How long does a step take on *your* machine?
+# `make bench` measures it in a few minutes and without any data: the steps of both GANs for three batch sizes, on the CPU and, where there is one, on the GPU, in float32, in bfloat16 and with TF32.
+# It writes a file to `book/data/machines`, and the next cell shows whatever files lie there.
+
+
+# %% tags=["hide-input"]
+def describe(about, path):
+    """Who ran which machine when, and a table of its times."""
+    chip = f", {about['gpu']}" if about["gpu"] else ", no GPU"
+    lines = [f"**{about['machine']}{chip}**", ""]
+    lines += [f"Run by {about['run_by']} on {about['date']}", ""]
+    lines[-2] += f" with MLX {about['versions']['mlx']} (`{path.name}`)."
+    sizes = sorted({row["batch"] for row in about["rows"]})
+    lines.append(
+        "| milliseconds per step | "
+        + " | ".join(f"batch {size}" for size in sizes)
+        + " |"
+    )
+    lines.append("|---|" + "--:|" * len(sizes))
+    cells = {}
+    for row in about["rows"]:
+        tf32 = " with TF32" if row.get("tf32") else ""
+        name = f"{row['model']}, {row['device']}, {row['dtype']}{tf32}"
+        middle = f"{np.median(row['milliseconds']):.1f}"
+        cells.setdefault(name, {})[row["batch"]] = middle
+    for name, times in cells.items():
+        row = " | ".join(times.get(size, "") for size in sizes)
+        lines.append(f"| {name} | {row} |")
+    return "\n".join(lines)
+
+
+files = sorted(Path("../book/data/machines").glob("*.json"))
+for path in files:
+    display(Markdown(describe(json.loads(path.read_text()), path)))
+if not files:
+    print("No machine has been measured yet: run make bench.")
+
+# %% [markdown]
+# If yours is missing, please contribute its file; `CONTRIBUTING.md` says how, and since we own no Mac, rows for one can only come from readers.
 #
 # ## Summary
 #
-# - Time lazy code with `mx.eval` inside the stopwatch, after a warm-up, by the median, and compare within a run.
-# - Compiling fuses element-wise chains, of which Adam is the longest. It can also fuse too much.
-# - Evaluate once a step. More rarely gains nothing; after each operation it costs, most of all for small arrays.
-# - Larger batches train on more images per second and make fewer updates.
-# - Count the operations, measure the machine's rate, and you know what is left to gain.
-# - On a Linux CPU three things decide: the BLAS, the layout of the weights, and the gradients of convolutions.
+# A stopwatch around lazy code needs an evaluation inside it, and a single time means little: warm up, let the candidates take turns, and compare ratios with their spread.
+# A step is spent on fetching data, on Python, or on computing, and each has its own cure.
+# Here computing takes nearly everything, so fewer evaluations gained nothing, and `mx.async_eval` helped a little, but only while Python slept.
+# Compiling the MLPs' step and larger batches gained more.
+# On a fast GPU the computing shrinks, and data and Python become worth your attention.
+# The roofline tells how much is left to gain: count operations and bytes, measure what the machine can do, and compare.
+#
+# What you can do with a trained generator outside Python is the subject of [Out of Python](17_out_of_python.ipynb).
 #
 # ## Exercises
 #
-# ```{exercise} When doubling stops helping
-# :label: ex-16-doubling
-# Take the DCGAN. Double the batch until a doubling gains less than a tenth in images per second.
-# ```
+# ### Exercise 1: How many products? (derive)
 #
-# ```{solution-start} ex-16-doubling
-# :class: dropdown
-# ```
+# Derive the number of matrix products in a step of the MLPs, with four layers in each network, and say which of them the chain rule would allow but nobody needs.
+# Then compare your result with the compiled graph.
+#
+# :::{dropdown} Solution
+# The discriminator's move draws fakes, which takes 4 products forward in $G$, and passes them and the real images through $D$, which takes $2 \cdot 4$ forward, $2 \cdot 4$ for the gradients of the weights, and $2 \cdot 3$ for the gradients between the layers.
+# The gradients with respect to the images, one product for each batch, are not needed.
+# The generator's move takes $4 + 4$ products forward, 4 back through all layers of $D$ including the first, none for the weights of $D$, and then 4 for the weights of $G$ and 3 between its layers, but none for its noise.
+# The sum is 26 and 19, so 45.
+# :::
 
-# %%
-size, last = 4, 0.0
-while size <= (8 if mlxgan.SMOKE else 256):
-    images = mx.random.uniform(-1, 1, (size, 28, 28, 1))
-    work = eagerly(step_of(new_game(DCGAN), images))
-    now = size / medians({"step": work}, few)["step"]
-    print(f"batch of {size:3d}: {now / (last or now):.2f} times the speed of the last")
-    if now < 1.1 * last:
-        break
-    size, last = 2 * size, now
 
-# %% [markdown]
-# Each doubling gains less than it did for the MLP GAN. A convolution turns each image into many windows, so
-# its matrices have many rows even in a small batch. The steps are eager, because compiled ones would spend
-# longer on building kernels for each batch size than on the measurement.
-#
-# ```{solution-end}
-# ```
-#
-# ```{exercise} An epoch without training
-# :label: ex-16-batches
-# Which share of an epoch is spent on making its batches? Time the batches of an epoch alone, then an epoch of
-# training the MLP GAN.
-# ```
-#
-# ```{solution-start} ex-16-batches
-# :class: dropdown
-# ```
+# %% tags=["hide-cell", "nbval-check-output"]
+def products_in(work):
+    """Number of matrix products in the graph of some work."""
+    mx.eval(work())  # so that only one step is in the graph
+    return sum(
+        "Matmul" in line or "AddMM" in line for line in operations(work())
+    )
 
-# %%
-digits = data.load("train")
-start = time.perf_counter()
-for images, _ in data.batches(digits, 64, seed=0):
-    mx.eval(images)
-alone = time.perf_counter() - start
-networks = models.MLPGenerator(), models.MLPDiscriminator()
-history = training.train(*networks, digits, epochs=1)
-print(f"batches: {alone / history.seconds[0]:.1%} of the epoch")
+
+print("counted by hand: ", len(shapes["MLP"]))
+print("in the graph:    ", products_in(mlp))
 
 # %% [markdown]
-# The images are in memory as bytes; a batch is a selection, a conversion and a scaling. There is nothing to
-# be gained from worker processes or from fetching ahead.
+# ### Exercise 2: Whose move takes longer? (code)
 #
-# ```{solution-end}
-# ```
+# Compute from our counts how many operations each of the two moves has.
+# Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
-# ```{exercise} Whose move takes longer?
-# :label: ex-16-moves
-# Split the step of the MLP GAN into the two moves, compile each, and compare the times with the counts of the
-# arithmetic.
-# ```
-#
-# ```{solution-start} ex-16-moves
-# :class: dropdown
-# ```
+# :::{dropdown} Solution
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.11 times as long.
+# We should expect less than 1.18, because both networks have about as many weights, so that Adam takes about as long for either of them and dilutes the difference.
+# The middle half of the rounds reaches from 1.09 to 1.21, however, so this race alone does not prove it.
+# :::
 
-# %%
-generator, discriminator, optimizer_g, optimizer_d = game = new_game()
-state = [player.state for player in game] + [mx.random.state]
-loss_d = nn.value_and_grad(discriminator, score)
-loss_g = nn.value_and_grad(
+
+# %% tags=["hide-cell"]
+game = models.MLPGenerator(), models.MLPDiscriminator()
+generator, discriminator = game
+optimizers = recipes.adam(), recipes.adam()
+for network, optimizer in zip(game, optimizers, strict=True):
+    optimizer.init(network.trainable_parameters())
+    layers.column_major(network, optimizer)
+state = [each.state for each in (*game, *optimizers)] + [mx.random.state]
+real = mx.random.uniform(-1, 1, (64, 28, 28, 1))
+grad_d = nn.value_and_grad(
+    discriminator,
+    lambda real, fake: losses.discriminator_loss(
+        discriminator(real), discriminator(fake)
+    ),
+)
+grad_g = nn.value_and_grad(
     generator, lambda z: losses.generator_loss(discriminator(generator(z)))
 )
 
 
-# %%
+# %% tags=["hide-cell"]
 @partial(mx.compile, inputs=state, outputs=state)
 def move_d(real):
-    value, gradients = loss_d(real, generator(mx.random.normal((64, 100))))
-    optimizer_d.update(discriminator, gradients)
-    return value
+    fake = mx.stop_gradient(generator(mx.random.normal((64, 100))))
+    loss, gradients = grad_d(real, fake)
+    optimizers[1].update(discriminator, gradients)
+    return loss
 
 
 @partial(mx.compile, inputs=state, outputs=state)
 def move_g():
-    value, gradients = loss_g(mx.random.normal((64, 100)))
-    optimizer_g.update(generator, gradients)
-    return value
+    loss, gradients = grad_g(mx.random.normal((64, 100)))
+    optimizers[0].update(generator, gradients)
+    return loss
 
 
-# %%
-show(medians({"G": lambda: (move_g(), state), "D": lambda: (move_d(real), state)}))
-moves = {"G": 0, "D": 0}
-for name, part in parts.items():
-    moves[name[0]] += count(part)
-print(f"operations, D / G: {moves['D'] / moves['G']:.2f}")
+of_g, of_d = LAYERS["MLP"]
+counts = {
+    "D": products(of_g, 1, 0, 0, 0) + products(of_d, 2, 2, 2, 0),
+    "G": products(of_g, 1, 1, 1, 0) + products(of_d, 1, 0, 1, 1),
+}
+ratio = gflop(counts["D"]) / gflop(counts["G"])
+print(f"operations, D / G: {ratio:.2f}")
+show(
+    race(
+        {
+            "G": lambda: (move_g(), state),
+            "D": lambda: (move_d(real), state),
+        }
+    )
+)
 
 # %% [markdown]
-# The discriminator's move has more arithmetic, because it sees two batches. The times are nearer to each other than
-# the counts: both networks have about as many weights, so Adam takes as long for either.
+# ### Exercise 3: Steps that vanish (change and explain)
 #
-# ```{solution-end}
-# ```
+# Take the weights of a trained generator, convert them to bfloat16, and add a step to each of them.
+# Which fraction of the weights does not change at all, for steps of 2e-4, 2e-5 and 2e-6?
+# Explain the result with the distance between neighboring numbers, and suggest how one could train with bfloat16 all the same.
 #
+# :::{dropdown} Solution
+# A number between $2^{k}$ and $2^{k+1}$ has neighbors at a distance of $2^{k-7}$ in bfloat16, and an addition that moves it by less than half of this is rounded away.
+# For a weight of 0.05 the distance is $2^{-12}$, or about 2.4e-4.
+# In float32 every weight moves.
+# In bfloat16, 20 % of the weights ignore a step of 2e-4, 86 % one of 2e-5, and 98 % one of 2e-6, although the median size of a weight is only 0.03.
+# The usual way out is to keep the weights and Adam's moments in float32, and to convert a copy to bfloat16 for the products of each step.
+# :::
+
+# %% tags=["hide-cell", "nbval-check-output"]
+trained = mlxgan.load_pretrained("mlp").parameters()
+every = mx.concatenate([w.reshape(-1) for _, w in tree_flatten(trained)])
+print(f"median size of a weight: {np.median(np.abs(np.array(every))):.3f}")
+for dtype in (mx.float32, mx.bfloat16):
+    before = every.astype(dtype)
+    for step in (2e-4, 2e-5, 2e-6):
+        after = before + mx.array(step, dtype)
+        unchanged = (after == before).mean().item()
+        print(f"{dtype}, step {step:.0e}: {unchanged:.0%} unchanged")
+
+# %% [markdown]
+# ### Exercise 4: The price of a penalty (change and explain)
+#
+# The recipe `mlp` is the recipe `tutorial` with the penalty R1, the squared gradient of the logit with respect to real images.
+# How many more products does its step have, and by which factor should it take longer?
+# Race the two, and explain what the count leaves out.
+#
+# :::{dropdown} Solution
+# The gradient of the logit with respect to the image takes 4 products on the way back through $D$; its way forward is the one that the loss has taken already, and compiling merges the two.
+# Each of the 4 is then differentiated, with respect to the weight (4 products) and to the gradient that came in (3, since the first of these is a constant).
+# That makes 11, but the graph has 16.
+# The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
+# MLX does not know this, and multiplies zeros.
+# By the operations, the step should take 1.41 times as long; it takes 1.29 times, because Adam, whose work stays the same, dilutes the difference.
+# :::
+
+# %% tags=["hide-cell"]
+with_r1 = new_step("mlp")
+print("products without R1:", products_in(mlp))
+print("products with R1:   ", products_in(with_r1))
+more = products(of_d, 0, 1, 1, 1) + products(of_d[:3], 1, 1, 1, 0)
+ratio = 1 + gflop(more) / gflop(shapes["MLP"])
+print(f"{len(more)} more by hand, operations {ratio:.2f} times as many")
+show(race({"without R1": mlp, "with R1": with_r1}))
+
+# %% [markdown]
 # ## Further reading
 #
-# MLX's documentation describes lazy evaluation, compilation and what is fused ([Hannun et al., 2023](../book/bibliography.md#hannun-et-al-2023)). The DCGAN's layers
-# are those of [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016), and Adam's update with its bias correction is in [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015). What
-# to do in PyTorch, and what its calls are called here, is in {doc}`../book/pytorch`; the environment variables of this
-# chapter are in {doc}`../book/running`.
+# - [Williams et al. (2009)](../book/bibliography.md#williams-et-al-2009) introduce the roofline and show how to read off what would help a program.
+# - [MLX's documentation](https://ml-explore.github.io/mlx/build/html/usage/compile.html) says what `mx.compile` fuses and how to time it, and [another page](https://ml-explore.github.io/mlx/build/html/python/memory_management.html) lists all limits of memory, including the wired limit, which matters on a Mac for models that fill most of its memory.
+# - [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015) have the update whose bytes we counted.

@@ -34,6 +34,7 @@ DIAGRAMS = {
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
     "out-of-python": beyond.out_of_python,
     "ring-sum": beyond.ring_sum,
+    "overlap": training.overlap,
 }
 
 

@@ -82,6 +82,33 @@ def lazy_graph() -> Card:
     return c
 
 
+def overlap() -> Card:
+    c = Card(
+        "What async_eval overlaps",
+        "Two timelines, each with a row for Python and a row for the device. With mx.eval, Python prepares a step and "
+        "then waits while the device computes it, and the device is idle while Python prepares the next one. With "
+        "mx.async_eval, Python prepares the next step while the device computes, and the device is never idle.",
+        356,
+    )
+    for y, words, begins in ((26, "mx.eval", (106, 300, 494)), (196, "mx.async_eval", (106, 170, 300, 430))):
+        c.text(16, y + 20, words, bold=True, code=True, size=20, anchor="start")
+        c.text(16, y + 64, "Python", size=20, anchor="start")
+        c.text(16, y + 114, "device", size=20, anchor="start")
+        for step, x in enumerate(begins, 1):
+            c.box(x, y + 40, 60, 36, str(step), "muted", size=20)
+        computed = [x + 64 for x in begins] if words == "mx.eval" else [170, 300, 430, 560]
+        for step, x in enumerate(computed, 1):
+            c.box(x, y + 90, 126, 36, f"step {step}", size=20)
+        for x in [x + 64 for x in begins] if words == "mx.eval" else (234, 364):
+            w = 126 if words == "mx.eval" else 62
+            c.box(x, y + 40, w, 36, "waits", "muted", size=20, dotted=True, fill=False)
+        for x in begins if words == "mx.eval" else begins[:1]:
+            c.box(x, y + 90, 60, 36, "idle", "muted", size=20, dotted=True, fill=False)
+    c.arrow((106, 340), (690, 340), kind="muted")
+    c.text(90, 346, "time", "muted", 20, anchor="end")
+    return c
+
+
 def compile_step() -> Card:
     c = Card(
         "What mx.compile takes in and gives out",
