@@ -3,9 +3,10 @@
 ``python tools/export_generator.py`` reads the shipped model, and runs/conditional/epochs.npz, which the chapter on
 choosing the digit leaves behind. It writes to book/_static/generator/:
 
-- weights.js, the weights in base64 and what is needed to read them. It is a classic script, because a browser loads
-  one from https:// and from file:// alike, and fetches nothing from file://
-- manifest.json, the same without the weights, and measured.md, which puts its numbers in the page's text
+- weights-0.js, weights-1.js, ...: parts of the weights in base64, and weights.js, which says how to read them. They
+  are classic scripts, because a browser loads these from https:// and from file:// alike, and fetches nothing from
+  file://. They are several, because a page sees how many have come, but not how much of one
+- manifest.json, the same as weights.js, and measured.md, which puts its numbers in the page's text
 - samples.png, shown if JavaScript is off
 - epochs.png, fixed noise through the training: one row per epoch, one column per digit
 
@@ -18,6 +19,7 @@ are small enough for 12 and 16 bits.
 import base64
 import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 OUT = common.ROOT / "book" / "_static" / "generator"
 MODEL = common.ROOT / "src" / "mlxgan" / "pretrained" / "conditional.safetensors"
 LAYERS = {"project": 12, "expand": 9, "up1": 12, "up2": 12}  # bits of a weight; a ReLU follows each but the last
-DIRECTIONS, SAMPLES = 6, 1000
+DIRECTIONS, SAMPLES, PARTS = 6, 1000, 8
 #: What a direction may be seen to change, and what to call its two ends.
 TRAITS = {
     "Slant": ("leans left", "leans right"),
@@ -240,13 +242,10 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         "directions": found,
         "epochs": 0 if epochs is None else len(epochs) - 1,
         "arrays": layout,
+        "parts": PARTS,
+        "checksum": zlib.adler32(data),
     }
-    script = {**manifest, "data": base64.b64encode(data).decode()}
-    files = {
-        "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
-        "weights.js": f"globalThis.mlxganWeights = {json.dumps(script)};\n".encode(),
-        "measured.md": measured(manifest).encode(),
-    }
+    files = scripts(manifest, data) | {"measured.md": measured(manifest).encode()}
     levels = draw(model, *noise(5, 60)).round().clip(0, 255).astype(np.uint8)
     files["samples.png"] = common.png(Image.fromarray(plots.tile(mx.array(levels[..., None]), 10)))
     if epochs is not None:
@@ -254,6 +253,17 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         black = Image.new("L", ink.size)
         files["epochs.png"] = common.png(Image.merge("LA", (black, ink)))  # the levels are the opacity of black
     return files
+
+
+def scripts(manifest: dict, data: bytes) -> dict[str, bytes]:
+    """Return the manifest as a file and as a script, and the scripts with the parts of the weights."""
+    size = 3 * -(-len(data) // (3 * PARTS))  # base64 takes three bytes at a time
+    texts = [base64.b64encode(data[size * part : size * (part + 1)]).decode() for part in range(PARTS)]
+    return {
+        "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
+        "weights.js": f"globalThis.mlxganWeights = {json.dumps(manifest)};\n".encode(),
+        **{f"weights-{k}.js": f'globalThis.mlxganParts[{k}] = "{text}";\n'.encode() for k, text in enumerate(texts)},
+    }
 
 
 def load(path: Path) -> "Generator":

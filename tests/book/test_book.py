@@ -1,15 +1,23 @@
 """The book builds without a warning, from clean, and its pages are whole."""
 
+import html
 import json
+import posixpath
 import re
 import shutil
+import subprocess
+import urllib.parse
 import zipfile
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import book_assets
 import book_site
 import pytest
+import tinycss2
 from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +55,8 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
         parser.feed(page.read_text())
         for image in parser.found:
             count += 1
-            assert len(image.get("alt", "")) > 20, f"{page.name}: {image}"
+            beside_its_title = image.get("alt") == "" and page.name == "index.html"
+            assert beside_its_title or len(image.get("alt", "")) > 20, f"{page.name}: {image}"
             if "src" in image:
                 assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
     assert count >= 15
@@ -81,19 +90,22 @@ def test_every_page_has_a_title_and_a_description(site):
     assert len(set(descriptions)) == len(descriptions)
 
 
-def test_landing_page_has_every_chapter_with_its_times(site):
+def test_landing_page_has_every_chapter_with_a_picture_a_sentence_and_its_times(site):
     text = (site / "book" / "index.html").read_text()
-    entries = re.findall(r'<p class="chapter">.*?</li>', text, re.DOTALL)
+    entries = re.findall(r'<a class="thumb".*?</li>', text, re.DOTALL)
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert [re.search(r'href="\.\./notebooks/(\w+)\.html', entry)[1] for entry in entries] == [
         p.stem for p in notebooks
     ]
     for entry, notebook in zip(entries, notebooks, strict=True):
-        seconds = json.loads(notebook.read_text())["metadata"]["mlxgan"]["seconds"]
-        times = re.search(r"\d+ min to read · [^<]+", entry)[0]
-        assert f"{book_site.duration(seconds)} to run" in times
-        page = (site / "notebooks" / f"{notebook.stem}.html").read_text()
-        assert times in page or "To run: " in page  # a chapter of the second edition says it in words
+        stored = json.loads(notebook.read_text())
+        assert (site / "book" / re.search(r'<img src="([^"]+)"', entry)[1]).stat().st_size < 40_000, notebook
+        prose = "".join("".join(cell["source"]) for cell in stored["cells"] if cell["cell_type"] == "markdown")
+        sentence = html.unescape(re.search(r'<p class="summary">([^<]+)', entry)[1])
+        assert re.sub(r"\W", "", sentence) in re.sub(r"\W", "", prose), notebook
+        assert re.search(r"\d+ min to read · [^<]+", entry)[0].endswith(
+            f"{book_site.duration(stored['metadata']['mlxgan']['seconds'])} to run"
+        )
 
 
 def test_times_are_worked_out_from_length(site):
@@ -115,16 +127,119 @@ def test_execution_table_says_what_the_notebooks_say(site):
             assert fact in row, notebook.name
 
 
-def test_epub_is_well_formed_and_offered(site):
+def test_site_is_small(site):
+    sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 20e6
+    assert not [path for path in sizes if path.suffix == ".map"]
+    assert sum(size for path, size in sizes.items() if path.name == "book.css") < 150_000
+
+
+def test_every_static_file_is_there_that_a_page_or_sheet_names(site):
+    count = 0
+    for page in [*pages(site), site / "404.html"]:
+        for name in re.findall(r'(?:src|href)="([^"]*_static/[^"?]+)', page.read_text()):
+            count += 1
+            assert (site / name.lstrip("/") if name.startswith("/") else page.parent / name).exists(), (page.name, name)
+    assert count > 100
+    for name in re.findall(r"url\(([^)]+)\)", (site / "_static" / "book.css").read_text()):
+        assert name.startswith(("data:", '"data:')) or (site / "_static" / name).is_file(), name
+
+
+def test_a_rule_stays_only_if_a_page_can_need_it():
+    sheet = ".a{x:1}.b,.a .c{x:2}.a:not(.b){x:3}@media print{.b{x:4}.a{x:5}}html[data-theme=dark] p{x:6}"
+    rules = book_assets.needed(tinycss2.parse_stylesheet(sheet, True, True), {"a"})
+    assert "".join(rules).replace("\n", "") == (
+        ".a{x:1}.a:not(.b){x:3}@media print{.a{x:5}}@media screen{html[data-theme=dark] p{x:6}}"
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(site) -> Iterator[zipfile.ZipFile]:
     with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
-        names = book.namelist()
-        parts = [name for name in names if name.endswith((".xhtml", ".opf"))]
-        assert len(parts) >= 15
-        for part in parts:
-            ElementTree.fromstring(book.read(part))  # readers of books refuse what is not well-formed
-        assert b"<math" in book.read("notebooks/05_losses.xhtml")
-        assert not [name for name in names if name.endswith(".js")]
-    assert 'href="../gan-in-mlx.epub"' in (site / "book" / "index.html").read_text()
+        yield book
+
+
+XHTML, OPF = "{http://www.w3.org/1999/xhtml}", "{http://www.idpf.org/2007/opf}"
+
+
+def package(book: zipfile.ZipFile) -> tuple[ElementTree.Element, dict[str, dict[str, str]], list[str]]:
+    """The package file of an EPUB, its files by their names, and the files of the reading order."""
+    root = ElementTree.fromstring(book.read("content.opf"))
+    items = {item.attrib["href"]: item.attrib for item in root.iter(f"{OPF}item")}
+    names = {item["id"]: name for name, item in items.items()}
+    order = [names[entry.attrib["idref"]] for entry in root.iter(f"{OPF}itemref")]
+    assert not [entry for entry in root.iter(f"{OPF}itemref") if entry.get("linear") == "no"]
+    return root, items, order
+
+
+def test_epub_reads_in_the_order_of_the_contents(opened):
+    files = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    _, items, order = package(opened)
+    assert order == ["epub-cover.xhtml", *(f"{file}.xhtml" for file in files)]
+    assert sorted([*items, "content.opf", "mimetype", "META-INF/container.xml"]) == sorted(opened.namelist())
+    nav = ElementTree.fromstring(opened.read("nav.xhtml"))
+    targets = [link.attrib["href"] for link in nav.iter(f"{XHTML}a")]
+    listed = list(dict.fromkeys(target.partition("#")[0] for target in targets))
+    assert listed == order[1:]
+    captions = re.findall(r'caption: "?([^"\n]+)', (ROOT / "_toc.yml").read_text())
+    tops = [link.text for link in nav.findall(f".//{XHTML}nav/{XHTML}ol/{XHTML}li/{XHTML}a")]
+    assert tops[1:] == captions
+
+
+def test_epub_has_all_that_it_refers_to(opened):
+    pages = {name: ElementTree.fromstring(opened.read(name)) for name in opened.namelist() if name.endswith(".xhtml")}
+    anchors = {}
+    for name, page in pages.items():
+        ids = [node.attrib["id"] for node in page.iter() if "id" in node.attrib]
+        assert len(set(ids)) == len(ids), name
+        anchors[name] = set(ids)
+    count = 0
+    for name, page in pages.items():
+        for node in page.iter():
+            for attribute in ("href", "src"):
+                target = urllib.parse.urlparse(node.get(attribute, ""))
+                if not node.get(attribute) or target.scheme:
+                    continue
+                count += 1
+                file = posixpath.normpath(posixpath.join(posixpath.dirname(name), urllib.parse.unquote(target.path)))
+                file = file if target.path else name
+                assert file in opened.namelist(), (name, node.get(attribute))
+                if target.fragment:
+                    assert urllib.parse.unquote(target.fragment) in anchors[file], (name, node.get(attribute))
+    assert count > 500
+    for sheet in ("_static/epub.css", "_static/pygments.css"):
+        for address in re.findall(r"url\(([^)]+)\)", opened.read(sheet).decode()):
+            assert f"_static/{address}" in opened.namelist()
+    assert sum(name.endswith(".woff2") for name in opened.namelist()) == 5
+    assert not [name for name in opened.namelist() if name.endswith(".js")]
+
+
+def test_epub_says_what_it_is(opened):
+    root, items, _ = package(opened)
+    found = {node.tag.partition("}")[2]: node.text for node in root.find(f"{OPF}metadata")}
+    assert found["title"] == "Generative Adversarial Networks in MLX"
+    assert found["language"] == "en" and found["identifier"].startswith("urn:uuid:")
+    assert "unknown" not in found.values()
+    (cover,) = [name for name, item in items.items() if item.get("properties") == "cover-image"]
+    assert opened.read(cover).startswith(b"\x89PNG")
+    for name, item in items.items():
+        if name.endswith(".xhtml"):
+            assert (b"<math" in opened.read(name)) == ("mathml" in item.get("properties", "")), name
+    assert "mathml" in items["notebooks/05_losses.xhtml"]["properties"]
+
+
+def test_epub_is_offered_and_its_first_page_written_for_it(site, opened):
+    landing = (site / "book" / "index.html").read_text()
+    assert 'href="../gan-in-mlx.epub"' in landing and 'class="game"' in landing
+    page = opened.read("book/index.xhtml").decode()
+    assert "one file" in page and "game" not in page and "Without JavaScript" not in page
+
+
+def test_epub_passes_epubcheck(site):
+    if not shutil.which("epubcheck"):
+        pytest.skip("epubcheck is not installed: apt-get install epubcheck")
+    found = subprocess.run(["epubcheck", "--failonwarnings", site / "gan-in-mlx.epub"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-5000:]
 
 
 def test_films_come_without_another_hosts_icons(site):
@@ -133,18 +248,27 @@ def test_films_come_without_another_hosts_icons(site):
     assert 'class="film"' in (site / "notebooks" / "06_training.html").read_text()
 
 
-def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tmp_path):
+@pytest.fixture(scope="module")
+def known(sources, build, tmp_path_factory) -> Path:
+    """The site as GitHub builds it, with its EPUB: the repository and the site's address are known."""
+    out = tmp_path_factory.mktemp("known")
+    shutil.copytree(sources / "_build" / ".doctrees", out / "_build" / ".doctrees")  # spares reading again
+    environment = {
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_REF_NAME": "main",
+        "SITE_URL": "https://book.example/name",
+    }
+    build(sources, out, "--builder", "custom", "--custom-builder", "epub", **environment)
+    build(sources, out, **environment)
+    return out / "_build" / "html"
+
+
+def test_buttons_cards_and_sitemap_need_a_known_address(site, known):
     plain = (site / "notebooks" / "06_training.html").read_text()
     assert not re.search(r"colab|mybinder|github\.com/[^\"]*(edit|issues)|og:image", plain)
     assert not (site / "sitemap.xml").exists()
-    shutil.copytree(sources / "_build" / ".doctrees", tmp_path / "_build" / ".doctrees")  # spares reading again
-    build(
-        sources, tmp_path, GITHUB_REPOSITORY="owner/name", GITHUB_REF_NAME="main", SITE_URL="https://book.example/name"
-    )
-    known = tmp_path / "_build" / "html"
     text = (known / "notebooks" / "06_training.html").read_text()
     for address in (
-        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/06_training.ipynb",
         "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/06_training.ipynb",
         "https://github.com/owner/name/edit/main/notebooks/06_training.py",
         "https://github.com/owner/name/issues/new",
@@ -156,6 +280,23 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tm
         assert (known / card.removeprefix("https://book.example/name/")).is_file()
     assert 'href="/name/_static/' in (known / "404.html").read_text()
     assert "<loc>https://book.example/name/notebooks/06_training.html</loc>" in (known / "sitemap.xml").read_text()
+    assert "git clone https://github.com/owner/name" in (known / "book" / "running.html").read_text()
+
+
+def test_epub_is_the_same_book_where_the_address_is_known(known, opened):
+    with zipfile.ZipFile(known / "gan-in-mlx.epub") as book:
+        assert package(book)[2] == package(opened)[2]
+
+
+def test_colab_is_offered_where_the_notebooks_have_its_cell(monkeypatch):
+    offered = []
+    for stated in (None, "https://github.com/owner/name"):
+        monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+        monkeypatch.setattr(book_site, "stated_repository", lambda stated=stated: stated)
+        config = SimpleNamespace(html_theme_options={}, html_baseurl="", html_title="")
+        book_site.configure(None, config)
+        offered.append("colab_url" in config.html_theme_options["launch_buttons"])
+    assert offered == [False, True]
 
 
 def test_tables_of_reproducibility_say_what_was_measured():
