@@ -260,6 +260,9 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         place(app, node, docname)
     for node in doctree.findall(dropdown_main):
         plain(node)
+    for paragraph in doctree.findall(nodes.paragraph):
+        if len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis):  # what to know before; a caption
+            paragraph["classes"].append("aside")
     if address := repository():
         for literal in doctree.findall(nodes.literal):
             if literal.astext() == "git clone":
