@@ -1,8 +1,8 @@
 """Make the site's pictures: the digits to guess, the cover, real and generated digits, and the icon.
 
 ``python tools/brand.py`` writes game.png, logo.png and favicon.png to book/_static, and digits-real.png,
-digits-generated.png, cover.png and card.png to book/images. It uses the best generator that ships with the book,
-MNIST's test images, and book/_static/generator/epochs.png, which tools/export_generator.py makes.
+digits-generated.png, cover.png and card.png to book/images. It uses the generator that common.py names, MNIST's test
+images, and book/_static/generator/epochs.png, which tools/export_generator.py makes.
 
 Which digits are in game.png is decided by the seed 0 alone: 30 of MNIST's 10,000 test images, and 30 samples with
 random classes, in random order. Its text chunk ``real`` has a 1 for each real digit and a 0 for each generated one.
@@ -16,7 +16,6 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 IMAGES, STATIC = common.ROOT / "book" / "images", common.ROOT / "book" / "_static"
-GENERATOR = "conditional"
 ROWS, COLUMNS = 4, 6
 GAME = 30  # digits of each kind
 INK, PAPER, MUTED = "#1d1f21", "#fbfaf7", "#565b61"
@@ -94,7 +93,7 @@ def draw() -> dict[Path, bytes]:
     real = data.load("test").images
     mx.random.seed(0)
     z = mx.random.normal((256, 100))
-    samples = training.sample(checkpoints.load_pretrained(GENERATOR), z, data.draw_labels(len(z)))
+    samples = training.sample(checkpoints.load_pretrained(common.GENERATOR), z, data.draw_labels(len(z)))
     two = mx.softmax(checkpoints.load_pretrained("classifier")(samples), axis=-1)[:, 2]  # two players, a 2
     levels = np.array(data.to_uint8(samples))[..., 0]
     chosen = np.random.default_rng(0).choice(len(real), GAME, replace=False)

@@ -33,6 +33,7 @@ from sphinx_design.dropdown import dropdown_main, dropdown_title
 EPUB = "gan-in-mlx.epub"
 CARD = {"image": "book/images/card.png", "image_mini": "book/_static/logo.png", "line_color": "#D55E00"}
 MATHML = "http://www.w3.org/1998/Math/MathML"
+MARGIN = ("Coming from PyTorch", "On other machines")  # boxes that stand beside the text where there is room
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
 
 Inline: TypeAlias = str | nodes.Node
@@ -260,6 +261,10 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         place(app, node, docname)
     for node in doctree.findall(dropdown_main):
         plain(node)
+    if app.builder.name == "html":
+        for note in doctree.findall(nodes.admonition):
+            if note[0].astext() in MARGIN:
+                note["classes"].append("margin")
     for paragraph in doctree.findall(nodes.paragraph):
         if len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis):  # what to know before; a caption
             paragraph["classes"].append("aside")

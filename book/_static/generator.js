@@ -46,6 +46,22 @@
     return y;
   }
 
+  // Convolution, kernel 4, stride 2, padding 1: (size, size, in) to (size / 2, size / 2, out).
+  function downsample(x, size, weight, bias) {
+    const inputs = x.length / size ** 2, outputs = bias.length, half = size / 2;
+    const y = new Float32Array(half * half * outputs).map((_, i) => bias[i % outputs]);
+    for (let row = 0; row < half; row++) for (let column = 0; column < half; column++) for (let tap = 0; tap < 16; tap++) {
+      const above = 2 * row - 1 + (tap >> 2), left = 2 * column - 1 + (tap & 3);
+      if (above < 0 || left < 0 || above >= size || left >= size) continue;
+      const to = (row * half + column) * outputs, from = (above * size + left) * inputs;
+      for (let c = 0; c < inputs; c++) {
+        const value = x[from + c], w = (tap * inputs + c) * outputs;
+        for (let i = 0; i < outputs; i++) y[to + i] += value * weight[w + i];
+      }
+    }
+    return y;
+  }
+
   // Transposed convolution, kernel 4, stride 2, padding 1: (size, size, in) to (2 size, 2 size, out).
   function upsample(x, size, weight, bias) {
     const inputs = x.length / size ** 2, outputs = bias.length, wide = 2 * size;
@@ -79,6 +95,14 @@
     return upsample(y, 14, a.up2, a["up2 bias"]).map(Math.tanh);
   }
 
+  // The probability that an image (784) is real, as a discriminator sees it in the 256 shades that a screen shows.
+  function opinion(a, image) {
+    const leaky = (x) => x.map((v) => (v < 0 ? 0.2 * v : v));
+    const x = leaky(downsample(image.map((v) => Math.round((v + 1) * 127.5) / 127.5 - 1), 28, a.down1, a["down1 bias"]));
+    const h = leaky(linear(leaky(downsample(x, 14, a.down2, a["down2 bias"])), a.shrink, a["shrink bias"]));
+    return 1 / (1 + Math.exp(-linear(h, a.out, a["out bias"])[0]));
+  }
+
   // ---- loading ----
 
   let loading, attempt = 0; // the weights come once, for all parts of the page
@@ -97,7 +121,7 @@
       progress(0);
       await Promise.all(numbers.map((k) => script(`weights-${k}.js`).then(() => progress(++done / weights.parts))));
       const arrays = await unpack(weights, mlxganParts);
-      return globalThis.mlxganGenerator = { ...weights, axes: arrays.directions, draw: (z, mix) => generate(arrays, z, mix) };
+      return globalThis.mlxganGenerator = { ...weights, axes: arrays.directions, draw: (z, mix) => generate(arrays, z, mix), opinion: (image) => opinion(arrays, image) };
     };
     return loading ??= all().catch((error) => { loading = undefined; attempt++; throw error; });
   }
@@ -116,6 +140,7 @@
     element("canvas", { width, height, className, attributes: { role: "img" } });
   const one = (digit) => Array.from({ length: 10 }, (_, d) => Number(d === digit));
   const number = (x) => x.toFixed(1).replace("-", "−");
+  const percent = (x) => (x < 0.01 ? "under 1%" : x > 0.99 ? "over 99%" : `${Math.round(100 * x)}%`);
   const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
   const rest = () => new Promise((resolve) => setTimeout(resolve)); // lets the page answer in between
 
@@ -219,6 +244,7 @@
   function single(root, model) {
     const directions = model.directions, steps = [-3, -2, -1, 0, 1, 2, 3], draft = painter();
     const picture = canvas(28, 28, "gan-picture"), [said, say] = status();
+    const judge = element("div", { className: "gan-judge", attributes: { "aria-hidden": "true" } }), verdict = element("p", { className: "gan-verdict" });
     let left, walking = 0; // the noise without its part along the directions
     const noise = (at = state.at) => left.map((r, i) => at.reduce((sum, p, k) => sum + p * model.axes[i * directions.length + k], r));
     const where = () => directions.map(({ name }, k) => `${name.toLowerCase()} ${number(state.at[k])}`).join(", ");
@@ -228,8 +254,10 @@
       return along.map((p) => Math.round(10 * clamp(p, -3.5, 3.5)) / 10);
     }
     function show() {
-      const z = shown = noise();
-      paint(picture, model.draw(z, one(state.digit)));
+      const z = shown = noise(), image = model.draw(z, one(state.digit)), real = model.opinion(image);
+      paint(picture, image);
+      judge.style.setProperty("--opinion", real);
+      verdict.textContent = `The discriminator: ${percent(real)} real`;
       if (walking) return;
       picture.setAttribute("aria-label", `A generated ${state.digit}; ${where()}`);
       say(`A generated ${state.digit}: ${where()}.`);
@@ -325,7 +353,7 @@
     const hands = element("fieldset", { className: "gan-sliders" }, element("legend", { textContent: "Handwriting" }), ...sliders.map(({ row }) => row));
     const acts = element("div", { className: "gan-acts" }, button("New sample", sample),
       walker, button("Reset", reset, "gan-quiet"), button("Save picture", save, "gan-quiet"), button("Copy link", share, "gan-quiet"));
-    root.replaceChildren(element("div", { className: "gan-columns" }, element("div", { className: "gan-view" }, picture, said),
+    root.replaceChildren(element("div", { className: "gan-columns" }, element("div", { className: "gan-view" }, picture, element("div", {}, verdict, judge, said)),
       element("div", { className: "gan-controls" }, digits, acts, hands)));
     restore(state.at);
     addEventListener("hashchange", () => {

@@ -101,6 +101,24 @@ def test_a_mix_of_classes_is_what_mlx_gives_for_mixed_vectors(page):
     assert np.abs(found - np.array(image).reshape(-1)).max() * 127.5 < 2
 
 
+def test_the_opinion_is_what_the_discriminator_says_of_the_picture(page):
+    discriminator, _ = export_generator.opinion()
+    z, labels = export_generator.noise(10, 100)
+    images = export_generator.draw(export_generator.load(export_generator.MODEL), z, labels).round() / 127.5 - 1
+    wanted = np.array(mx.sigmoid(discriminator(mx.array(images[..., None].astype(np.float32)))))
+    script = "images => images.map(image => mlxganGenerator.opinion(Float32Array.from(image)))"
+    found = np.array(page.evaluate(script, images.reshape(100, -1).tolist()))
+    assert wanted.max() - wanted.min() > 0.5, "not always the same"
+    assert np.abs(found - wanted).mean() < 0.01 and np.abs(found - wanted).max() < 0.06
+    page.locator(NEW).click()
+    shown = page.evaluate(script, [(pixels(page, DIGIT) / 127.5 - 1).tolist()])[0]
+    place = page.locator(".gan-judge").evaluate("node => Number(node.style.getPropertyValue('--opinion'))")
+    assert place == pytest.approx(shown, abs=1e-4)
+    said = page.locator(".gan-verdict").inner_text()
+    spoken_share = "under 1%" if shown < 0.01 else "over 99%" if shown > 0.99 else f"{100 * shown:.0f}%"
+    assert said == f"The discriminator: {spoken_share} real"
+
+
 def test_a_digit_takes_less_than_10_ms(page):
     script = """() => {
         const z = Float32Array.from({length: 100}, () => Math.random()), mix = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0];

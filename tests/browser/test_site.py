@@ -225,6 +225,24 @@ def test_the_book_s_style_takes_effect(browser, server, theme, ground, grey):
         assert styles(tab, ".cell_output img", "filter") == [turned]
 
 
+@pytest.mark.parametrize(("width", "beside"), [(1440, True), (1280, True), (900, False), (390, False)])
+def test_notes_stand_in_the_margin_where_there_is_one(browser, server, width, beside):
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        tab = context.new_page()
+        tab.goto(f"{server}/notebooks/03_data.html")
+        notes = tab.locator(".admonition", has_text="Coming from PyTorch")
+        assert notes.count() == 2
+        text = tab.locator("article section > p").first.bounding_box()
+        for note in notes.all():
+            note.evaluate("note => note.scrollIntoView({block: 'center'})")
+            tab.wait_for_timeout(500)  # the outline steps aside
+            box = note.bounding_box()
+            assert (box["x"] >= text["x"] + text["width"]) == beside
+            assert box["x"] + box["width"] <= width
+            middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+            assert note.evaluate("(note, middle) => note.contains(document.elementFromPoint(...middle))", middle)
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_first_view_has_the_system_s_scheme(browser, server, theme):
     with browser.new_context(color_scheme=theme) as context:

@@ -20,6 +20,7 @@ NAMES = (
     "export_generator",
     "lighthouse",
     "notebooks",
+    "opinion",
     "reproducibility",
 )
 
@@ -68,6 +69,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("benchmark", ["--seconds", "soon"], "--seconds"),
         ("benchmark", ["--work", "tensorflow"], "--work"),
         ("brand", ["extra"], "extra"),
+        ("opinion", ["extra"], "extra"),
         ("distributed", [], "command, --out"),
         ("distributed", ["fly", "--out", "unused"], "'fly'"),
         ("distributed", ["train"], "--out"),
