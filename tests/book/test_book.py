@@ -19,6 +19,7 @@ import book_site
 import pytest
 import tinycss2
 from docutils import nodes
+from PIL import ImageFont
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +76,19 @@ def test_references_resolve_and_figures_are_numbered(site):
         text = page.read_text()
         assert "[?]" not in text and "{numref}" not in text and "{cite" not in text
     assert "Fig." in (site / "notebooks" / "06_training.html").read_text()
+
+
+def test_the_font_of_formulas_has_all_their_signs(site):
+    font = ImageFont.truetype(site / "_static" / "fonts" / "stix-two-math-subset.woff2", 40)
+    absent = bytes(font.getmask("\ue123"))
+    used = {
+        sign
+        for page in pages(site)
+        for formula in re.findall(r"<math.*?</math>", page.read_text(), re.DOTALL)
+        for sign in html.unescape(re.sub(r"<[^>]*>|\s", "", formula))
+    }
+    assert len(used) > 60
+    assert [sign for sign in sorted(used) if bytes(font.getmask(sign)) == absent] == []
 
 
 def meta(page: Path) -> dict[str, str]:
