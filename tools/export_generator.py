@@ -6,7 +6,8 @@ book/_static/generator/:
 
 - weights-0.js, weights-1.js, ...: parts of the weights in base64, and weights.js, which says how to read them. They
   are classic scripts, because a browser loads these from https:// and from file:// alike, and fetches nothing from
-  file://. They are several, because a page sees how many have come, but not how much of one
+  file://. They are several, because a page sees how many have come, but not how much of one. They are kept in git,
+  because epochs.npz is not, and another processor would round some weights the other way
 - manifest.json, the same as weights.js, and measured.md and opinion.md, which put its numbers in the page's text
 - samples.png, shown if JavaScript is off
 - epochs.png, fixed noise through the training: one row per epoch, one column per digit
