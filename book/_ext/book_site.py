@@ -5,7 +5,7 @@ Directives: ``chapters`` (the map on the landing page), ``executions`` (where th
 and ``epub`` (a paragraph that is there only if the EPUB was built). ``SITE_URL`` in the environment gives canonical
 addresses, social cards and a sitemap; the repository's address, from ``GITHUB_REPOSITORY`` or pyproject.toml, gives the
 buttons for Colab, Binder, edits and issues. Without them these are absent. What the pages load is the business of
-book_assets, and the EPUB that of book_epub.
+book_assets, formulas that of book_math, and the EPUB that of book_epub.
 """
 
 import json
@@ -18,9 +18,7 @@ from html import escape
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlparse
-from xml.etree import ElementTree
 
-import latex2mathml.converter
 from docutils import nodes
 from docutils.parsers.rst import directives
 from PIL import Image
@@ -32,7 +30,6 @@ from sphinx_design.dropdown import dropdown_main, dropdown_title
 
 EPUB = "gan-in-mlx.epub"
 CARD = {"image": "book/images/card.png", "image_mini": "book/_static/logo.png", "line_color": "#D55E00"}
-MATHML = "http://www.w3.org/1998/Math/MathML"
 MARGIN = ("Coming from PyTorch", "On other machines")  # boxes that stand beside the text where there is room
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
 
@@ -339,48 +336,6 @@ def leave_film(self, node: film) -> None:
     pass
 
 
-# Formulas are MathML, which browsers and readers of books show without a script.
-
-
-def mathml(self, node: nodes.Element, block: bool) -> None:
-    tex = node.astext().replace("gathered}", "matrix}").replace("aligned}", "align*}")
-    if block and "\\\\" in tex and "\\begin" not in tex:
-        tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
-    markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))
-    self.body.append(f'<div class="math">{markup}</div>' if block else markup)
-    raise nodes.SkipNode
-
-
-def spaced(markup: str) -> str:
-    """Make words of letters that belong together, and put the space around functions that TeX puts there."""
-    ElementTree.register_namespace("", MATHML)
-    root = ElementTree.fromstring(markup)
-    for table in root.iter(f"{{{MATHML}}}mtable"):
-        table.set("displaystyle", "true")
-    for row in root.iter():
-        upright = [child.get("mathvariant") == "normal" and child.tag.endswith("}mi") for child in row]
-        if len(upright) > 1 and all(upright):
-            row[0].text = "".join(child.text or "" for child in row)
-            del row[0].attrib["mathvariant"]  # a name of several letters is upright by itself
-            del row[1:]
-    for row in [*root.iter(f"{{{MATHML}}}mrow"), *root.iter(f"{{{MATHML}}}mtd")]:
-        for index in range(len(row) - 1, 0, -1):
-            if (function(row[index - 1]) and operand(row[index])) or (function(row[index]) and operand(row[index - 1])):
-                row.insert(index, ElementTree.Element(f"{{{MATHML}}}mspace", width="0.167em"))
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def function(node: ElementTree.Element) -> bool:
-    """Whether a node is a name such as log or softplus, or such a name with an index or exponent."""
-    while len(node) and node.tag.rpartition("}")[2] in ("mrow", "msup", "msub", "munder"):
-        node = node[0]
-    return node.tag.endswith("}mi") and len(node.text or "") > 1
-
-
-def operand(node: ElementTree.Element) -> bool:
-    return not node.tag.endswith(("}mo", "}mspace", "}mtext"))
-
-
 # Pages, and what is around them
 
 
@@ -468,9 +423,6 @@ def setup(app: Sphinx) -> dict:
         app.add_directive(re.sub(r"(?<=.)(?=[A-Z])", "-", directive.__name__).lower(), directive)
     app.add_node(placeholder)
     app.add_node(film, html=(visit_film, leave_film))
-    inline, block = (lambda self, node: mathml(self, node, False)), (lambda self, node: mathml(self, node, True))
-    app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.add_config_value("epub_math_renderer", "mathml", "env")
     if url := os.environ.get("SITE_URL"):
         app.config.html_baseurl = url.rstrip("/") + "/"
         app.setup_extension("sphinx_sitemap")

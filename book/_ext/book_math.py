@@ -1,0 +1,55 @@
+"""Formulas as MathML, which browsers and readers of books show without a script."""
+
+from xml.etree import ElementTree
+
+import latex2mathml.converter
+from docutils import nodes
+from sphinx.application import Sphinx
+
+MATHML = "http://www.w3.org/1998/Math/MathML"
+
+
+def mathml(self, node: nodes.Element, block: bool) -> None:
+    tex = node.astext().replace("gathered}", "matrix}").replace("aligned}", "align*}")
+    if block and "\\\\" in tex and "\\begin" not in tex:
+        tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
+    markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))
+    self.body.append(f'<div class="math">{markup}</div>' if block else markup)
+    raise nodes.SkipNode
+
+
+def spaced(markup: str) -> str:
+    """Make words of letters that belong together, and put the space around functions that TeX puts there."""
+    ElementTree.register_namespace("", MATHML)
+    root = ElementTree.fromstring(markup)
+    for table in root.iter(f"{{{MATHML}}}mtable"):
+        table.set("displaystyle", "true")
+    for row in root.iter():
+        upright = [child.get("mathvariant") == "normal" and child.tag.endswith("}mi") for child in row]
+        if len(upright) > 1 and all(upright):
+            row[0].text = "".join(child.text or "" for child in row)
+            del row[0].attrib["mathvariant"]  # a name of several letters is upright by itself
+            del row[1:]
+    for row in [*root.iter(f"{{{MATHML}}}mrow"), *root.iter(f"{{{MATHML}}}mtd")]:
+        for index in range(len(row) - 1, 0, -1):
+            if (function(row[index - 1]) and operand(row[index])) or (function(row[index]) and operand(row[index - 1])):
+                row.insert(index, ElementTree.Element(f"{{{MATHML}}}mspace", width="0.167em"))
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def function(node: ElementTree.Element) -> bool:
+    """Whether a node is a name such as log or softplus, or such a name with an index or exponent."""
+    while len(node) and node.tag.rpartition("}")[2] in ("mrow", "msup", "msub", "munder"):
+        node = node[0]
+    return node.tag.endswith("}mi") and len(node.text or "") > 1
+
+
+def operand(node: ElementTree.Element) -> bool:
+    return not node.tag.endswith(("}mo", "}mspace", "}mtext"))
+
+
+def setup(app: Sphinx) -> dict:
+    inline, block = (lambda self, node: mathml(self, node, False)), (lambda self, node: mathml(self, node, True))
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.add_config_value("epub_math_renderer", "mathml", "env")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
