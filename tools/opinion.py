@@ -10,6 +10,7 @@ puts it in the page.
 import functools
 
 import common
+import numpy as np
 
 PATH = common.ROOT / "book" / "data" / "opinion.safetensors"
 EPOCHS, BATCH, SEED = 3, 64, 0
@@ -52,10 +53,8 @@ def fit(generator, data, epochs: int, seed: int):
 
 def right(discriminator, images, sign: int) -> float:
     """Return the fraction of images (N, 28, 28, 1) whose logit has the sign, 1 for real and -1 for generated."""
-    import mlx.core as mx
-
-    parts = [discriminator(images[start : start + 500]) for start in range(0, len(images), 500)]
-    return (sign * mx.concatenate(parts) > 0).mean().item()
+    parts = [np.array(discriminator(images[start : start + 500])) for start in range(0, len(images), 500)]
+    return float(np.mean(sign * np.concatenate(parts) > 0))
 
 
 def main() -> None:

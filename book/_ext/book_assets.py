@@ -212,7 +212,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def no_index(app: Sphinx) -> None:
-    app.builder.search = False  # Sphinx's own index and its page
+    app.builder.search = False  # type: ignore[attr-defined]  # Sphinx's own index and its page
 
 
 def setup(app: Sphinx) -> dict:

@@ -84,7 +84,7 @@ class Book(Epub3Builder):
         """Put the chapters of the contents below their parts; an entry of a part leads to its first chapter."""
         entries: list[dict] = []
         starts = {}
-        for part in self.env.external_site_map.root.subtrees:
+        for part in self.env.external_site_map.root.subtrees:  # type: ignore[attr-defined]
             first = posixpath.splitext(next(iter(part.files())))[0] + self.out_suffix
             starts[first] = part.caption
         for entry in self.refnodes:

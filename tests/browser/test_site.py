@@ -216,7 +216,7 @@ def test_the_book_s_style_takes_effect(browser, server, theme, ground, grey):
         assert float(height[:-2]) == 1.5 * float(size[:-2]) == 19.5
 
         def level(selector: str) -> int:
-            return int(re.search(r"rgb\((\d+)", styles(tab, selector, "backgroundColor")[0])[1])
+            return int(re.search(r"rgb\((\d+)", styles(tab, selector, "backgroundColor")[0])[1])  # type: ignore[index]
 
         assert level("body") == ground and level(".cell_input .highlight") == grey
         assert styles(tab, "details.answer", "boxShadow", "borderLeftWidth", "borderTopWidth") == ["none", "2px", "0px"]
