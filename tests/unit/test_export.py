@@ -135,9 +135,10 @@ def test_traits_measure_what_their_names_say():
     assert right[width] == pytest.approx(plain[width], rel=0.1), "slant is not width"
 
 
+@pytest.mark.slow
 def test_the_discriminator_learns_to_tell_a_fixed_generator_from_the_data(model, capsys):
     digits, before = data.load("train", "small"), model.parameters()["project"]["weight"]
-    discriminator = opinion.fit(model, digits, epochs=2, seed=0)
+    discriminator = opinion.fit(model, digits, epochs=3, seed=0)
     samples = model(*(mx.array(part) for part in tool.noise(9, 200)))
     assert opinion.right(discriminator, data.normalize(digits.images), 1) > 0.95
     assert opinion.right(discriminator, samples, -1) > 0.95
