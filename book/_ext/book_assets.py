@@ -8,7 +8,7 @@ layer below the book's own sheet, whose rules therefore win whatever their selec
 import json
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import tinycss2
@@ -179,6 +179,10 @@ def sized(app: Sphinx, body: str) -> str:
 # Search
 
 
+def kind(*classes: type[nodes.Node]) -> Callable[[nodes.Node], bool]:
+    return lambda node: isinstance(node, classes)
+
+
 def sections(app: Sphinx) -> Iterable[dict[str, str]]:
     """What the search finds: every section with its prose, and the words that it sets in bold or italics."""
     for docname in sorted(app.env.found_docs):
@@ -187,9 +191,9 @@ def sections(app: Sphinx) -> Iterable[dict[str, str]]:
         for index, section in enumerate(app.env.get_doctree(docname).findall(nodes.section)):
             own = [node for node in section.children if not isinstance(node, nodes.section | nodes.title)]
             own = [node for node in own if not isinstance(node, addnodes.toctree)]
-            prose = [text for node in own for text in node.findall(nodes.paragraph | nodes.caption)]  # type: ignore[arg-type]
-            terms = [term.astext() for text in prose for term in text.findall(nodes.strong | nodes.emphasis)]  # type: ignore[arg-type]
-            heading = next(iter(section.findall(nodes.title))).astext()
+            prose = [text for node in own for text in node.findall(kind(nodes.paragraph, nodes.caption))]
+            terms = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
+            heading = next((node.astext() for node in section.children if isinstance(node, nodes.title)), title)
             yield {
                 "to": page if index == 0 else f"{page}#{section['ids'][0]}",
                 "page": title,

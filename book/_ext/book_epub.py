@@ -5,6 +5,7 @@ does not say which pages hold formulas. This one keeps to the pages, their pictu
 """
 
 import posixpath
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,8 @@ from sphinx_design.tabs import sd_tab_input, sd_tab_label
 
 STYLE = ("pygments.css", "epub.css")
 COVER = "_images/cover.png"
+SITE = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe", "sphinxext")  # what these add is for a site
+FOLDED = re.compile(r'<summary[^>]*>\s*<p class="collapsed[^>]*>(.*?)</p>.*?</summary>', re.DOTALL)
 OPF, DC = "http://www.idpf.org/2007/opf", "http://purl.org/dc/elements/1.1/"
 
 
@@ -29,8 +32,8 @@ class Book(Epub3Builder):
         Path(self.outdir).mkdir()
         self.config.templates_path = []  # those are the site's
         self.config.epub_cover = (COVER, "epub-cover.html")
-        for listener in [*self.events.listeners["html-page-context"]]:  # buttons, previews: the site's too
-            if listener.handler.__module__.startswith(("sphinx_book_theme", "pydata_sphinx_theme", "sphinxext")):
+        for listener in [*self.events.listeners["html-page-context"]]:  # buttons, previews
+            if listener.handler.__module__.startswith(SITE):
                 self.events.disconnect(listener.id)
         super().init()
 
@@ -43,6 +46,7 @@ class Book(Epub3Builder):
     def update_page_context(self, pagename: str, templatename: str, ctx: dict, event_arg: Any) -> None:
         ctx["css_files"] = [file for file in ctx["css_files"] if str(file.filename).endswith(STYLE)]
         ctx["script_files"] = []
+        ctx["body"] = FOLDED.sub(r"<summary>\1</summary>", ctx.get("body", ""))  # a summary has no paragraphs
 
     def copy_static_files(self) -> None:
         source, target = Path(self.srcdir, "book", "_static"), Path(self.outdir, "_static")

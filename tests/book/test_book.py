@@ -250,9 +250,13 @@ def test_epub_is_offered_and_its_first_page_written_for_it(site, opened):
 
 
 def test_epub_passes_epubcheck(site):
-    if not shutil.which("epubcheck"):
+    program = shutil.which("epubcheck")
+    if program is None:
         pytest.skip("epubcheck is not installed: apt-get install epubcheck")
-    found = subprocess.run(["epubcheck", "--failonwarnings", site / "gan-in-mlx.epub"], capture_output=True, text=True)
+    command = ["java", "-jar", program] if zipfile.is_zipfile(program) else [program]  # Debian's is a Java archive
+    found = subprocess.run(
+        [*command, "--failonwarnings", site / "gan-in-mlx.epub"], capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr[-5000:]
 
 
