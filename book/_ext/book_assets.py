@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 
 OWN = "book.css"
 SCRIPTS = ("documentation_options", "clipboard", "copybutton", "design-tabs", "sphinx-book-theme", "book.js")
-THEME = ("styles/theme.css", "styles/pydata-sphinx-theme.css")  # what the theme's own template links to
+THEME = ("basic.css", "styles/theme.css", "styles/pydata-sphinx-theme.css")  # what the theme's own template links to
 
 
 # The style sheet
@@ -61,7 +61,7 @@ def needed(rules: Iterable, used: set[str] | None) -> Iterable[str]:
                 text = f"{','.join(fitting)}{{{tinycss2.serialize(rule.content).strip()}}}\n"
                 dark = all(re.search(r"data-theme=.?dark", selector) for selector in fitting)
                 yield f"@media screen{{{text}}}\n" if dark else text
-        elif rule.type != "error":
+        elif rule.type != "error" and getattr(rule, "lower_at_keyword", "") not in ("import", "charset"):
             yield rule.serialize() + "\n"
 
 
@@ -87,6 +87,7 @@ def icons(sheet: str, static: Path) -> str:
 def bundle(out: Path, sheets: list[str]) -> None:
     """Write book.css, with all other sheets in a layer below it."""
     static = out / "_static"
+    (static / "webpack-macros.html").unlink(missing_ok=True)  # a template of the theme, and no page
     used = set()
     for page in out.rglob("*.html"):
         for found in re.findall(r'class="([^"]*)"', page.read_text(encoding="utf-8")):
@@ -215,12 +216,16 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     tidy(out, Path(app.srcdir, "book", "_static"))
 
 
-def no_index(app: Sphinx) -> None:
-    app.builder.search = False  # type: ignore[attr-defined]  # Sphinx's own index and its page
+def leave_out(app: Sphinx) -> None:
+    """What Sphinx and Jupyter Book would add: an index with a page to search it, and settings to run code in pages."""
+    app.builder.search = False  # type: ignore[attr-defined]
+    for listener in [*app.events.listeners["doctree-resolved"]]:
+        if listener.handler.__module__ == "sphinx_thebe":
+            app.disconnect(listener.id)
 
 
 def setup(app: Sphinx) -> dict:
-    app.connect("builder-inited", no_index)
+    app.connect("builder-inited", leave_out)
     app.connect("html-page-context", assets, priority=950)
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

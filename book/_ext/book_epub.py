@@ -19,7 +19,7 @@ from sphinx_design.tabs import sd_tab_input, sd_tab_label
 
 STYLE = ("pygments.css", "epub.css")
 COVER = "_images/cover.png"
-SITE = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe", "sphinxext")  # what these add is for a site
+SITE = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinxext")  # what these add is for a site
 FOLDED = re.compile(r'<summary[^>]*>\s*<p class="collapsed[^>]*>(.*?)</p>.*?</summary>', re.DOTALL)
 OPF, DC = "http://www.idpf.org/2007/opf", "http://purl.org/dc/elements/1.1/"
 
@@ -55,6 +55,25 @@ class Book(Epub3Builder):
         shutil.copy(source / STYLE[1], target)
         shutil.copy(source.parent / "images" / Path(COVER).name, Path(self.outdir, COVER))
         self.create_pygments_style_file()
+
+    def copy_image_files(self) -> None:
+        super().copy_image_files()
+        for diagram in Path(self.outdir, self.imagedir).glob("*.svg"):  # an EPUB has SVG 1.1, with whole hundreds
+            text = diagram.read_text(encoding="utf-8")
+            diagram.write_text(re.sub(r'font-weight="(\d)\d\d"', r'font-weight="\g<1>00"', text), encoding="utf-8")
+
+    def build_toc(self) -> None:
+        super().build_toc()
+        path = Path(self.outdir, "toc.ncx")
+        order: dict[str, int] = {}  # entries that lead to one place have one number
+
+        def numbered(entry: re.Match) -> str:
+            return f'playOrder="{order.setdefault(entry[2], len(order) + 1)}"{entry[1]}<content src="{entry[2]}"'
+
+        text = path.read_text(encoding="utf-8")
+        path.write_text(
+            re.sub(r'playOrder="\d+"(.*?)<content src="([^"]*)"', numbered, text, flags=re.DOTALL), encoding="utf-8"
+        )
 
     # Sphinx puts the first page's folder before addresses as they are seen from there: book/../notebooks/...
     def get_toc(self) -> None:
