@@ -71,6 +71,7 @@ class Book(Epub3Builder):
             return f'playOrder="{order.setdefault(entry[2], len(order) + 1)}"{entry[1]}<content src="{entry[2]}"'
 
         text = path.read_text(encoding="utf-8")
+        text = text.replace(f'content="{self.config.epub_uid}"', f'content="{self.config.epub_identifier}"')
         path.write_text(
             re.sub(r'playOrder="\d+"(.*?)<content src="([^"]*)"', numbered, text, flags=re.DOTALL), encoding="utf-8"
         )

@@ -139,9 +139,10 @@ def facts(app: Sphinx, docname: str, doctree: nodes.document) -> str:
 
 
 def summary(doctree: nodes.document, sentences: int | None = None) -> str:
-    """The first paragraph, or its first sentences: in the sources each stands on a line of its own."""
-    lines = next(iter(doctree.findall(nodes.paragraph))).astext().splitlines()
-    return " ".join(lines[:sentences])
+    """The first paragraph that is no picture, or its first sentences."""
+    prose = (text for text in doctree.findall(nodes.paragraph) if not any(text.findall(nodes.image)))
+    found = re.split(r"(?<=[.?!])\s+(?=[A-Z])", next(prose).astext().replace("\n", " "))
+    return " ".join(found[:sentences])
 
 
 def duration(seconds: float) -> str:
