@@ -101,7 +101,7 @@ def draw() -> dict[Path, bytes]:
     with Image.open(STATIC / "generator" / "epochs.png") as epochs:
         front = cover(epochs)
     return {
-        STATIC / "game.png": game(np.array(data.to_uint8(real[mx.array(chosen)]))[..., 0], levels[-GAME:]),
+        STATIC / "game.png": game(np.array(real[mx.array(chosen)])[..., 0], levels[-GAME:]),
         STATIC / "logo.png": icon(digit, 160),
         STATIC / "favicon.png": icon(digit, 48),
         IMAGES / "digits-real.png": enlarged(plots.tile(real[:number], COLUMNS), 3),

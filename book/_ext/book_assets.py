@@ -184,21 +184,25 @@ def kind(*classes: type[nodes.Node]) -> Callable[[nodes.Node], bool]:
     return lambda node: isinstance(node, classes)
 
 
+def heading(section: nodes.Node) -> str | None:
+    """The title of a section; what the contents of exercises and solutions are in has none."""
+    titles = (node.astext() for node in section.children if isinstance(node, nodes.title))
+    return next(titles, None) if isinstance(section, nodes.section) else None
+
+
 def sections(app: Sphinx) -> Iterable[dict[str, str]]:
-    """What the search finds: every section with its prose, and the words that it sets in bold or italics."""
+    """What the search finds: every section with a title, its prose, and the words that it sets in bold or italics."""
     for docname in sorted(app.env.found_docs):
         page = app.builder.get_target_uri(docname)
         title = app.env.titles[docname].astext()
-        for index, section in enumerate(app.env.get_doctree(docname).findall(nodes.section)):
-            own = [node for node in section.children if not isinstance(node, nodes.section | nodes.title)]
-            own = [node for node in own if not isinstance(node, addnodes.toctree)]
+        for index, section in enumerate(app.env.get_doctree(docname).findall(heading)):
+            own = [node for node in section.children if not isinstance(node, addnodes.toctree) and not heading(node)]
             prose = [text for node in own for text in node.findall(kind(nodes.paragraph, nodes.caption))]
             terms = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
-            heading = next((node.astext() for node in section.children if isinstance(node, nodes.title)), title)
             yield {
                 "to": page if index == 0 else f"{page}#{section['ids'][0]}",
                 "page": title,
-                "title": heading,
+                "title": heading(section) or title,
                 "terms": " · ".join(term for term in terms if len(term) < 60),
                 "text": " ".join(text.astext() for text in prose).replace("\n", " "),
             }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
@@ -408,6 +409,9 @@ def test_the_landing_page_leads_to_the_first_chapter(context, server):
 def test_the_game_counts_what_was_guessed_and_reveals_the_truth(context, server):
     with Image.open(ROOT / "book" / "_static" / "game.png") as sheet:
         real = sheet.text["real"]
+        ink = np.array(sheet.getchannel("A"), int)
+    tiles = ink.reshape(6, 28, 10, 28).swapaxes(1, 2).reshape(60, 28, 28)
+    assert (np.minimum(tiles[:, :2].max((1, 2)), tiles[:, -2:].max((1, 2))) < 40).all(), "all are on white paper"
     assert len(real) == 60 and real.count("1") == 30
     assert len(set(re.findall("1+|0+", real))) > 4, "not sorted"
     tab = context.new_page()
