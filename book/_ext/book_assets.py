@@ -87,7 +87,8 @@ def icons(sheet: str, static: Path) -> str:
 def bundle(out: Path, sheets: list[str]) -> None:
     """Write book.css, with all other sheets in a layer below it."""
     static = out / "_static"
-    (static / "webpack-macros.html").unlink(missing_ok=True)  # a template of the theme, and no page
+    for template in static.rglob("*.html"):  # of the themes
+        template.unlink()
     used = set()
     for page in out.rglob("*.html"):
         for found in re.findall(r'class="([^"]*)"', page.read_text(encoding="utf-8")):
