@@ -199,6 +199,7 @@ def sections(app: Sphinx) -> Iterable[dict[str, str]]:
         for index, section in enumerate(app.env.get_doctree(docname).findall(heading)):
             own = [node for node in section.children if not isinstance(node, addnodes.toctree) and not heading(node)]
             prose = [text for node in own for text in node.findall(kind(nodes.paragraph, nodes.caption))]
+            prose = [text for text in prose if not isinstance(text.parent, nodes.entry)]  # no tables
             terms = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
             yield {
                 "to": page if index == 0 else f"{page}#{section['ids'][0]}",

@@ -6,6 +6,7 @@ import latex2mathml.converter
 from docutils import nodes
 from sphinx.application import Sphinx
 
+CLOSING = (")", "]", "}", "|", "∥", "!")
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
 
@@ -19,7 +20,7 @@ def mathml(self, node: nodes.Element, block: bool) -> None:
 
 
 def spaced(markup: str) -> str:
-    """Make words of letters that belong together, and put the space around functions that TeX puts there."""
+    """Make words of letters that belong together, and give functions and signs the space that TeX gives them."""
     ElementTree.register_namespace("", MATHML)
     root = ElementTree.fromstring(markup)
     for table in root.iter(f"{{{MATHML}}}mtable"):
@@ -30,6 +31,10 @@ def spaced(markup: str) -> str:
             row[0].text = "".join(child.text or "" for child in row)
             del row[0].attrib["mathvariant"]  # a name of several letters is upright by itself
             del row[1:]
+    for row in root.iter():  # a minus after a sign or a bracket that opens is one of what follows
+        for before, sign in zip(row, row[1:], strict=False):
+            if sign.text in ("−", "-", "+", "±") and before.tag.endswith("}mo") and before.text not in CLOSING:
+                sign.set("form", "prefix")
     for row in [*root.iter(f"{{{MATHML}}}mrow"), *root.iter(f"{{{MATHML}}}mtd")]:
         for index in range(len(row) - 1, 0, -1):
             if (function(row[index - 1]) and operand(row[index])) or (function(row[index]) and operand(row[index - 1])):

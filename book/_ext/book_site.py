@@ -138,9 +138,16 @@ def facts(app: Sphinx, docname: str, doctree: nodes.document) -> str:
     return " · ".join(times)
 
 
+def aside(paragraph: nodes.paragraph) -> bool:
+    """Whether all of it is in italics: what to know before, or a caption."""
+    return len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis)
+
+
 def summary(doctree: nodes.document, sentences: int | None = None) -> str:
-    """The first paragraph that is no picture, or its first sentences."""
-    prose = (text for text in doctree.findall(nodes.paragraph) if not any(text.findall(nodes.image)))
+    """The first paragraph that is neither a picture nor an aside, or its first sentences."""
+    prose = (
+        text for text in doctree.findall(nodes.paragraph) if not any(text.findall(nodes.image)) and not aside(text)
+    )
     found = re.split(r"(?<=[.?!])\s+(?=[A-Z])", next(prose).astext().replace("\n", " "))
     return " ".join(found[:sentences])
 
@@ -264,7 +271,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             if note[0].astext() in MARGIN:
                 note["classes"].append("margin")
     for paragraph in doctree.findall(nodes.paragraph):
-        if len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis):  # what to know before; a caption
+        if aside(paragraph):
             paragraph["classes"].append("aside")
     if address := repository():
         for literal in doctree.findall(nodes.literal):

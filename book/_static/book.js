@@ -1,5 +1,13 @@
-// Films, keys that turn pages, and the search, which is loaded when its dialog opens.
+// Printing, keys that turn pages, films, and the search, which is loaded when its dialog opens.
 "use strict";
+
+// On paper nothing unfolds, so all that is folded is printed.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  for (const details of opened) details.open = true;
+});
+addEventListener("afterprint", () => { for (const details of opened) details.open = false; });
 
 // The keys turn the page only where they move nothing else: not in a field, and not in code that scrolls.
 document.addEventListener("keydown", (event) => {

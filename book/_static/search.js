@@ -31,7 +31,7 @@
     const part = document.createElement("p");
     const piece = text.slice(from, from + 190).trim();
     const pattern = terms.map((term) => term.replace(/[^\p{L}\p{N}]/gu, "\\$&")).join("|");
-    piece.split(new RegExp(`(${pattern})`, "iu")).forEach((text, k) => {
+    piece.split(new RegExp(`((?:${pattern})\\p{L}*)`, "iu")).forEach((text, k) => {
       part.append(k % 2 ? Object.assign(document.createElement("mark"), { textContent: text }) : text);
     });
     if (from + 190 < text.length) part.append(" …");

@@ -15,7 +15,9 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import book_assets
+import book_math
 import book_site
+import latex2mathml.converter
 import pytest
 import tinycss2
 from docutils import nodes
@@ -89,6 +91,12 @@ def test_the_font_of_formulas_has_all_their_signs(site):
     }
     assert len(used) > 60 and "\\" not in used, "a command that nothing translated"
     assert [sign for sign in sorted(used) if bytes(font.getmask(sign)) == absent] == []
+
+
+def test_signs_and_functions_in_formulas_have_the_space_that_tex_gives_them():
+    markup = book_math.spaced(latex2mathml.converter.convert(r"L = -\log D - \mathrm{softplus}(-\ell)"))
+    assert re.findall(r'<mo form="prefix">', markup) == ['<mo form="prefix">'] * 2, "but the minus between two terms"
+    assert "<mi>log</mi><mspace" in markup and ">softplus</m" in markup
 
 
 def meta(page: Path) -> dict[str, str]:

@@ -290,6 +290,12 @@ def test_a_dark_page_prints_light_and_whole(browser, server):
         assert styles(tab, ".cell_input pre", "whiteSpaceCollapse", "textWrapMode") == ["preserve", "wrap"]
         assert styles(tab, ".cell_output img", "filter") == ["none"]
         assert tab.locator(".bd-sidebar-primary:visible, .bd-header-article:visible, .copybtn:visible").count() == 0
+        assert tab.locator("article h1").is_visible()
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        answer = tab.locator("details.answer").first
+        assert answer.locator("p").first.is_visible(), "nothing unfolds on paper"
+        tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert not answer.locator("p").first.is_visible()
         darkest = """[...document.querySelectorAll(".highlight span")].map((node) => getComputedStyle(node).color)
             .map((color) => Math.max(...color.match(/\\d+/g).slice(0, 3).map(Number)))"""
         assert max(tab.evaluate(darkest)) < 200
