@@ -208,7 +208,9 @@ def test_it_answers_to_touch_and_fits_a_phone(browser, server):
     assert changed(page, DIGIT, page.locator(".gan-digits input[value='8']").tap)
     assert changed(page, DIGIT, page.locator(NEW).tap)
     assert changed(page, DIGIT, lambda: page.locator(SLIDERS).first.tap(position={"x": 3, "y": 14}))
-    assert changed(page, MIX, lambda: page.locator(".gan-plane").tap(position={"x": 290, "y": 290}))
+    plane = page.locator(".gan-plane")
+    corner = plane.evaluate("node => node.clientWidth - 5")
+    assert changed(page, MIX, lambda: plane.tap(position={"x": corner, "y": corner}))
     spoken(page, 1, "100% of 6")
     inverted = page.locator(DIGIT).evaluate("node => getComputedStyle(node).filter")
     assert inverted == "invert(1)", "ink is light on the dark theme"
