@@ -500,6 +500,6 @@ plots.digits(frames, columns=count, titles=moments[:count])
 #
 # - [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) is where the game comes from. After this chapter its introduction is easy to follow, and its digits came from two networks without convolutions, like ours.
 # - [Goodfellow (2016)](https://arxiv.org/abs/1701.00160) turned a tutorial into a text that answers the question why one should study generative models at all, and compares GANs with their relatives of that time.
-# - [GAN Lab](https://poloclub.github.io/ganlab/) lets you watch both players move in a plane instead of in 784 dimensions, in your browser and one step at a time.
+# - [GAN Lab](https://poloclub.github.io/ganlab/) lets you watch both players move in a plane instead of in 784 dimensions, in your browser and one step at a time; this book has [a lab of its own](../book/lab.md), with failures to cause and to cure.
 # - [Dive into Deep Learning](https://d2l.ai/chapter_generative-adversarial-networks/gan.html) has a short chapter with the smallest GAN possible, on points instead of images; it is a good second explanation in other words.
 # - [*Understanding Deep Learning*](https://udlbook.github.io/udlbook/) treats GANs, variational autoencoders and diffusion models in one chapter each, and is the place to go for the mathematics of all three.

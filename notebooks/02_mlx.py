@@ -41,7 +41,6 @@ np.set_printoptions(precision=2, suppress=True, floatmode="fixed")
 
 # %% [markdown]
 # MLX's arrays live in `mlx.core`, the layers of networks in `mlx.nn`, and what updates them in `mlx.optimizers`.
-# The package `mlxgan` belongs to this book and holds what its chapters share.
 #
 # ## Arrays
 #
@@ -76,7 +75,7 @@ print(a)
 # The third difference is where an array lives.
 # Most graphics processors have a memory of their own, so PyTorch programs are full of `.to(device)`.
 # On a Mac with Apple silicon, however, CPU and GPU share one memory, and MLX is built around that fact: a device belongs to an *operation* and not to an array.
-# An operation runs on the default device unless we give it a `stream`.
+# An operation runs on the default device unless we name another one as its `stream`.
 
 # %%
 ones = mx.ones((1000, 1000))
@@ -88,14 +87,16 @@ print("default device:", mx.default_device())
 print(f"mean, computed on the CPU: {mean:.1f} ({copied:.1f} MB copied)")
 
 # %% [markdown]
-# The outputs in this book come from a Linux machine without a GPU.
+# The outputs in this book come from a Linux machine without a GPU, where there is nothing to copy.
 # On a Mac the first line names the GPU, and the CPU still finds the array where it is.
 # MLX also has a CUDA backend for NVIDIA's GPUs (`pip install "mlx[cuda12]"`).
 #
+# Two more differences concern indices.
+# You can write through a Boolean mask, as in `a[a > 1] = 0`, but not read through it; use `mx.where` instead.
+# And indices beyond the end are not checked: `mx.arange(3)[7]` returns whatever lies there.
+#
 # :::{admonition} Coming from PyTorch
 # Arrays have no `requires_grad`, no `.grad` and no `.device`.
-# You can write through a Boolean mask, as in `a[a > 1] = 0`, but not read through it; use `mx.where` instead.
-# Indices beyond the end are not checked: `mx.arange(3)[7]` returns whatever lies there.
 # The page [Coming from PyTorch](../book/pytorch.md) has the full list.
 # :::
 #
@@ -129,7 +130,7 @@ print(f"evaluating the graph: {1000 * (done - built):7.2f} ms")
 # %% [markdown]
 # :::{dropdown} Answer
 # Evaluating takes hundreds of times as long, so that a stopwatch around a line of MLX measures almost nothing unless there is an `mx.eval` inside.
-# Errors are divided in the same way: a wrong shape is reported at its own line, while the graph is built, but a wrong *value* such as NaN shows up only after the evaluation, perhaps far from its cause.
+# Errors come at two moments as well: a wrong shape is reported at its own line, while the graph is built, but a wrong *value* such as NaN shows up only after the evaluation, perhaps far from its cause.
 # :::
 #
 # Calling `mx.eval` is not the only way to ask.
@@ -179,15 +180,15 @@ print(f"sum of numbers:     {plain:4.1f} MB")
 # %% [markdown]
 # :::{dropdown} Answer
 # Nobody has asked for the lazy sum yet, so it holds on to all 100 batches, 20 MB.
-# Beside the sum of numbers, only the last batch is left.
+# With plain numbers, only the last batch is still there.
 # :::
 #
 # For this reason every training loop in this book calls `mx.eval` once per step, on the losses and on everything that the step has changed.
 #
 # ## Gradients belong to functions
 #
-# To train a network we need gradients, and PyTorch stores them in its tensors: after `loss.backward()`, each parameter finds its own in `.grad`.
-# MLX follows the way we write on paper, where a derivative belongs to a function.
+# To train a network we need gradients, the derivatives of its loss with respect to its weights.
+# PyTorch stores them with the weights, in `.grad`, but MLX follows the way we write on paper, where a derivative belongs to a function.
 # `mx.grad(f)` returns a new function, which computes the gradient of `f` with respect to its first argument and can be differentiated once more.
 # `mx.value_and_grad(f)` gives us the value along with the gradient.
 
@@ -287,17 +288,17 @@ for layer, arrays in shapes.items():
 # %% [markdown]
 # :::{dropdown} Answer
 # It is (16, 1), with the outputs first, as in PyTorch.
-# The layer multiplies by the transpose.
+# The layer multiplies by the transpose and adds a *bias*, one number per output.
 # :::
 #
 # The parameters form a nested dictionary, a *tree* with the same branches as the class, and `tree_map` applies a function to each array in it.
 # Gradients and optimizer states are trees of the same form.
 #
-# The loss is the one from [A GAN in one page](01_first_gan.ipynb), without the lines that keep the discriminator steady, where softplus is a smooth version of max(0, x).
+# The loss is the one from [A GAN in one page](01_first_gan.ipynb), without the lines that keep the discriminator steady; recall that softplus is a smooth version of max(0, x).
 # It is small if the discriminator's outputs, its *logits*, are large for real numbers and very negative for fakes.
 # `nn.value_and_grad(model, loss)` differentiates it with respect to the parameters of `model`, although these are not among its arguments.
 #
-# **We call it twice and reset nothing in between. Is the second gradient twice as large?**
+# **PyTorch adds each new gradient to the last until we reset it. Here we call the function twice and reset nothing. Is the second gradient twice as large?**
 
 
 # %%
@@ -321,8 +322,8 @@ for _ in range(2):
 # There is no `zero_grad` to forget, and training one of two networks leaves nothing behind in the other.
 # :::
 #
-# An optimizer turns gradients into new weights by `optimizer.update(model, gradients)`.
-# If you know Adam from elsewhere, one default may surprise you.
+# An optimizer turns gradients into new weights by `optimizer.update(model, gradients)`, in steps whose size we set by a *learning rate*.
+# Ours is Adam, which [Losses and optimizers](05_losses.ipynb) explains, and one of its defaults in MLX may surprise you.
 # The next cell takes its first step for a single weight at 0, with a gradient of 1 and a learning rate of 1.
 
 # %% tags=["nbval-check-output"]
@@ -334,6 +335,7 @@ for correction in (False, True):
 # %% [markdown]
 # [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015) designed Adam so that its first step is as long as the learning rate, and PyTorch follows them.
 # MLX leaves their correction out by default and starts with a step three times as long, so we switch it on.
+# (It has nothing to do with the bias of a layer.)
 #
 # ## Compiled functions remember
 #
@@ -383,12 +385,11 @@ for name, function in {"frozen": frozen, "alive": alive}.items():
 # *What a compiled training step takes in and gives out. Besides its argument, the real images, it needs the state of networks, optimizers and random numbers.*
 #
 # :::{note}
-# You can read `mx.random.state` and pass it on, but since MLX 0.32.1 you cannot assign to it; `mx.random.seed` sets it.
-# If you try `frozen` in a fresh Python process, draw once before you compile, because in MLX 0.32.4 a compiled function that is the very first thing a process computes is traced twice, and its first two results differ.
+# If you try `frozen` in a fresh Python process, draw once before you compile, or its first two results differ ([Coming from PyTorch](../book/pytorch.md) says why).
 # :::
 #
 # Let us do this for our tiny discriminator, with a step that draws its own real numbers and fakes.
-# It has three things to name: the weights, the optimizer's state and the random state.
+# It has three things to name: the weights, the optimizer's state, which `optimizer.init` sets up, and the random state.
 
 # %%
 optimizer = optim.Adam(1e-2, bias_correction=True)
@@ -437,7 +438,7 @@ _ = right.legend()
 # ## Summary
 #
 # MLX writes down what we ask for and computes it when a value is needed, so a training loop evaluates, once per step, everything that the step has changed.
-# Gradients are what functions return that `mx.grad`, `mx.value_and_grad` or `nn.value_and_grad` has made, and those of a network form a tree like its parameters.
+# `mx.grad`, `mx.value_and_grad` and `nn.value_and_grad` make functions that return gradients, and those of a network form a tree like its parameters.
 # A compiled function runs its Python code only while tracing, and therefore everything that it reads or changes besides its arguments has to be named, including `mx.random.state`.
 #
 # Along the way we have trained one of a GAN's two networks, if only on single numbers.
@@ -522,4 +523,3 @@ print(f"best logit, same ones: {best.item():.3f}")
 #
 # MLX's documentation ([Hannun et al., 2023](../book/bibliography.md#hannun-et-al-2023)) has short pages on [lazy evaluation](https://ml-explore.github.io/mlx/build/html/usage/lazy_evaluation.html), on [unified memory](https://ml-explore.github.io/mlx/build/html/usage/unified_memory.html) and on [compilation](https://ml-explore.github.io/mlx/build/html/usage/compile.html); read the last one before you compile anything more complicated than our step.
 # [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015) explain in a short section what Adam averages and why the averages need a correction.
-# If your fingers know PyTorch, keep the table in [Coming from PyTorch](../book/pytorch.md) within reach.

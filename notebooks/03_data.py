@@ -14,7 +14,7 @@
 # # The data
 #
 # The generator of [A GAN in one page](01_first_gan.ipynb) learned to draw digits although it never saw one.
-# All that it knows about handwriting reached it through the discriminator, so what is in the real digits, and the form and order in which the discriminator sees them, decide what a GAN can learn.
+# All that it knows about handwriting reached it through the discriminator, so what it can learn depends on what is in the real digits, and on the form and order in which the discriminator sees them.
 # After this chapter you can load the digits, turn their bytes into numbers that suit both networks and back again, say what is typical of them, and serve them in an order that you can repeat.
 #
 # *Before: [MLX in a quarter of an hour](02_mlx.ipynb) · To read: a quarter of an hour · To run: ten seconds on two CPU cores*
@@ -54,10 +54,9 @@ plots.digits(train.images[index], columns=10, titles=list(range(10)))
 # It is small, so that an experiment takes minutes instead of days.
 # Everyone is an expert: you see at once whether a five is a good five, which you could hardly say of a leaf or a galaxy.
 # And every image has a label, so that we can later count which digits a generator has forgotten.
-# It is also an easy subject, gray, centered and without a background, which is why the last part of the book moves on to clothes and to your own pictures.
+# It is also an easy subject, gray, centered and with nothing behind the digit, which is why the last part of the book moves on to clothes and to your own pictures.
 #
-# The picture came from `data.load`, which brings one of the two sets into memory.
-# Here is what it returns.
+# These images came from `data.load`, which brings one of the two sets into memory.
 
 # %%
 print("images:", train.images.shape, train.images.dtype)
@@ -72,7 +71,7 @@ print(f"as float32 {4 * train.images.nbytes / 1e6:4.0f} MB")
 # We keep the bytes in memory, because they take a quarter of the space, and convert only the batch that we need.
 #
 # :::{note}
-# Where MNIST is neither on your machine nor to be downloaded, `data.load` stops with one line that says what to do, and `data.load("train", "small")` gives you the 1,797 coarser digits that come with scikit-learn instead.
+# Where MNIST is not on your machine and cannot be downloaded, `data.load` stops with one line that says what to do, and `data.load("train", "small")` gives you the 1,797 coarser digits that come with scikit-learn instead.
 # They let every cell run, but the numbers and pictures in the text are not theirs; [MNIST's files](../book/mnist.md) tells you how to provide the real ones.
 # :::
 #
@@ -122,7 +121,7 @@ print("bytes that do not come back without rounding:", wrong)
 # :::{dropdown} Answer
 # Both are.
 # Without rounding, a quarter of the bytes come back one too small, because the division by 127.5 is not exact and the conversion to bytes cuts off everything behind the decimal point.
-# And without clipping, a number a little above 1 would start again at the background's end of the scale, as 200 + 100 did.
+# And without clipping, a number a little above 1 would wrap around as 200 + 100 did, and turn from ink into background.
 # :::
 #
 # :::{admonition} Coming from PyTorch
@@ -381,7 +380,7 @@ print(f"{steps:,} batches of 64 in {seconds:.2f} s")
 #
 # Let $m$ be the mean of a set of images and $c$ any picture.
 # Show that the mean squared distance from $c$ to the set is the one from $m$ plus $\lVert c - m \rVert^2$.
-# What does an image pay that is drawn at random from the same set, compared with $m$?
+# How much larger is it than the one from $m$, on average, if $c$ is drawn at random from the set?
 #
 # :::{dropdown} Solution
 # Write $x - c = (x - m) + (m - c)$ and square: $\lVert x - c \rVert^2 = \lVert x - m \rVert^2 + 2\,(x - m) \cdot (m - c) + \lVert m - c \rVert^2$.
@@ -450,7 +449,7 @@ print(f"right: {right:.1%}")
 # At −3 the tanh is flat and swallows the error; at 0 it is at its steepest and passes nearly all of it on.
 # With the background at 0, the generator would have to hit 0 precisely in four pixels of five, and every small error would show as a gray speck.
 # With the background at −1 it only has to go far enough in the right direction.
-# (Nor would the range help: a generator that can be negative where real images never are gives itself away.)
+# (And a generator that can be negative where real images never are gives itself away.)
 # :::
 
 # %% tags=["hide-cell", "nbval-check-output"]
@@ -464,5 +463,5 @@ for center in (-3.0, 0.0):
 # ## Further reading
 #
 # [LeCun et al. (1998)](../book/bibliography.md#lecun-et-al-1998) introduced MNIST and convolutional networks in the same long paper; its section on the data says how the digits were chosen, and its tables show what one could achieve at that time.
-# [Yadav and Bottou (2019)](https://arxiv.org/abs/1905.10498) reconstructed MNIST from NIST's originals, writer by writer, and read like detectives.
+# [Yadav and Bottou (2019)](https://arxiv.org/abs/1905.10498) reconstructed MNIST from NIST's originals, writer by writer, in a paper that reads like a detective story.
 # Where the four files come from, how they are built and how to recognize a damaged one is the subject of [MNIST's files](../book/mnist.md).

@@ -398,6 +398,9 @@ report("after", generator_loss)
 # (Its push on a logit can only double, from one half to 1; the rest is due to the discriminator, which has become much steeper.)
 # This is why GANs with this cross-entropy normally use the second loss, and why we do.
 #
+# You can watch the same thing happen to points in a plane, in [the lab](../book/lab.md#preset=wins).
+# There the discriminator has five moves for each one of the generator, and under the minimax loss the generated points hardly move until you press the cure.
+#
 # The reports show one more thing: the non-saturating loss has risen from 0.7 to about 9, although the images are still the same.
 # A GAN's loss is measured against an opponent, so it may rise while the pictures get better, and you cannot compare two runs by it.
 # Quality needs a measure of its own, which we will build in [Measuring](08_measuring.ipynb).

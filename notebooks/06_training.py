@@ -147,6 +147,9 @@ report(2, *before)
 # For the same reason `mx.stop_gradient`, which turns the fakes of the first move into constants, is only a note to the reader here (Exercise 3).
 # Both moves draw noise of their own: the second one needs a new pass through both networks anyway, and new noise shows them more of the latent space.
 #
+# What the two moves do to each other is easier to see with points in a plane, as in [the lab](../book/lab.md#preset=healthy).
+# Switch slow motion on, and the discriminator reshapes the ground before the generator moves its points along the arrows; switch it off, and the game finds all eight clusters.
+#
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # Nothing has to be cleared with `zero_grad()` between the moves, and `mx.stop_gradient` replaces `detach()`.

@@ -15,14 +15,14 @@
 #
 # Below you see sixteen digits from each of two generators.
 # Which of the two do you prefer, and how sure are you?
-# The eye judges digit by digit, so it sees the three gray smudges in the upper row at once, but it hardly notices what is missing.
+# The eye sees the three gray smudges in the upper row at once, but it hardly notices what is missing.
 # Did you see that there is no legible five in the upper row?
 # And is that chance, or can this generator not draw one?
 # Sixteen digits cannot tell us.
 # The following chapters will claim that some change improves a GAN, so we need numbers that deserve our trust.
-# By the end you can compute the measures that the field uses, say what each of them sees and what it misses, compare each value with what real digits would get, say how uncertain it is, and read the report card of a generator.
+# By the end you can compute the measures that the field uses, say what each of them sees and misses, how uncertain it is, and what real digits would get, and read the report card of a generator.
 #
-# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: fifty minutes · To run: ten minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: thirty-five minutes · To run: ten minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -66,7 +66,6 @@ plots.digits(mx.concatenate(rows), columns=16, scale=0.45)
 # To judge generated images we have to compare them with real ones, so the first thing that we need is a distance between two images.
 # The obvious candidate is the average squared difference of their pixels, so let us try it on a case where you know the right answer.
 # Take a handwritten digit and move it two pixels to the right.
-# Hardly anything about it has changed.
 # For comparison, take another digit from the test set, and the average of all test images, which is a fog like the one that you met in [A GAN in one page](01_first_gan.ipynb).
 #
 # **Which of the three is closest to the original digit, measured by its pixels?**
@@ -90,14 +89,11 @@ for name, images in candidates.items():
 # :::
 #
 # A measure built on this distance would prefer a generator of fog to one that draws every digit perfectly, but a little too far to the right.
-# As long as we compare pixel by pixel, the average of all digits is closer to them than they are to one another.
 #
 # ## A judge of our own
 #
-# You were not fooled, because you did not compare pixels.
-# You compared what you recognized: a loop, a slant, the bar of a seven.
+# You were not fooled, because you compared what you recognized: a loop, a slant, the bar of a seven.
 # To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares their **features**, which are the outputs of one of its last layers.
-# A network that must give the same answer for every seven has a reason to keep what all sevens have in common, and no reason to keep the rest.
 #
 # For photographs this network is usually Inception, which can tell a thousand kinds of things apart ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)).
 # It has never seen a handwritten digit, so we train a judge of our own, as [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) did for MNIST.
@@ -133,7 +129,7 @@ first_five = data.normalize(test.images[:5])
 print("features:", classifier.features(first_five).shape)
 
 # %% [markdown]
-# It is trained like any classifier, as the folded cell shows in detail.
+# The folded cell trains it like any classifier.
 # (`layers.column_major`, and our own `Conv2d` in place of MLX's, are there only for speed.)
 # Each batch is shifted by up to two pixels, so that the judge attends to the shape of a digit more than to its place.
 
@@ -204,7 +200,7 @@ checkpoints.save(path, classifier.eval(), notes=notes)
 
 # %% [markdown]
 # After twelve epochs the judge misreads about one test image in 170.
-# It comes with the book, in half precision, so that every chapter that measures samples can use the same one.
+# It comes with the book, in half precision, so that every chapter can use the same one.
 # `metrics.features` returns its features of some images, together with the probabilities of the ten digits.
 #
 # **What does the judge say about our three candidates?**
@@ -229,16 +225,15 @@ for name, images in candidates.items():
 # The moved digit is by far the closest of the three, and the fog is the farthest.
 # :::
 #
-# These are squared distances, and by them another digit is fifteen times as far away as the digit that was moved, and the fog is farther from the digits than they are from one another.
-# From here on we look at all images through these eyes.
-# But keep in mind how they were trained: our judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss whatever it learned to ignore.
+# By these squared distances, another digit is fifteen times as far away as the digit that was moved.
+# But keep in mind that our judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss whatever it learned to ignore.
 #
 # ## Clouds of points
 #
 # For the judge, every image is a point with 128 coordinates, and ten thousand images are a cloud of points.
 # We cannot look into 128 dimensions, but we can look at the plane in which the real digits vary the most.
 # `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order; the other 10,000 are put aside for later.
-# From each generator we draw as many digits as there are test images, four times with different noise, for a reason that will soon become clear.
+# From each generator we draw as many digits as there are test images, four times with different noise.
 
 # %%
 seeds = range(2 if mlxgan.SMOKE else 4)
@@ -266,17 +261,15 @@ for axes, (name, cloud) in zip(
 plt.show()
 
 # %% [markdown]
-# A generator is good if its cloud coincides with the real one.
-# All measures of this chapter compare two clouds, and they differ in what they look at.
+# A generator is good if its cloud coincides with the real one, and all measures of this chapter compare two clouds.
 #
 # ## The Fréchet distance
 #
 # How far apart are two clouds?
 # Think of two heaps of sand, one of which we want to turn into the other.
-# Carrying a grain costs the square of the distance that it travels, and we look for the cheapest plan.
-# The average cost of a grain under this plan is the square of the **Wasserstein-2 distance** between the two heaps.
+# Carrying a grain costs the square of the distance that it travels, and the average cost of a grain under the cheapest plan is the square of the **Wasserstein-2 distance** between the two heaps.
 #
-# On a line the cheapest plan keeps the order: the leftmost grain goes to the leftmost place, the next one to the next place, and so on.
+# On a line the cheapest plan keeps the order: the leftmost grain goes to the leftmost place, and so on.
 # Suppose that both heaps, the real one and the generated one, are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
 # A grain that lies $u$ standard deviations from the mean of the first heap goes to the same place in the second, from $m_r + s_r u$ to $m_g + s_g u$.
 # Since $u$ is 0 and $u^2$ is 1 on average, the plan costs
@@ -309,12 +302,11 @@ print(f"cost of carrying {cost:.1f}, formula {3**2 + (2 - 1) ** 2:.1f}")
 #
 # The first term is the squared distance between the two means, and the rest, in which $\mathrm{tr}$ is the sum of a matrix's diagonal, compares the shapes.
 # (With variances $s_r^2$ and $s_g^2$ in place of the matrices, it is our formula on the line.)
-# They named it *Fréchet Inception distance*, because the Wasserstein-2 distance is also called the Fréchet distance and their network is Inception.
-# What is reported, however, is its square, the cost of carrying.
+# They named it *Fréchet Inception distance*: the Wasserstein-2 distance, of which it is the square, is also called the Fréchet distance, and their network is Inception.
 # Ours is the **Fréchet distance in the features of the book's classifier**.
 # We call it FID for short, but its values belong to a scale of their own.
 #
-# The formula asks for the roots of two matrices, but both are symmetric, so it is enough to take the roots of their eigenvalues.
+# The formula asks for the roots of two matrices, and since both are symmetric, we need only the roots of their eigenvalues.
 
 
 # %%
@@ -332,18 +324,16 @@ for name, fake in fakes.items():
     print(f"{name:8s} FID {frechet_distance(real, fake):6.2f}")
 
 # %% [markdown]
-# By this measure the DCGAN is far ahead: carrying its cloud to the real one costs about an eighth of what it costs for the MLP GAN.
+# By this measure the DCGAN is far ahead, with about an eighth of the cost.
 # (`metrics.fid` is the same function with its arguments checked.)
 #
 # ## How sure is that number?
 #
-# Each value comes from one draw of noise.
-# With other noise the same generator draws other digits, and the number comes out differently.
+# Each value comes from one draw of noise, and with other noise the same generator draws other digits.
 #
 # **By how many percent will the value of each generator change from one draw of 10,000 images to another?**
 #
-# `metrics.evaluate` computes every measure of this chapter.
-# We let it measure all our draws now, and from here on we only have to open the results.
+# `metrics.evaluate` computes every measure of this chapter, so we let it measure all our draws now and open the results as we go.
 
 # %%
 scores = {
@@ -361,21 +351,13 @@ for name, runs in scores.items():
 # :::
 #
 # The number behind ± is the standard deviation over the four draws, which says how far a *single* draw typically lies from the average.
-# Four values determine it only roughly, so we cannot say which of the two percentages is really the larger one.
-#
-# For the comparison of our two generators this uncertainty does not matter, since nobody will confuse 39, the lowest value of the MLP GAN, with 5, the highest of the DCGAN.
 # It matters as soon as you compare two generators that are about equally good.
-# The 4.24 and the 4.97 in the output come from the same DCGAN, and if you had reported one of them before a change and the other one after it, you would have announced a difference that does not exist.
-# When each of two values comes from a single draw, their difference scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 0.47.
-# For a generator like this one, a difference of less than about 1 between two single draws is therefore weak evidence at best.
-# The average of four draws is twice as reliable as a single one, which is why our generators get four, and why yours should get several, too.
+# The 4.24 and the 4.97 come from the same DCGAN, and if you had reported one of them before a change and the other one after it, you would have announced a difference that does not exist.
+# The difference of two single draws scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 0.47, so for a generator like this one a difference of less than about 1 is weak evidence at best.
+# The average of four draws is twice as reliable as a single one, which is why our generators get four.
 #
-# All this is the error of *sampling* alone: all four draws are compared with the same test images, so the luck of their selection is not in it.
-# And if you train again from another seed, you get another generator, a better or a worse one.
-# How much this adds depends on the recipe, as the runs stored in `book/data/collapse.json` show.
-# Four other trainings of the DCGAN have values from 4.3 to 5.1, which is hardly more than the luck of the draw.
-# But the twelve MLP GANs with a penalty of $\gamma = 1$ in the table of [The training loop](06_training.ipynb), which were trained for twelve epochs instead of twenty, lie between 80 and 109.
-# [What makes training stable](11_stability.ipynb) therefore repeats the training itself.
+# All this is the error of *sampling* alone.
+# If you train again from another seed, you get another generator, a better or a worse one, and for this reason [What makes training stable](11_stability.ipynb) repeats the training itself.
 #
 # ## What a perfect generator would get
 #
@@ -396,11 +378,11 @@ print(f"floor: FID {reference.floor.fid:.2f}")
 #
 # There are two possible reasons.
 # Perhaps the two sets really differ, since nobody's handwriting is in both the training set and the test set.
-# Or perhaps the measure is not 0 for two finite sets, even if both come from the same source: their means and covariances differ a little by chance, and a squared distance counts every difference as positive.
+# Or perhaps the measure is not 0 for two finite sets from the same source: their means and covariances differ a little by chance, and a squared distance counts every difference as positive.
 #
 # We can separate the two.
-# Two random parts of the training set come from the same writers, so the distance between them is pure chance, and chance shrinks as the number $n$ of images in each part grows.
-# The square of an average's error falls like $1/n$, so we expect
+# Two random parts of the training set come from the same writers, so the distance between them is pure chance.
+# The square of an average's error falls like $1/n$ as the number $n$ of images in each part grows, so we expect
 #
 # $$\mathrm{FID}(n) \approx a + \frac{b}{n},$$
 #
@@ -474,25 +456,18 @@ plt.show()
 # (Our judge, which has seen the training images before, may contribute to it.)
 # Of the DCGAN's value, 3.4 remain.
 # That is far more than the 0.95 that even a perfect imitation of the training set would keep, so there is something left to improve.
-#
-# Do not take the numbers behind ± for the whole uncertainty.
-# They say how well thirty random subsets determine a line, but these subsets overlap, and all of them are picked from the same images.
-# The limit of the DCGAN, for example, rests on our four draws, and with a standard deviation of 0.33 the average of four draws is uncertain by $0.33/\sqrt 4$, about 0.16, which is more than the 0.07 behind its ±.
-# The luck of the test images is not in these numbers at all, but 3.4 and 0.95 share it.
-# For comparing these two all this is small enough, but for a generator with a limit of 1.1 it might not be.
-# The line itself is an approximation as well, as you can see from the gray points for 1,000 and 2,000 images.
+# (The numbers behind ± are not the whole uncertainty, because all the subsets are picked from the same images.)
 #
 # An FID may therefore be compared with another FID by the same judge, against the same real images, with the same number of samples, and with nothing else.
-# Even then a part of a small difference may be bias, because $b$ depends on the generator.
-# [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) warn of this, and propose to report the limit $a$ instead.
-# This book compares 10,000 samples with the 10,000 test images, and a published FID of 3 for photographs can no more be compared with ours than miles with degrees.
+# Even then a part of a small difference may be bias, because $b$ depends on the generator, so [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) propose to report the limit $a$ instead.
+# A published FID of 3 for photographs can no more be compared with ours than miles with degrees.
 #
 # ## The kernel distance
 #
 # Could there be a measure without bias?
 # Imagine a party with two groups of guests.
 # To find out whether they are the same kind of people, you could ask how alike two guests of the same group are on average, and how alike two guests of different groups are.
-# If the groups do not differ, both answers are the same on average.
+# If the groups do not differ, both answers are the same.
 #
 # The **kernel distance** of [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) asks exactly that.
 # A function called a kernel says how alike two images are, here $k(x, y) = (x \cdot y / F + 1)^3$ for features $x$ and $y$ of $F$ numbers each, and the distance is
@@ -500,11 +475,7 @@ plt.show()
 # $$\mathrm{KID} = \mathbb E\,k(x, x') + \mathbb E\,k(y, y') - 2\,\mathbb E\,k(x, y),$$
 #
 # where $x$ and $x'$ are different real images and $y$ and $y'$ different fakes.
-# Because of the third power, the exact value is 0 only if the two distributions agree in their means, their covariances and their third moments, which say how lopsided a cloud is, whereas the FID stops at the covariances.
-# (The I stands for Inception, and again we keep the short name.)
-#
-# Each of the three terms is an average over pairs, and no image is paired with itself.
-# This makes the estimate **unbiased**: for two sets from the same source it is 0 on average, sometimes a little above and sometimes a little below.
+# No image is paired with itself, which makes the estimate **unbiased**: for two sets from the same source it is 0 on average.
 #
 # **We take twenty pairs of small sets, with 500 training images each. What are their FID and their KID on average?**
 
@@ -533,11 +504,10 @@ for distance in (frechet_distance, kernel_distance):
 # The FID is about 24, although there is nothing to find, and the KID is 0.35 ± 0.52, which is 0 within its error.
 # :::
 #
-# Like the FID, the KID scatters from one set of images to the next, so it should never be reported without an error.
-# `metrics.kid` estimates it by the **bootstrap**: from the images at hand it draws new sets of the same size, with replacement, and takes the standard deviation of their distances.
+# Like the FID, the KID scatters from one set of images to the next.
+# `metrics.kid` estimates its error by the **bootstrap**: from the images at hand it draws new sets of the same size, with replacement, and takes the standard deviation of their distances.
 #
-# With all 10,000 images, does the KID find a difference between two parts of the training set, where there is none?
-# Does it notice the writers, and the DCGAN?
+# With all 10,000 images, does the KID notice the writers, and the DCGAN?
 
 # %%
 parts = [from_training[i * n : (i + 1) * n] for i in range(4)]
@@ -554,27 +524,14 @@ for name, results in kids.items():
     print(f"{name:18s} {values}   bootstrap error {error:.2f}")
 
 # %% [markdown]
-# Between parts of the training set it is about 0, sometimes above and sometimes below, and never farther away than 0.10.
-#
-# Test against training images give 0.24 to 0.37.
-# With an error of 0.25, none of these values would convince us alone, and the four are not independent witnesses, because all of them share the same test images.
-# That they all lie above the line before is a hint that the writers differ, though a weaker one than the FID gave us.
-#
-# The DCGAN gets 0.47 to 0.65, which is two to three times the error, so the KID can tell its digits from the test images, though in a single draw only just.
-# Can it also tell them from training images, which is what the DCGAN tries to imitate?
-# All four values in the last line are larger than all four in the line above it.
-# If the DCGAN drew exactly like the training set, this would happen by chance in one of $\binom{8}{4} = 70$ cases, so the answer is probably yes.
+# Test against training images give 0.24 to 0.37, and with an error of 0.25 this is only a hint that the writers differ.
+# The DCGAN gets 0.47 to 0.65, which is two to three times the error, so the KID can just about tell its digits from the test images.
 # The FID answers more clearly, with 4.2 to 5.0 compared with about 2, so a measure without bias is not automatically the more sensitive one.
-#
-# (Within a line the values scatter less than the error beside it suggests.
-# One reason is that they share images.
-# The other is that the bootstrap is too cautious where two sets hardly differ, and then gives an error that is up to $\sqrt 3$ times too large.)
 #
 # ## Good, or varied?
 #
 # A generator can fail in two ways: its digits do not look like digits, or they do, but it can draw only some of them.
-# A single distance mixes both faults into one number.
-# To keep them apart, [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) ask two questions.
+# To keep both faults apart, [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) ask two questions.
 # **Precision**: what fraction of the fakes could be real?
 # **Recall**: what fraction of the real images could have come from the generator?
 #
@@ -649,13 +606,10 @@ plt.show()
 # The first loses very little of either, the second more than half of its recall, and the third four fifths of its precision.
 # :::
 #
-# The panel in the middle is a mild form of mode collapse.
-# In [The training loop](06_training.ipynb) the samples of a collapsed generator were all alike; here half of the kinds are missing, while the others are drawn perfectly.
-# We will call that a collapse, too.
+# The panel in the middle is a mild form of mode collapse: half of the kinds are missing, while the others are drawn perfectly.
 #
 # Back to the digits.
-# `metrics.table` sets out all results, with a column for each set of images; for our generators it gives the mean over the draws and its standard deviation.
-# We look at two lines.
+# `metrics.table` sets out all results, for our generators as mean and standard deviation over the draws, and we look at two lines.
 
 
 # %%
@@ -672,9 +626,8 @@ show("precision", "recall")
 
 # %% [markdown]
 # The floor is not 1, because even among real digits some are so unusual that they lie in nobody's ball.
-# The precision of the MLP GAN, 0.81, lies below this floor, but it exceeds the 0.79 of the DCGAN by more than the spread between draws.
-# So by precision its samples are no worse than those of the DCGAN, although three of its sixteen digits at the top of this chapter were gray smudges.
-# Evidently precision does not mind everything that your eye minds, and below we will blur real digits on purpose to see how it responds.
+# By precision the samples of the MLP GAN are no worse than those of the DCGAN, although three of its sixteen digits at the top of this chapter were gray smudges.
+# Evidently precision does not mind everything that your eye minds.
 #
 # It is the recall that tells the two generators apart: 0.26 compared with 0.79.
 # About three quarters of the real digits lie in no ball around a sample of the MLP GAN.
@@ -684,8 +637,7 @@ show("precision", "recall")
 # ## A hundred images, a hundred times
 #
 # Suppose that a generator has stored a hundred real digits and returns one of them, at random, whenever it is asked.
-# Its precision will be high, since its digits are real.
-# Its recall ought to be close to 0, since it can never draw any of the other real digits.
+# Its precision will be high, since its digits are real, and its recall ought to be close to 0, since it can never draw any of the others.
 #
 # **What is its recall if we measure the hundred images once? And if we measure 10,000 samples, that is, each image a hundred times?**
 
@@ -704,17 +656,15 @@ for name, fake in stored.items():
 # 0.935 if we measure them once, and 0.000 if each is repeated.
 # :::
 #
-# The same generator gets 0.935 or 0.000, depending on how often we ask it, and the first of these numbers is *higher* than the 0.875 of 10,000 fresh digits.
+# The first of these numbers is *higher* than the 0.875 of 10,000 fresh digits.
 # The second is close to the right answer, but neither was found for a good reason, because in recall the balls belong to the fakes.
 #
-# - In the first case there are only a hundred fakes.
-#   The third nearest neighbor of each is far away, so its ball is huge, and a hundred huge balls contain more than nine tenths of all real digits.
+# - Among only a hundred fakes, the third nearest neighbor of each is far away, so its ball is huge, and a hundred huge balls contain more than nine tenths of all real digits.
 # - In the second case the third nearest neighbor of a copy is another copy, at distance 0.
 #   The ball of a copy is a single point, and no real digit lies exactly there.
-#   A generator that knew 2,500 digits and returned each of them four times would get 0 as well.
 #
 # So recall can be fooled both ways: it flatters a generator whose samples lie far apart, even if they are nonsense, and it punishes one that repeats itself more than it deserves.
-# The same holds in milder forms: where samples crowd together their balls are small, and that may be a part of the MLP GAN's low recall.
+# In a milder form this may be a part of the MLP GAN's low recall, since where samples crowd together their balls are small.
 #
 # The cure of [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) is to draw balls around real images only, because these do not change with the generator.
 # Here each ball reaches to the $k$-th neighbor of its center, with $k = 5$.
@@ -726,7 +676,6 @@ for name, fake in stored.items():
 #
 # *Density counts in how many balls around real points a fake lies, and coverage counts the balls that contain a fake. Here each ball reaches to the nearest neighbor of its center. Supplying a few images again and again leaves their density as it was and cannot raise the coverage.*
 #
-# A copy lands exactly where its original landed, so it cannot reach a ball that was not reached before.
 # In our table of ticks, precision counts the *rows* that have a tick, coverage the *columns* that have one, and density all the ticks.
 
 
@@ -743,8 +692,7 @@ for name, cloud in clouds.items():
     print(f"{name:8s} density {density:.2f}, coverage {coverage:.2f}")
 
 # %% [markdown]
-# On the toy, coverage finds the lost clusters as recall did.
-# It also disagrees with recall about the generator that scatters too widely: the scattered points have large balls, which gave it a recall of 0.99, but they reach only a third of the balls around real points.
+# On the toy, coverage finds the lost clusters as recall did, but it is not taken in by the generator that scatters too widely, whose large balls gave it a recall of 0.99.
 #
 # **A hundred digits, once or a hundred times: what is their coverage?**
 
@@ -759,12 +707,10 @@ show("density", "coverage")
 # 0.044, in both cases.
 # :::
 #
-# Repeating the images no longer changes the result, and it is as low as it should be: with a density of 0.896, each of the hundred digits lies in $5 \cdot 0.896$ balls on average, or four to five, so together they cannot reach more than about 450 of the ten thousand.
-# Ten thousand fresh real digits reach 94 % of them.
-# (The number of *different* images still matters. A hundred fresh digits from a perfect generator would get about 0.044 as well, since our hundred are such digits, so compare coverage only at the same number of samples.)
+# Repeating the images no longer changes the result, and it is as low as it should be.
+# (A hundred fresh digits from a perfect generator would get about 0.044 as well, since our hundred are such digits, so compare coverage only at the same number of samples.)
 #
-# Of our generators, the DCGAN reaches 88 % of the balls and the MLP GAN 72 %.
-# The order is the same as by recall, but the distance between them is much smaller, and nobody would conclude from it that three quarters of all handwriting are missing.
+# Of our generators, the DCGAN reaches 88 % of the balls and the MLP GAN 72 %, and nobody would conclude from this that three quarters of all handwriting are missing.
 # To see what a generator leaves out, this book therefore looks at coverage, and it keeps precision and recall because you will meet them in many papers.
 #
 # ## What the judge says
@@ -776,7 +722,6 @@ show("density", "coverage")
 # - How often does each digit occur?
 #   The difference from equal frequencies is a Kullback-Leibler divergence, as in [Losses and optimizers](05_losses.ipynb): it is 0 if all ten are equally frequent, and $\log 10 \approx 2.30$ if there is only one.
 # - The *classifier score* puts both into one number by asking how far the answers for single images lie from the average answer: $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
-#   It is 10 if every image is clear and all digits are equally frequent, and 1 if the judge says the same about every image.
 #   With Inception as the judge it is the *inception score* of [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016).
 #
 # **Which digit do you expect the MLP GAN to draw too often?**
@@ -804,26 +749,22 @@ plt.show()
 # The one: 13.6 % of its samples are ones, compared with 11.1 % of the real digits.
 # :::
 #
-# Eights are too frequent as well, with 11.6 % instead of 9.9 %, while fours and fives are too rare, with 7.9 % instead of 9.7 % and 7.8 % instead of 9.3 %.
-# The complete table below shows that such a fraction has a standard deviation of at most half a percentage point between draws, so these differences are not the luck of a draw.
-# They may partly be the judge's doing, however: it has to name a digit even for a smudge, and as the table will show, it is more than 90 % sure of only 85 % of the MLP GAN's samples.
+# Such a fraction has a standard deviation of at most half a percentage point between draws, so this is not the luck of a draw.
+# It may partly be the judge's doing, however: it has to name a digit even for a smudge, and it is more than 90 % sure of only 85 % of the MLP GAN's samples.
 #
 # Why ones?
 # A one is a single stroke and presumably the easiest digit to draw well, and as we saw in [Losses and optimizers](05_losses.ipynb), the loss charges a generator little for digits that it forgets.
 # But one generator cannot show whether this is the reason, so [When it goes wrong](10_failures.ipynb) will look at many.
 #
 # And the five that was missing in the upper row at the top?
-# If 7.8 % of the samples are fives, sixteen samples contain none with a probability of $0.922^{16}$, or 27 %.
-# The generator can draw fives, even if it does so a little too rarely, and their absence from one row of sixteen shows nothing at all.
-#
-# A cloud with too many ones has another mean and another covariance, so wrong frequencies raise the FID, even if each single digit is perfect.
+# If 7.8 % of the samples are fives, sixteen samples contain none with a probability of $0.922^{16}$, or 27 %, so their absence from one row shows nothing at all.
 #
 # ## The report card
 #
 # One fault is still missing.
 # None of these measures objects to a generator that returns its training images, since nothing looks more like a real digit than a real digit.
-# In [Generating](07_generating.ipynb) we looked for the nearest training image of a sample, and we can turn this into a number: for how many samples is the nearest *training* image nearer than the nearest *test* image, which nobody can have copied?
-# Our 50,000 training images are five times as many as the test images, so for honest samples it will be about five sixths, and for copies of these training images, which lie at distance 0 from their originals, it is 1.
+# In [Generating](07_generating.ipynb) we looked for the nearest training image of a sample, and we can turn this into a number: for what fraction of samples is the nearest *training* image nearer than the nearest *test* image, which nobody can have copied?
+# Our 50,000 training images are five times as many as the test images, so for honest samples it will be about five sixths, and for copies of these training images it is 1.
 #
 # This is the line "nearer to training" in the complete table.
 
@@ -832,13 +773,10 @@ print(card)
 
 # %% [markdown]
 # You get the same table for samples of your own from `python -m mlxgan evaluate SAMPLES.npz`.
-# To read it, compare each value with the floor, which is what real digits get, and each difference with the numbers behind ±.
+# To read it, compare each value with the floor and each difference with the numbers behind ±.
 # For example, in "nearer to training" neither generator lies above the floor, so this test shows no sign of copying.
-# (It finds only what the judge's features find alike, so the warnings of [Generating](07_generating.ipynb) apply here, too.)
-# By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead of the MLP GAN.
-# In precision and density it is a little behind, and although these differences are small, they too are more than twice as large as the larger of the numbers behind ±.
-# So the card shows not only which generator is better but also where: on average the samples of the MLP GAN lie among the real digits no worse than those of the DCGAN, but they are less varied, and more of them are unclear.
-# In every one of these lines except the copying test, both generators are still worse than real digits.
+# By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead of the MLP GAN, and in precision and density it is a little behind.
+# So on average the samples of the MLP GAN lie among the real digits no worse than those of the DCGAN, but they are less varied, and more of them are unclear.
 #
 # | measure | what it asks | range, best value | floor |
 # |---|---|---|---|
@@ -850,7 +788,7 @@ print(card)
 # | coverage | What fraction of balls around real images contain a fake? | 0 to 1, high | 0.943 |
 # | classifier score | Is each image clear, and are all digits equally frequent? | 1 to 10, high | 9.85 |
 # | more than 90 % sure | What fraction of images are clear? | 0 to 1, high | 0.987 |
-# | KL of the classes | How unequal are the frequencies of the digits? | 0 to 2.30 nats, low | 0.0010 |
+# | KL of the classes | How unequal are the frequencies of the digits? | 0 to 2.30, low | 0.0010 |
 # | nearer to training | What fraction of images lie nearer to a training image? | 0 to 1, near the floor | 0.840 |
 #
 # ## Which measure sees which fault?
@@ -916,43 +854,31 @@ display(Markdown("\n".join(lines)))
 # Specks, the shift and the overlay lower precision as well, the missing fours leave it where it was, and blurring *raises* it, together with density.
 # :::
 #
-# The table has no error bars.
-# From the draws above we know that precision, recall, density and coverage may differ by about a hundredth by chance, so we look only at larger differences.
+# As we know from the draws above, the four columns between FID and KL may differ by about a hundredth by chance, so we look only at larger differences.
 #
 # - **Blurred** digits have a precision of 0.933, above the 0.849 of clean ones.
 #   A likely reason is that a blurred digit has lost what was special about it and moved toward the middle of the cloud, where it is surrounded by real digits.
 #   So a smudge is no obstacle to a high precision, which fits what we saw of the MLP GAN.
-#   Recall, which falls to 0.054, coverage, with 0.405, and FID show what is lost.
-# - **Specks** cost precision, density and coverage, but recall falls only from 0.875 to 0.841.
 # - **Moved** digits lose about half of both precision and recall, although KL finds the frequencies of the digits as even as before.
 #   So the judge seems to forgive a shift when it names a digit, but the layer that we look at still knows something about where the digit stood.
 # - **Missing fours** cost no precision, and only eight hundredths of recall and coverage, since fours are a tenth of all digits.
-#   An FID of 48.6 says that something is wrong, but only the histogram can say what.
-# - **Overlaid** digits are bad in every column, and by far the worst of all for FID and KL.
-#   Even so, two thirds of them lie in some ball around a real digit, so precision would pass them.
+# - **Overlaid** digits are by far the worst of all for FID and KL, but two thirds of them lie in some ball around a real digit, so precision would pass them.
 #
 # FID, recall and coverage notice all five faults, but they name none of them.
 # The MLP GAN has an FID of 41, the moved digits have 44, and those without fours have 49: three quite different faults, and one number that is nearly the same.
-# Precision and density each praise one fault and overlook another, and KL sees only what changes the frequencies of the digits.
-# It is the pattern across the lines that tells us what is wrong, which is why the report card has more than one.
+# It is the pattern across the lines that tells us what is wrong.
 #
 # ## What the field uses
 #
 # In papers you will most often find the FID on Inception's features, with 50,000 samples.
-# As generators have become better, two doubts about it have grown.
+# As generators have become better, doubts about it have grown.
 #
-# The first concerns the judge.
 # [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) asked many people how real the images of various generators look, and none of the usual measures agreed well with their answers.
-# In particular, measures on Inception's features did not do justice to diffusion models, which people found the most realistic.
-# They recommend the features of DINOv2, a large network that learned from 142 million images without labels and was therefore not taught to look for certain kinds of objects.
+# They recommend the features of DINOv2, a large network that learned without labels and was therefore not taught to look for certain kinds of objects.
 # The Fréchet distance on these features is called **FD-DINOv2**.
 #
-# The second doubt concerns the distance as well.
-# [Jayasumana et al. (2024)](../book/bibliography.md#jayasumana-et-al-2024) show for generators of images from text that FID may contradict human raters, overlook distortions, and change with the number of samples, and that features are far from normally distributed.
-# Their **CMMD** takes features from CLIP, which learned from 400 million pairs of images and captions, and compares them by a kernel distance like ours, with a Gaussian function of the distance in place of the third power.
-# It assumes nothing about the shape of the clouds, and it needs fewer images.
-#
-# Both consist of the two parts that you know from this chapter, a judge and a distance between clouds, and for our digits we stay with a judge that was trained on digits.
+# [Jayasumana et al. (2024)](../book/bibliography.md#jayasumana-et-al-2024) show that features are far from normally distributed.
+# Their **CMMD** takes features from CLIP, which learned from images with captions, and compares them by a kernel distance like ours, which assumes nothing about the shape of the clouds.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
@@ -971,25 +897,17 @@ display(Markdown("\n".join(lines)))
 # *Cure*: always measure the floor first, and shuffle.
 #
 # *Symptom*: the FID improves, but the digits do not.
-# *Cause*: possibly the frequencies of the digits, which FID counts like everything else, or the luck of the draw.
+# *Cause*: possibly the frequencies of the digits, which change the mean and the covariance of the cloud, or the luck of the draw.
 # *Cure*: measure several draws, and look at the other lines of the report card and at the images.
-# :::
-#
-# :::{admonition} On other machines
-# :class: note
-# The noise and the features differ between machines in their last bits, so expect scores that agree with these only up to small differences in the last digits.
-# If you train generators of your own, they are other generators, and their scores may differ by much more.
 # :::
 #
 # ## Summary
 #
 # We compare images by the features of a judge that was trained to recognize digits, because by their pixels fog is closer to a digit than the same digit moved by two pixels.
-# Generated and real images then form two clouds of points.
-# FID is the cost of carrying one cloud to the other if both are taken for normal distributions, and it is too large by an amount that falls roughly like $1/n$; KID compares how alike images are within and between the clouds, and has an error but no bias.
-# Precision asks whether the fakes lie among real images, although a blur may pass, and recall asks whether kinds of real images are missing.
-# A few images that are repeated or lie far apart can fool recall, and coverage resists both tricks.
-# The judge's own answers tell which digits are missing, and the comparison with held-out images can expose plain copies.
-# Each of these numbers needs a floor, which is what real digits get, and a spread over several draws of noise, and even this spread does not contain the luck of the training.
+# FID, the cost of carrying one cloud of features to the other, is too large by an amount that falls roughly like $1/n$, and KID has an error but no bias.
+# Precision asks whether fakes could be real, and lets a blur pass.
+# Recall asks whether kinds of real images are missing, but a few images that are repeated or lie far apart can fool it, whereas coverage resists both tricks.
+# Each of these numbers needs a floor and a spread over several draws of noise, and even this spread does not contain the luck of the training.
 #
 # With these tools we can find out whether a better network makes better digits, and [Convolutions](09_convolutions.ipynb) builds one.
 #
@@ -1011,9 +929,7 @@ display(Markdown("\n".join(lines)))
 # and the expected coverage is $1 - 2^{-k}$, or 0.969 for $k = 5$.
 # For the density, note that the $N - 1$ real images leave $N$ gaps in this order, that each fake is equally likely to fall into any of them, and that the ball covers the first $k$ gaps, so it contains $N \cdot k/N = k$ fakes on average.
 # All balls together have $kN$ ticks, which makes $k$ for each fake, and the density is 1.
-# The first lines below test the coverage on points in a plane; with 1,000 points of each kind, it comes out within two hundredths of what we expect.
-# The last line tests both on two parts of the training set and finds 0.990 and 0.967.
-# The floor of the report card is a little lower, with 0.917 and 0.943, presumably because the test images come from other writers.
+# The floor of the report card is a little lower, presumably because the test images come from other writers.
 # :::
 
 # %% tags=["hide-cell"]
@@ -1034,8 +950,7 @@ print(f"training images: density {density:.3f}, coverage {coverage:.3f}")
 # :::{dropdown} Solution
 # If a fraction $q$ of honest samples lie nearer to a training image, a set with a fraction $f$ of copies gets $f + (1 - f)\,q$, a straight line from $q$ to 1.
 # With 2,000 samples the standard error is $\sqrt{q (1 - q) / 2000}$, about 0.008 for the 0.830 that the cell finds without copies.
-# A tenth of copies raises the number by twice that error, to 0.846, so if you knew $q$, you might just suspect them.
-# But for a generator of your own you do not know $q$, and all that you have to compare with is the floor of 0.840, from which 0.846 cannot be told apart.
+# A tenth of copies raises the number to 0.846, which cannot be told apart from the floor of 0.840, and for a generator of your own you have nothing else to compare with.
 # A quarter of copies, with 0.872, lies about four errors above the floor and would be noticed.
 # And all of this holds for exact copies only.
 # :::
@@ -1082,13 +997,10 @@ for k in (3, 99, 100, 200):
 # :::{dropdown} Solution
 # For the DCGAN precision rises from 0.792 to 0.875, and for the MLP GAN density rises from 0.892 to 0.939.
 # These are the only improvements, and both are paid for: recall falls from 0.79 to 0.29 and from 0.26 to 0.19, coverage from 0.88 to 0.34 and from 0.72 to 0.67.
-# The precision of the MLP GAN does not rise at all, but falls from 0.81 to 0.79.
 # FID gets much worse for both, from 4.5 to 350 for the DCGAN and from 41 to 156 for the MLP GAN.
 # So whether less noise gives more typical digits depends on the generator, and when you report a precision, report the recall beside it, and the factor of the noise.
 #
-# The density of the DCGAN adds a warning, because it falls from 0.86 to 0.65 while the precision rises.
-# More of its fakes lie in some ball, but on average each of them lies in fewer, so they may have moved to places where real digits are sparse and balls are large.
-# (Each of these values for half the noise comes from one draw, but the differences are larger than the spread between draws.)
+# The density of the DCGAN falls from 0.86 to 0.65, so perhaps its fakes have moved to places where real digits are sparse and balls are large.
 # :::
 
 
@@ -1104,8 +1016,7 @@ for name, generator in generators.items():
 # %% [markdown]
 # ## Further reading
 #
-# - [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID and tested it on images that were blurred, covered or mixed with others, much as we did.
-# - [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) explain KID and give the clearest treatment of bias: they show that no estimate of FID from finitely many images can be unbiased.
+# - [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID and tested it on damaged images, much as we did.
+# - [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) explain KID and show that no estimate of FID from finitely many images can be unbiased.
 # - [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) show with many pictures what precision and recall tell about a generator, and [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) where they fail. Exercise 1 is from the latter.
-# - [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) show that likelihood, looks and distances need not agree, so the right measure depends on what you want the images for.
-# - [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) compare 17 measures with the opinion of many people. It is the best place to see what the field does now.
+# - [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) compare 17 measures with the opinion of many people.

@@ -18,11 +18,11 @@
 # *A collapse in a plane, as in [The training loop](06_training.ipynb). Between the first panel and the second lies the failure that is hardest to see: a generator that serves some of the clusters well and has forgotten the others.*
 #
 # A broken program usually tells you that it is broken.
-# A broken GAN goes on training, prints one plausible line after another, and leaves you with gray squares, or with three times as many ones as there should be, and with the question of whether you should wait, change a setting, or look for a bug.
-# In this chapter we break GANs on purpose, one fault at a time, because you will recognize a failure that you have once caused yourself.
+# A broken GAN goes on training, prints one plausible line after another, and leaves you wondering whether to wait, to change a setting, or to look for a bug.
+# In this chapter we break GANs on purpose, because you will recognize a failure that you have once caused yourself.
 # By the end you can say of each how it looks, which number gives it away, why it happens, and what to do about it.
 #
-# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: forty minutes · To run: about 23 minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: thirty-five minutes · To run: about 23 minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -65,7 +65,7 @@ reference = metrics.reference()
 #
 # To see everything that happens, we leave digits for a moment and play with points in a plane.
 # The real points form eight small clusters on a circle, and the generator turns two random numbers into a point.
-# One game would be an anecdote, so we play five at a time: every weight gets an additional axis, and five small networks work side by side without knowing of each other.
+# One game would be an anecdote, so we play five side by side, by giving every weight an additional axis.
 
 # %%
 games, around = 5, 2 * math.pi / 8
@@ -104,9 +104,8 @@ class SideBySide(nn.Module):
 
 
 # %% [markdown]
-# The game is the one that you know.
-# What we can choose are the two learning rates, how many moves the discriminator makes per step, and the weight $\gamma$ of the penalty R1 from [The training loop](06_training.ipynb).
-# The folded cell plays it and notes every tenth step where 500 fixed noise vectors have arrived.
+# We can choose the two learning rates, how many moves the discriminator makes per step, and the weight $\gamma$ of the penalty R1 from [The training loop](06_training.ipynb).
+# The folded cell plays the games and notes at every tenth step where the fakes of 500 fixed noise vectors lie.
 
 
 # %% tags=["hide-input"]
@@ -231,32 +230,27 @@ plt.show()
 #
 # Which number gives it away?
 # Not the density, which is 0.99 and thus as good as that of a perfect generator, because where there are fakes, there are usually real points as well.
-# The coverage does: it is only 0.17, compared with 0.60 under R1.
-# In words, without the penalty five out of six real points have no fake anywhere near them.
+# The coverage does: it is only 0.17, compared with 0.60 under R1, so five out of six real points have no fake near them.
 #
 # Why does nobody send the fakes to the empty clusters?
-# Look at the game from the place of a single fake.
-# All it ever learns is in which direction the ground rises *where it stands*.
+# All that a single fake ever learns is in which direction the ground rises *where it stands*.
 # This discriminator is so quick that it draws cliffs: at the real points its logit changes by 39.5 per unit of length on average, compared with 0.6 under R1.
-# In the left panel you see such a cliff.
-# On one side nearly everything is rejected, including the two clusters where the fakes outnumber the real points, and on the other side everything is accepted, clusters and gaps alike.
-# A cliff beside a fake may tell it to leave, but hardly where the other clusters are, and long before the slow generator has moved its fakes over there, the quick discriminator can draw the cliff somewhere else.
+# The left panel shows such a cliff: on one side nearly everything is rejected, and on the other everything is accepted, clusters and gaps alike.
+# A cliff beside a fake may tell it to leave, but hardly where the other clusters are.
 # Nor does the loss complain.
 # As we saw in [Losses and optimizers](05_losses.ipynb), it charges a great deal for a point where no data are, and next to nothing for data where no point is.
 #
-# R1 keeps all eight clusters in the game by making steepness expensive: the hills become broad, and their slopes reach fakes that are far away.
-# But a broad hill is also a vague one, and in the right panel many fakes lie between the clusters.
-# The density with R1 is therefore only 0.37, so in this game we pay for the variety with accuracy.
+# R1 makes steepness expensive, so the hills become broad, and their slopes reach fakes that are far away.
+# But a broad hill is also a vague one: many fakes lie between the clusters, and the density is only 0.37, so in this game we pay for the variety with accuracy.
 #
-# You can play such games in [the lab](../book/lab.md), where the points move while you watch.
+# In [the lab](../book/lab.md#preset=collapse) you can play this game yourself, with the same settings, and watch how the fakes fall on their clusters and what the penalty changes.
 #
 # ## The missing zeros
 #
 # Is that only a problem of toys?
-# In [Measuring](08_measuring.ipynb) one MLP GAN drew somewhat too many ones, 13.6 % instead of 11.1 %, and we could not tell from a single generator what that means.
-# It was trained with R1, so let us look at many generators now, with the penalty and without it.
-# The experiment behind the tables of [The training loop](06_training.ipynb) trained the tutorial's recipe 24 times.
-# Three of these runs collapsed completely, and we leave them aside.
+# In [Measuring](08_measuring.ipynb) one MLP GAN, which was trained with R1, drew 13.6 % ones instead of 11.1 %, and we could not tell from a single generator what that means.
+# Let us look at many of them now, with the penalty and without it.
+# In the PyTorch experiment of [The training loop](06_training.ipynb), three of the 24 runs of the tutorial's recipe collapsed completely, and we leave them aside.
 # The other 21 never set off the warning of that chapter, and neither did the twelve runs of the same recipe with R1 and $\gamma = 1$.
 # The book's classifier has read the samples of all their averaged generators.
 #
@@ -329,39 +323,33 @@ plt.show()
 # :::
 #
 # (The table gives the lowest and the highest of the runs, each of twelve epochs, with the median in parentheses.)
-# Without the penalty this is no accident: every one of the 21 runs draws about three to four times as many ones as the training set has, at the expense of other digits.
-# Precision and density do not object, because both are about as high as for real digits, which get 0.85 and 0.92 in [Measuring](08_measuring.ipynb), and the density is even a little higher in every run.
+# Without the penalty, precision and density do not object, because both are about as high as for real digits, which get 0.85 and 0.92 in [Measuring](08_measuring.ipynb).
 # What gives the runs away is the histogram of the classes, or its KL divergence from equal frequencies.
-# The ones might strike you, since they fill about six places in a typical sheet of sixteen.
-# But a digit that is missing leaves no gap in the sheet, and in the worst run only one sample in seven hundred is a zero.
 #
 # With R1, no digit makes up less than 5 % of the samples in any of the twelve runs.
 # The worst of them has a divergence of 0.06, while the best of the 21 others has 0.27.
-# This is as clear as results about training get.
 #
-# But there is more in the table before you celebrate.
-# There are still about one and a half times as many ones as there should be, so the generator of [Measuring](08_measuring.ipynb), which was trained with R1 for twenty epochs instead of twelve, was not alone in its preference.
-# In all twelve runs with R1, precision and density are lower than in every run without it, perhaps because a generator that draws so many ones has the easier task.
-# And in coverage the two groups overlap, from 0.38 to 0.55 and from 0.40 to 0.58, and both are far below the 0.94 of real digits.
-# The generators with R1 draw every digit, and by a precision of 0.78 most of their samples do lie among real ones, yet they reach only about half of the places where real digits lie, so they seem not to draw them in every hand.
-# Whether modes are missing therefore depends on what you count as one, and if you count digits, you will not notice a missing style.
-# (Exercise 4 counts to a thousand.)
+# But look at the rest of the table before you celebrate.
+# There are still about one and a half times as many ones as there should be, so the generator of [Measuring](08_measuring.ipynb) was not alone in its preference.
+# In all twelve runs with R1, precision and density are lower than in every run without it.
+# And in coverage the two groups overlap, and both are far below the 0.94 of real digits.
+# The generators with R1 draw every digit, but they reach only about half of the places where real digits lie, so they seem not to draw them in every hand.
+# Whether modes are missing therefore depends on what you count as one.
 #
 # ## What no single image can show
 #
-# There is a second cause, and it has nothing to do with cliffs.
+# Collapse has a second cause, which has nothing to do with cliffs.
 # Imagine an inspector who is shown one banknote at a time and keeps no record.
 # However often the same serial number comes by, the inspector lets it pass, because each single note is impeccable.
-# In the same way, a discriminator that judges each image by itself has no means of objecting to repetition.
+# A discriminator that judges each image by itself is in the same position.
 #
-# The DCGAN lets us test how much that matters.
-# Its discriminator normalizes over the batch, so it does see several images at once, and we can take the normalization out.
-# First we need to know what a run *with* it looks like.
+# The DCGAN lets us test how much that matters, because its discriminator normalizes over the batch and so does see several images at once.
+# Before we take the normalization out, we need to know what a run *with* it looks like.
 #
 # ### Three runs that work
 #
-# To keep things short, we halve the width of both networks, use a learning rate of 0.001 for both, and stop after 600 steps, which is less than an epoch.
-# The function `play` does what `training.train` does, but returns the four numbers of every step, because many failures happen within the first epoch.
+# We halve the width of both networks, use a learning rate of 0.001 for both, and stop after 600 steps, which is less than an epoch.
+# The function `play` does what `training.train` does, but returns the two losses and the two probabilities of every step.
 
 
 # %%
@@ -396,7 +384,7 @@ def play(generator, discriminator, count, prepare=unchanged, **settings):
 
 
 # %% [markdown]
-# Afterward, `summarize` averages the four numbers over the last fifty steps and measures the samples: their spread, which warned us of collapse in [The training loop](06_training.ipynb), and their density and coverage.
+# Afterward, `summarize` averages these four numbers over the last fifty steps and measures the spread, the density and the coverage of the samples.
 
 # %% tags=["hide-input"]
 n, steps = len(reference.real), 20 if mlxgan.SMOKE else 600
@@ -442,9 +430,9 @@ print(f"density {floor.density:.2f}, coverage {floor.coverage:.2f}")
 
 # %% [markdown]
 # Look at how far apart these three lie, although nothing is wrong with any of them.
-# The loss of the discriminator is 1.18, 1.12 and 1.01, that of the generator 0.98, 1.07 and 1.30, and the coverage goes from 0.12 to 0.32.
+# The loss of the generator goes from 0.98 to 1.30, and the coverage from 0.12 to 0.32.
 # If a change of yours moves a number by less than that, a single run has told you nothing.
-# It would also be a mistake to pick the prettiest run as the yardstick, so we take the one with the middle coverage and call it *typical*.
+# As a yardstick we take not the prettiest run but the one with the middle coverage, and call it *typical*.
 
 # %%
 ordered = sorted(with_norm, key=lambda name: summaries[name][-1])
@@ -490,40 +478,27 @@ label_rows([f"no norm {seed}" for seed in range(3)] + ["typical"])
 # %% [markdown]
 # :::{dropdown} Answer
 # The spread, which falls from 0.33 in the typical run to 0.01, and the coverage, which falls from 0.26 to 0.00.
-# No other column changes as much in all three runs, although the two losses have moved apart as well.
 # :::
 #
-# All three runs have collapsed completely, and none of the three with normalization has.
-# The spread of 0.01 says so without any classifier.
+# All three runs have collapsed completely, and the spread says so without any classifier.
 # The density is no help: in seed 1 it is 0.60, higher than in any of our three runs with normalization, although what this generator draws is not even a digit.
 # If the features of its one picture happen to lie where real digits are dense, then so do those of all ten thousand copies.
-# (One of the three collapsed generators that we left aside in the last section even has a density of 1.55.)
 #
-# What is it about the normalization that prevents the collapse?
-# The tempting answer is that it reveals copies, but as we saw in [Convolutions](09_convolutions.ipynb), that is only half true.
-# In a batch of *exact* copies nothing varies, so every normalized unit becomes constant, and the discriminator can notice that.
-# In a batch of *near*-copies the tiny differences are rescaled to the same unit spread as those between real digits, and the discriminator can notice nothing.
-# So this can explain why the very last stage of a collapse is avoided, but not why the generator does not come close to it.
-# Normalization may also help for another reason, because a discriminator whose answer depends on the whole batch finds it harder to run away from its opponent.
-# Our six runs show that it helps in this game, but they cannot tell for which reason.
+# How the normalization prevents this, our six runs cannot tell.
+# As we saw in [Convolutions](09_convolutions.ipynb), it reveals *exact* copies but hides *near*-copies, which explains at most why the very last stage of a collapse is avoided.
 #
-# ### Four kinds of cure
+# ### The cures
 #
-# If the cause is that nobody looks at several images, the cure is that somebody does.
-# The discriminator can be shown how much a batch varies, as in [Convolutions](09_convolutions.ipynb), after [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018).
-# Or it judges *packs*: [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) lay two or more images over each other as channels, all real or all fake, so that a repeated image gives its pack away, and report that their generators keep more modes.
 # If the cause is a discriminator with cliffs, the cure is R1.
-# The generator, finally, can be made more cautious: [Metz et al. (2017)](../book/bibliography.md#metz-et-al-2017) let it look a few of the discriminator's moves ahead, so that a crowd on one mode does not seem attractive, and [Srivastava et al. (2017)](../book/bibliography.md#srivastava-et-al-2017) train a third network that has to recover the noise from the image, which is impossible if the image does not depend on it.
+# If the cause is that nobody looks at several images, the cure is that somebody does.
+# The discriminator can be shown how much a batch varies, as in [Convolutions](09_convolutions.ipynb), or it can judge *packs* of two or more images, all real or all fake, in which a repeated image gives itself away ([Lin et al., 2018](../book/bibliography.md#lin-et-al-2018)).
 #
 # ## A discriminator that has won
 #
 # In [The training loop](06_training.ipynb) we met a discriminator that was sure of nearly every image, and a generator that no longer made progress.
-# Sometimes there is a bug behind it, of a kind that we will see soon.
-# But it also happens without any, if the discriminator is so far ahead that it has nothing left to teach.
 #
 # We know from [Losses and optimizers](05_losses.ipynb) that the gradient of the minimax loss all but vanishes against an opponent who is sure of every fake, whereas that of the non-saturating loss grows.
-# There the generator stood still while we measured.
-# Now we give the discriminator a head start of 200 steps and let both play on.
+# Now we give the discriminator a head start of 200 steps and then let both play.
 
 
 # %%
@@ -600,29 +575,26 @@ label_rows(list(pictures))
 # In one of them, with the minimax loss and plain gradient descent.
 # :::
 #
-# Under the minimax loss the gradient of the generator has a length of 0.001, compared with 70 under the other loss, and plain gradient descent with a learning rate of 0.01 hardly gets anywhere with it.
-# After 150 steps, its samples have changed by half a gray level of 255, and the discriminator, which has been learning all the while, gives them a probability of about $5 \cdot 10^{-9}$.
+# Under the minimax loss the gradient of the generator has a length of 0.001, compared with 70 under the other loss, and plain gradient descent hardly gets anywhere with it.
+# After 150 steps, its samples have changed by half a gray level of 255, and the discriminator gives them a probability of about $5 \cdot 10^{-9}$.
 # In the other three cases a pixel changes by roughly a hundred gray levels, and $D(G(z))$ rises to between 0.2 and 0.5.
-# (They have not learned to draw digits, though: as in the last section, nothing keeps the samples from being all alike.)
 #
-# The second row of the table deserves a closer look.
 # With Adam, even the minimax loss gets the generator moving, because a tiny gradient divided by its own tiny size is an ordinary step.
 # That repairs the length of the step but says nothing about its direction, and it hides the fault from you.
 #
-# All four games start with the same discriminator, which is equally far ahead in each of them, and only in one of them does the generator stand still, so the lead alone does not decide the matter.
+# All four games start with the same discriminator, so its lead alone does not decide the matter.
 # Ask instead whether the *samples from fixed noise still change*, and if they do not, measure the gradient.
-# The cure is the non-saturating loss, which this book uses anyway, and a discriminator that cannot get so far ahead, because of R1 or because it gets a lower rate or fewer moves.
-# (Do not reach for the last two without a look at the samples: in [The training loop](06_training.ipynb), slowing down the discriminator made collapses more frequent.)
+# The cure is the non-saturating loss, and a discriminator that cannot get so far ahead, because of R1 or because it gets a lower rate or fewer moves.
+# (Be careful with the last two: in [The training loop](06_training.ipynb), slowing down the discriminator made collapses more frequent.)
 #
 # ## Running in circles
 #
 # What if it is the generator who is too fast?
 # Imagine that it moves all of its fakes to the place that looks best at the moment.
 # By the time the discriminator has learned to reject that place, another one looks better, and the crowd moves on.
-# Each player always does what is right against the other's *last* move, and still neither gets anywhere.
 # This is called **oscillation**.
 #
-# We go back to the ring, where we can follow the crowd.
+# On the ring we can follow the crowd.
 # This time the generator learns at a rate of 0.002 and the discriminator twenty times as slowly, at 0.0001, both with one move per step and with R1, so that cliffs are not to blame.
 # In five more games both have the rate 0.002.
 #
@@ -653,27 +625,26 @@ plt.show()
 # %% [markdown]
 # :::{dropdown} Answer
 # No.
-# In every one of the five games with the slow discriminator, the crowd keeps moving.
+# In all five games with the slow discriminator, the crowd keeps moving.
 # :::
 #
-# With the slow discriminator the center of the fakes travels between 6 and 7 per 100 steps, which is about the circumference of our circle, whose radius is 1.
+# With the slow discriminator the center of the fakes travels between 6 and 7 per 100 steps, about the circumference of our circle.
 # After the last step not a single cluster is served, in any of the five games.
 # With equal rates the center travels 0.6 to 0.7, a tenth as far, and all eight clusters are served in every game.
 # A smooth discriminator is no help if its opinion is always out of date.
 #
 # The number to watch is again a change of samples from fixed noise, but this time it is too *large*: the samples change all the time and do not get better.
-# A little restlessness is normal, as the last generator and its average showed in [The training loop](06_training.ipynb).
-# If whole kinds of digits come and go, bring the two rates closer together, and keep Adam's first beta at 0.5, because a long memory makes a player follow directions that are out of date ([Losses and optimizers](05_losses.ipynb)).
+# You can follow the crowd around the circle in [the lab](../book/lab.md#preset=swings), which plays this game with the same rates.
+#
+# If whole kinds of digits come and go, bring the two rates closer together, and keep Adam's first beta at 0.5 ([Losses and optimizers](05_losses.ipynb)).
 # Exercise 2 shows that two players can circle even at equal rates, and how a penalty stops them.
 #
 # ## Two losses that cannot both be small
 #
-# So far, the program did what we had told it.
-# Now to the bugs: the shapes are right, no error is raised, and the game is another one than you meant to play.
-# Fortunately, several of the worst ones betray themselves by a contradiction.
+# Now to the bugs: the shapes are right and no error is raised, but you are not playing the game that you meant to play.
+# Fortunately, several of the worst bugs betray themselves by a contradiction.
 #
-# The discriminator's loss is small if it catches the fakes.
-# The generator's loss is small if they pass.
+# The discriminator's loss is small if it catches the fakes, and the generator's loss is small if they pass.
 # Both cannot be true of the same fakes, so an honest game never has two small losses at the same time.
 # We can make this exact.
 # The loss $L_D$ is at least the average of $-\log(1 - D(G(z)))$, and $L_G$ is the average of $-\log D(G(z))$.
@@ -682,7 +653,7 @@ plt.show()
 # $$e^{-L_D} + e^{-L_G} \le 1.$$
 #
 # Let us call the left-hand side the **balance** of the game.
-# For two guessing players it is $1/4 + 1/2$, and a value a little above 1 may be chance, because each move draws its own noise.
+# At the equilibrium, with the losses $2 \log 2$ and $\log 2$, it is $1/4 + 1/2$, and a value a little above 1 may be chance, because each move draws its own noise.
 # A value of 1.5 is a bug.
 
 
@@ -702,7 +673,6 @@ for name in (*with_norm, *no_norm):
 # ### Labels the wrong way around
 #
 # The first one is a slip of the hand: the two arguments of the discriminator's loss are exchanged, so that it calls fakes real and real images fake.
-# The generator's loss is left as it is.
 
 
 # %%
@@ -725,7 +695,7 @@ summarize("exchanged", generator, curves["exchanged"])
 # Instead of calling the discriminator twice, we put real images and fakes into one batch, call it once, and split the logits.
 # In [Convolutions](09_convolutions.ipynb) we saw that with batch normalization the halves of such a batch betray each other, since they lie on opposite sides of a common mean.
 #
-# To plant this bug we misuse the step's opening for a penalty, which receives the discriminator, the real images and the fakes: the loss of the joint batch goes in as the "penalty", and the regular loss is switched off.
+# To plant this bug we misuse the argument `penalty` of our training step, a function of the discriminator, the real images and the fakes: the loss of the joint batch goes in as the "penalty", and the regular loss is switched off.
 
 
 # %%
@@ -821,7 +791,7 @@ summarize("frozen noise", generator, curves["frozen noise"])
 # It can do as it likes with 64 noise vectors that the discriminator never sees.
 # :::
 #
-# The discriminator learns to reject the fakes of *its* 64 vectors, and the generator learns to make anything that passes of its *own* 64, which are others.
+# The discriminator learns to reject the fakes of *its* 64 vectors, and the generator learns to turn its own 64, which are others, into anything that passes.
 # Here are all three bugs beside the typical run.
 
 # %% mystnb={"markdown_format": "myst"}
@@ -847,37 +817,23 @@ plt.show()
 
 # %% [markdown]
 # The typical run has a balance of 0.67, and the three bugs have 1.96, 1.72 and 1.94: these are not bad games, they are not games at all.
-# (Each is a single run, but a contradiction does not need a second one.)
 # The other columns tell which of the three it is.
 #
 # - *Exchanged*: $D(x)$ is 0.01 and $D(G(z))$ is 0.99, so the discriminator prefers fakes.
-#   No honest game does that for long.
-#   The cure is to compare the order of the arguments with the signature.
 # - *One batch*: the discriminator's loss is 0.00, because in a mixed batch it is certain of every image.
 #   Shown real images and fakes separately, the same network gives them 0.54 and 0.73 on average, so it even prefers the fakes.
-#   In the generator's move there are only fakes in the batch, and what the discriminator has learned does not apply, so its advice is worthless.
-#   The cure is two calls.
+#   In the generator's move there are only fakes in the batch, so its advice is worthless.
 # - *Frozen noise*: in the generator's move nearly all fakes pass, while in the discriminator's move nearly none do.
-#   The losses jump up together four times and fall again, perhaps because the discriminator's 64 fakes change along with the others whenever the generator moves.
-#   The cure is the missing line, and a test of two lines can make sure that the noise of two steps differs.
+#   The losses jump up together four times and fall again.
 #
-# Two more bugs of this family are famous, and MLX makes both of them unlikely.
-#
-# :::{admonition} Coming from PyTorch
-# :class: tip
-# There, a fake that is not detached lets the discriminator's backward pass leave gradients in the generator, and a missing `zero_grad()` mixes the gradients of both moves.
-# Here `nn.value_and_grad` returns gradients for the network that you name and keeps none.
-# The first bug comes back if you put both networks into one module and update it as a whole, because the generator then learns to *help* the discriminator; Exercise 3 of [The training loop](06_training.ipynb) shows where its gradient comes from.
-# :::
+# The cures are the right order of the arguments, two calls, and the missing line.
 #
 # ## One sigmoid too many
 #
 # In many tutorials the discriminator ends with a sigmoid, and the loss expects probabilities.
 # Our losses expect logits and contain the sigmoid.
-# If you take the network from one place and the loss from the other, the sigmoid is applied twice, and an exercise of [Losses and optimizers](05_losses.ipynb) has shown that nothing complains.
-# How can you notice?
-#
-# After the first sigmoid all outputs lie between 0 and 1, so the losses cannot leave a narrow range.
+# If you take the network from one place and the loss from the other, the sigmoid is applied twice, and nothing complains.
+# But after the first sigmoid all outputs lie between 0 and 1, so the losses cannot leave a narrow range.
 
 # %% tags=["nbval-check-output"]
 zero, one = mx.array([0.0]), mx.array([1.0])
@@ -930,13 +886,10 @@ print(f"largest output for a real digit {largest:.0e}")
 # The MLP's: 1.39, 0.69, and one half for both probabilities.
 # :::
 #
-# The DCGAN's losses, 1.13 and 0.69, could pass for those of a healthy run, and so could its balance, $e^{-1.13} + e^{-0.69} \approx 0.82$.
-# But its fakes have $D(G(z)) = 0.50$, the lowest value that there is: they are all rejected as firmly as possible, and the generator is hardly told in which direction to go.
+# The DCGAN's losses, 1.13 and 0.69, could pass for those of a healthy run, but its fakes have $D(G(z)) = 0.50$, the lowest value that there is, so the generator is hardly told in which direction to go.
 # The MLP is more treacherous, because its four numbers are exactly those of the equilibrium of [Losses and optimizers](05_losses.ipynb), while a spread of 0.01 says that all of its samples are alike.
-# What has happened?
 # The inner sigmoid returns 0 for everything, real digits included.
 # There it has practically no slope, so the discriminator learns nothing more from the real digits, and the gradient that reaches the generator is only 5e-06 long.
-# Each of these is one run, but the bounds hold for all.
 #
 # If your losses keep to these bounds for a whole run, look for a second sigmoid.
 # The cure is to let the discriminator return logits.
@@ -977,18 +930,16 @@ plots.digits(mx.concatenate(rows), columns=8)
 label_rows(["as they are", "mapped back", "typical"])
 
 # %% [markdown]
-# Drawn as they are, the samples stand on gray, because the generator has learned that paper is 0, and every function of this book takes 0 for mid-gray.
-# The game itself is in order, with losses not far from those of our three runs, and once the pixels are mapped back, there are digits.
-# But the generator has a harder task: paper must be hit at 0, in the steep middle of the tanh, and no longer at its comfortable end.
+# Drawn as they are, the samples stand on gray, because the generator has learned that paper is 0, and we draw 0 as mid-gray.
+# Once the pixels are mapped back, there are digits, but the generator has a harder task: it has to hit paper at 0, in the steep middle of the tanh, and no longer at its comfortable end.
 # In this run 32 % of its pixels lie below 0, where no real pixel ever is, and that is a clue for the discriminator that has nothing to do with digits.
-# Whether the samples are worse because of it, one run cannot tell: their coverage of 0.11 is just below the lowest of our three runs, and their density of 0.62 is above the highest.
+# Whether the samples are worse because of it, one run cannot tell.
 #
-# The number that gives it away is the smallest pixel of a real batch, and the cure is one function that normalizes, `data.normalize`, and one line before the loop that prints the range of a real batch and of a fake one.
+# The number that gives it away is the smallest pixel of a real batch, and the cure is `data.normalize`.
 #
 # ## From the symptom to the cause
 #
-# When your own GAN fails, it will do so in a way that is not in this chapter.
-# Then go from the cheap questions to the expensive ones, and change one thing at a time.
+# When your own GAN fails, perhaps in a way that is not in this chapter, go from the cheap questions to the expensive ones, and change one thing at a time.
 # Look first at sixteen samples from fixed noise, next to those of the epoch before.
 # Print the range of a real batch and of a fake one.
 # Print both losses and both mean outputs for some single steps, and ask whether they can be true together.
@@ -1012,24 +963,22 @@ label_rows(["as they are", "mapped back", "typical"])
 # :::{admonition} On other machines
 # :class: note
 # Another processor rounds differently, and after some hundred steps that amounts to another seed.
-# So expect other digits, and numbers that may differ as much as those of our three seeds, but the same kinds of failure: the bounds, the limit of the balance and the ranges do not depend on the machine.
+# So expect other digits, and numbers that may differ as much as those of our three seeds, but the same kinds of failure.
 # :::
 #
 # ## Summary
 #
 # A generator has partly collapsed if its samples are good but some modes of the data receive few of them or none.
 # Precision and density do not notice, but coverage falls, and the histogram of the classes shows what is missing.
-# Of 21 runs of a common recipe that looked healthy, all 21 drew about three to four times as many ones as they should.
-# With R1 the frequencies were much closer to those of the data, although precision and density were lower.
+# All 21 runs of a common recipe that looked healthy drew about three to four times as many ones as they should, and with R1 the frequencies were much closer to those of the data.
 # We met three causes: a loss that hardly charges for what is missing, a discriminator with cliffs, which the penalty R1 levels, and a discriminator that sees one image at a time, which has to be shown several.
-# Batch normalization shows it exact copies and hides near-copies.
 #
 # A discriminator that has won is recognized by samples that no longer change, and a game that runs in circles by samples that change without getting better.
 # Bugs often betray themselves by numbers that cannot be true together: in an honest game $e^{-L_D} + e^{-L_G}$ is at most 1, a discriminator does not prefer fakes, and a loss can leave the bounds that a second sigmoid would set.
 # Above all, a number means little without the same number from a run that works, and three such runs already lie far apart.
 #
-# We have used R1 as a cure throughout, and next to it stand other penalties, other losses and normalizations with the same purpose.
-# Which of them help, and how one can tell, is the question of [What makes training stable](11_stability.ipynb).
+# We have used R1 as a cure throughout.
+# Which other penalties, losses and normalizations help as well, and how one can tell, is the question of [What makes training stable](11_stability.ipynb).
 #
 # ## Exercises
 #
@@ -1048,8 +997,6 @@ label_rows(["as they are", "mapped back", "typical"])
 # Equality holds if all fakes have the same $D(G(z))$ and all real images have $D(x) = 1$.
 # A penalty is not negative, so it only makes $L_D$ larger and the balance smaller.
 # For averages over steps, Jensen's inequality helps once more: $e^{-L}$ is convex in $L$, so the balance of the averages is at most the average of the balances.
-# In a real run the generator moves second and with new noise, so small violations by chance are possible.
-# The cell computes the balance for 10,000 random sets of logits, and the largest of them is 1.00, rounded to two decimals.
 # :::
 
 # %% tags=["hide-cell", "nbval-check-output"]
@@ -1111,7 +1058,6 @@ print(f"1.01 to the power of 500: {1.01**500:.2f}")
 #
 # :::{dropdown} Solution
 # The function only has to look at a minimum and a maximum for the first two, and to draw twice for the third.
-# The other failures need at least a few steps to show.
 # :::
 
 
@@ -1154,9 +1100,6 @@ print(preflight(generator, squashed, to_unit(real), frozen_noise))
 # The second cell measures real triples, because the classifier errs and MNIST's digits are not quite equally frequent.
 # Our generator shows nearly all combinations, 988 with the average of its weights and 920 in its last state, but far from equally often: the divergences are 0.51 and 0.88, compared with 0.025 for real triples.
 # A count of modes is soon at its limit and then says little, while the divergence still can.
-#
-# [Srivastava et al. (2017)](../book/bibliography.md#srivastava-et-al-2017) report 99 modes for a DCGAN and 150 for their own method, and [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) report all 1,000 for packs.
-# Do not compare these numbers with ours: their networks, their training and their classifiers are others, and a classifier that errs finds combinations that nobody drew.
 # :::
 
 
@@ -1227,8 +1170,7 @@ print(f"formula {999 / (2 * 25_600):.3f}")
 # :::{dropdown} Solution
 # Samples that are not evaluated are a promise, and to keep it MLX needs the weights of *that* step, even after the optimizer has replaced them.
 # The memory therefore grows by the size of the whole generator in every step, as the last line of the output confirms.
-# Evaluated samples only cost their own size.
-# So evaluate whatever outlives a step, and look at `mx.get_active_memory()` once per epoch, where it should not grow.
+# So evaluate whatever outlives a step.
 # :::
 
 
@@ -1263,8 +1205,7 @@ print(f"weights of the generator: {size:.2f} MiB")
 # %% [markdown]
 # ## Further reading
 #
-# - [Metz et al. (2017)](../book/bibliography.md#metz-et-al-2017) show a generator that hops around a ring like ours, and explain why a generator that gives its best answer to a fixed discriminator is drawn to a single point.
+# - [Metz et al. (2017)](../book/bibliography.md#metz-et-al-2017) show a generator that hops around a ring like ours, explain why, and let it look a few of the discriminator's moves ahead.
 # - [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) define mode collapse with a mathematician's care and prove why packs make it expensive.
-# - [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016) collect practical remedies, some of which have survived. Read it to see how a collapse was fought when nobody could measure it.
-# - [Mescheder et al. (2018)](../book/bibliography.md#mescheder-et-al-2018) work out the circling game of Exercise 2 for many losses and penalties.
+# - [Mescheder et al. (2018)](../book/bibliography.md#mescheder-et-al-2018) work out the game of Exercise 2 for many losses and penalties.
 # - [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) propose a judge that may be trained as far ahead as you like and still gives the generator a gradient.

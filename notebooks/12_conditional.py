@@ -526,7 +526,7 @@ plt.show()
 # The generator learns to follow orders early: from the second epoch on, even the worst digit is right in more than 95 % of the cases.
 # The quality of the drawing takes longer, since the FID goes on falling until about the eighth epoch and hardly changes after it.
 # (Do not take the 165 milliseconds per step for typical.
-# The machine was slow on the day of this run; for a step of the DCGAN on two cores, `book/data/benchmark.json` has about 70.)
+# The machine was slow on the day of this run; the same machine without other work needs about 150 for a step of the DCGAN, as `book/data/benchmark.json` says.)
 #
 # The film shows the same ten noise vectors after each epoch, with one digit ordered from each:
 #

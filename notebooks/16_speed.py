@@ -671,7 +671,7 @@ mx.set_default_device(default)
 #
 # ## The benchmark
 #
-# `make bench` puts it together. It times a step of both GANs in five variants: MLX as installed, MLX with all that
+# `make pytorch` puts it together. It times a step of both GANs in five variants: MLX as installed, MLX with all that
 # `mlxgan.layers` does, and PyTorch on the same CPU with its plain Adam, with its fused Adam, and in its best form,
 # with `torch.compile`, the fused Adam and channels last. Each measurement is a process
 # of its own, the variants take turns, and there are several rounds. The result is kept with the book, from the

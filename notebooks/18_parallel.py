@@ -19,7 +19,6 @@
 #
 # This appendix shows how to train one GAN on several machines at once, but it was made on one: everything that you see here ran in one or two processes on a single machine with two cores, and nothing was tried on two Macs.
 # Two processes are enough to find out whether the result is right, but they say nothing about how fast a cable between two Macs would be, so for the speed we measure what one machine can measure and calculate the rest.
-# To check results we need no long runs either: those that we compare take between one step and twenty, and the whole page runs in about a minute.
 #
 # The question behind it is a practical one: you have two Macs on your desk, so why not let both of them work on the same GAN?
 # By the end you can share a batch among machines, explain why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
@@ -62,7 +61,7 @@ digits = data.load("train")
 # $$\nabla\, \frac{1}{64} \sum_{i=1}^{64} L_i = \frac12 \left( \nabla\, \frac{1}{32} \sum_{i=1}^{32} L_i + \nabla\, \frac{1}{32} \sum_{i=33}^{64} L_i \right),$$
 #
 # where $L_i$ is the loss of image $i$.
-# So each machine can hold a copy of both networks, compute the gradient for its half of the batch, and exchange it for the average of both.
+# So each machine can hold a copy of both networks, compute the gradient for its half of the batch, and replace it with the average of both.
 # Then all machines take the same step, and their copies stay the same.
 # This is called **data parallelism**.
 # Before any second machine comes into play, we can check the formula with two halves of one batch.
@@ -168,8 +167,9 @@ def part(x):
 # %% [markdown]
 # The noise needs more care.
 # If every rank drew its own with the same seed, all of them would get the same noise, and half of the fakes would be wasted (Exercise 2).
-# So all ranks draw the noise of the *whole* batch and keep their part, which costs next to nothing and makes the run independent of the number of ranks.
-# The step of [The training loop](06_training.ipynb) draws one row of noise for each image of its rank, and a small module around the generator asks for rows that are long enough for all ranks.
+# So all ranks draw the same noise, enough for the *whole* batch, and keep their part, which costs next to nothing and makes the run independent of the number of ranks.
+# The step of [The training loop](06_training.ipynb), however, draws only one row of noise for each image that it sees.
+# A small module around the generator therefore asks for rows that are as many times longer as there are ranks, and cuts them up again.
 
 
 # %%
@@ -235,12 +235,12 @@ print(f"one rank from step 3 to step 20: largest change {moved:.0e}")
 # :::
 #
 # The agreement is not for lack of movement: between step 3 and step 20, the weight that moved most changed by 6e-3, several thousand times as much.
-# In a longer run it would hardly last, because training amplifies whatever difference there is, down to the last bit.
+# In a longer run it would hardly last, because training amplifies even a difference in the last bit.
 # Adam divides each gradient by its own recent size, so a typical weight moves by about one learning rate, 2e-4, in each step, and where its gradient is nearly 0, a tiny difference decides in which direction.
 # Once that happens, the same weight can walk in opposite directions in the two runs.
 #
 # The same happens on a single machine when it uses two threads instead of one, as [Same seed, same digits](../book/reproducibility.md) shows with a GAN of the same two networks.
-# There, the difference between the two runs is 6e-8 of the weights (measured as lengths of vectors) after ten steps, and 3e-2 after a hundred.
+# There, the norm of the difference between the two runs is 6e-8 of the norm of the weights after ten steps, and 3e-2 after a hundred.
 # On another processor it may begin earlier, so if your second number is far above 8e-7, nothing has to be wrong; the number to watch is the one after three steps.
 #
 # So data parallelism is no new algorithm: everything that the book says about batches of 64 holds, and a run on two machines differs from one on a single machine in the way that a rerun on another processor does.
@@ -260,6 +260,7 @@ print(f"one rank from step 3 to step 20: largest change {moved:.0e}")
 #
 # Two calls of `all_sum` seem to be all we need, one for the mean and one for the variance.
 # But now the loss of each rank depends on the images of the others, through the mean, and the backward pass has to take this into account.
+# The next cell compares `all_sum` with a sum from `tools/ranks.py`, "ours", which we will write below.
 #
 # **Let $s$ be the sum of one number $x$ from each of two ranks. The loss of rank 0 is $s$, that of rank 1 is $2s$. What is the derivative of the sum of both losses with respect to either $x$, and what does the gradient of `all_sum` say?**
 
@@ -316,10 +317,10 @@ gap = mx.abs(SyncBatchNorm(5)(x) - nn.BatchNorm(5)(x)).max().item()
 print(f"alone: largest difference from nn.BatchNorm {gap:.3f}")
 
 # %% [markdown]
-# The layer in `tools/ranks.py` also keeps the running statistics for evaluation mode, and its function `synchronize` replaces every `nn.BatchNorm` of a model.
+# The layer in `tools/ranks.py` also keeps the running statistics for evaluation mode, and `synchronize` in the same file puts it in place of every `nn.BatchNorm` of a model.
 #
-# To compare gradients, a single step of the DCGAN with 16 images will do, since after one step Adam's first moments are half the gradients.
-# (The script uses the discriminator without the term for variety, which would need the same repair.)
+# To compare gradients, a single step of the DCGAN with 16 images will do, since with $\beta_1 = 0.5$ Adam's first moments are half the gradients after one step.
+# (The script leaves out the spread of the batch, which [Convolutions](09_convolutions.ipynb) adds to the logits and which would need the same repair.)
 # We leave out the biases in front of a normalization: it removes them again, so their gradients are 0 up to rounding.
 #
 # **How wrong are the gradients if each rank normalizes over its own eight images?**
@@ -462,7 +463,7 @@ for size, seconds in zip(sizes, fastest, strict=True):
 
 # %% [markdown]
 # The first and the last row agree because we fitted them.
-# In between, the formula is almost 80 % too high for both arrays, since they travel faster than the bandwidth that we fitted to the largest one allows: between our two processes, $w$ is not the same for all sizes.
+# In between, the formula is almost 80 % too high for both arrays, because they travel faster than the largest one, to which we fitted $w$: between our two processes, $w$ is not the same for all sizes.
 # That is good enough to find out whether something takes one millisecond or a hundred.
 #
 # ## Does a second Mac pay?
@@ -504,7 +505,7 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 # Even with a perfect link, two machines would therefore make this step only $40.6 / 31.7 = 1.28$ times as fast, and any number of machines could not make it more than $40.6 / 22.8$, or about 1.8, times as fast.
 # Don't take the 1.8 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 31.7 - 40.6$ ms.
 # If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.6; if it were two milliseconds shorter, the limit would rise to about 2.2.
-# On a computer that has other things to do, such times vary by more than that: when we ran the same cell beside other work, $a$ came out several times smaller and the limit several times higher.
+# On a busy computer such times vary by more than that: when we ran the same cell beside other work, $a$ came out several times smaller and the limit several times higher.
 # So run the cell a few times before you trust its result.
 #
 # With a real link, the prediction for $n$ machines is
@@ -514,7 +515,7 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 # where $S$ is now the size of both sums together.
 # For the links we need figures from others.
 # A Mac mini has Ethernet with 1 Gb/s, or with 10 Gb/s as an option, and a cable of Thunderbolt 4 carries 40 Gb/s ([Apple Inc., 2024](../book/bibliography.md#apple-inc-2024)).
-# Round trips between Macs over Thunderbolt were measured at 0.38 to 0.95 ms ([exo, 2026](../book/bibliography.md#exo-2026)), and we take about half of that, 0.3 ms, as the time of a round for all links.
+# Messages between Macs over Thunderbolt were measured to take 0.38 to 0.95 ms there and back ([exo, 2026](../book/bibliography.md#exo-2026)), and we take about half of that, 0.3 ms, as our $t_0$ for all links.
 #
 # There are two ways to use more machines.
 # We can keep the batch of 64 and share it, so that the run stays the same, or we can give each machine 64 images of its own, so that a step sees more of them.
@@ -582,7 +583,7 @@ plt.show()
 #
 # The table is therefore no reason yet to buy a cable.
 # It assumes our step of 40.6 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
-# For two machines that share a batch, you can work it out for yourself: the second machine saves $40.6 - 31.7 = 8.9$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
+# For two machines that share a batch, the second one saves $40.6 - 31.7 = 8.9$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
 # On a computer ten times as fast as ours, the saving would shrink to 0.9 ms, and none of the three links would gain anything.
 # So measure your own step first.
 # If it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it, for which you need no cable at all.
@@ -630,7 +631,8 @@ for ranks, name in ((1, "one"), (2, "two")):
 # Batch normalization breaks the rule, because it makes images depend on each other, and repairing it takes sums over all ranks whose gradients count the losses of all.
 # A lost rank raises an error and a silent one does not, so a run needs saved states and a limit to the time that it waits.
 # A ring sums in $2\,(n-1)$ rounds, in which each rank sends less than twice the array.
-# Whether another machine pays depends on how much computing there is to share for each byte that has to travel: when machines like ours, with two slow CPU cores, share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
+# Whether another machine pays depends on how much computing there is to share for each byte that has to travel.
+# When machines like ours, with two slow CPU cores, share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
 #
 # ## Exercises
 #

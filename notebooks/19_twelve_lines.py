@@ -16,7 +16,7 @@
 # This book began with a tutorial that promised a GAN in MLX.
 # Its imports were MLX's, but most of what followed was PyTorch, so the code could not run.
 # It is an easy mistake to make: the two frameworks share so many names that your fingers type the wrong one while you are thinking about something else, and language models do the same.
-# Here are twelve lines of that kind, in the order in which you would meet them in a program.
+# Here are twelve lines of that kind, some of which would not run in PyTorch either, in the order in which you would meet them in a program.
 #
 # ```python
 # def forward(self, x):                                        # 1
@@ -121,8 +121,7 @@ print(mx.array(1.0).view(mx.int32))
 # What we want is `reshape`.
 #
 # The message is typical of MLX.
-# It says that the arguments do not fit, and below the line that we print it lists the arguments that would.
-# That list is worth the two seconds that it takes to read.
+# It says that the arguments do not fit, and below its first line, which is all that we print, it lists the arguments that would.
 #
 # ## Line 3: `nn.LeakyReLU(0.2, inplace=True)`
 #
@@ -305,7 +304,6 @@ print(type(labels - judge(real)))
 # Python lets the left operand of a minus sign decide.
 # If NumPy stands on the left, it turns the logits into an array of its own, subtracts, and returns an `ndarray`.
 # `mx.square` accepts that and makes an MLX array out of it, but by then the path back to the network has been cut.
-# The loss is a constant, and a constant has no slope.
 # The discriminator never learns anything, while its loss looks entirely plausible.
 #
 # The line that works has `mx.array(labels)` in it, or `mx.ones((64, 1))`.
@@ -315,7 +313,7 @@ print(type(labels - judge(real)))
 #
 # PyTorch records every operation on a tape.
 # `backward` plays the tape in reverse and *adds* the gradients to those in `.grad`, `zero_grad` clears what an earlier pass has left there, and `torch.no_grad()` switches the recorder off.
-# In MLX a gradient is the return value of a function, so there is no tape, and nothing to clear or to switch off.
+# In MLX a gradient is the return value of a function, which `nn.value_and_grad` makes, so there is no tape, and nothing to clear or to switch off.
 
 # %%
 optimizer = optim.Adam(1e-3, bias_correction=True)
@@ -331,7 +329,7 @@ after = cross_entropy(real).item()
 print(f"loss {loss.item():.3f}, after one step {after:.3f}")
 
 # %% [markdown]
-# Three lines in PyTorch have become three lines in MLX, although they do not correspond one to one.
+# With `optimizer.step()`, PyTorch needs three lines, and so does MLX, although they do not correspond one to one.
 # The new one is `mx.eval`: until it is called, the update is only a plan.
 #
 # ## Line 12: `picture = fake.detach().numpy()`
@@ -502,5 +500,5 @@ for mode in (generator.train, generator.eval):
 # %% [markdown]
 # ## Further reading
 #
-# - MLX's own pages on [unified memory](https://ml-explore.github.io/mlx/build/html/usage/unified_memory.html), [lazy evaluation](https://ml-explore.github.io/mlx/build/html/usage/lazy_evaluation.html) and [indexing](https://ml-explore.github.io/mlx/build/html/usage/indexing.html) explain lines 7, 11 and 12 from MLX's side, and they are short.
+# - MLX's own pages on [unified memory](https://ml-explore.github.io/mlx/build/html/usage/unified_memory.html), [lazy evaluation](https://ml-explore.github.io/mlx/build/html/usage/lazy_evaluation.html) and [indexing](https://ml-explore.github.io/mlx/build/html/usage/indexing.html) explain lines 7 and 11 and more from MLX's side, and they are short.
 # - [Hannun et al. (2023)](../book/bibliography.md#hannun-et-al-2023) is the framework itself, whose examples are the best place to see how its authors write a training loop.

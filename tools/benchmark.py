@@ -1,6 +1,6 @@
 """Time a training step of the book's GANs: MLX as installed, MLX with mlxgan, and PyTorch on the CPU.
 
-``make bench`` runs it. Each measurement is a process of its own, the variants take turns, and the median over the
+``make pytorch`` runs it. Each measurement is a process of its own, the variants take turns, and the median over the
 rounds counts. The result is printed and written to book/data/benchmark.json, which the book reads. It needs PyTorch
 and MNIST; with --mlx-only it needs neither, and writes nothing.
 """

@@ -114,6 +114,9 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
+    if platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        names = {subprocess.run(command, capture_output=True, text=True).stdout.strip()}
     name = ", ".join(names) or platform.processor()
     return f"{platform.system()} {platform.machine()}, {name}, {os.cpu_count()} cores"
 

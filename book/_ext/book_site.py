@@ -2,10 +2,11 @@
 
 Directives: ``chapters`` (the map on the landing page), ``executions`` (where the stored outputs come from),
 ``film`` (frames with a slider), ``game`` (*Real or generated?*), ``on-site`` (in a section that the EPUB does not have)
-and ``epub`` (a paragraph that is there only if the EPUB was built). ``SITE_URL`` in the environment gives canonical
-addresses, social cards and a sitemap; the repository's address, from ``GITHUB_REPOSITORY`` or pyproject.toml, gives the
-buttons for Colab, Binder, edits and issues. Without them these are absent. What the pages load is the business of
-book_assets, formulas that of book_math, and the EPUB that of book_epub.
+and ``epub`` (a paragraph that is there only if the EPUB was built). A link to a story of the lab, as in
+``[the lab](../book/lab.md#preset=collapse)``, has that story to play with below it. ``SITE_URL`` in the environment
+gives canonical addresses, social cards and a sitemap; the repository's address, from ``GITHUB_REPOSITORY`` or
+pyproject.toml, gives the buttons for Colab, Binder, edits and issues. Without them these are absent. What the pages
+load is the business of book_assets, formulas that of book_math, and the EPUB that of book_epub.
 """
 
 import json
@@ -24,11 +25,13 @@ from docutils.parsers.rst import directives
 from PIL import Image
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 from sphinx_design.dropdown import dropdown_main, dropdown_title
 
-EPUB = "gan-in-mlx.epub"
+EPUB, LAB = "gan-in-mlx.epub", "book/lab"
 CARD = {"image": "book/images/card.png", "image_mini": "book/_static/logo.png", "line_color": "#D55E00"}
 MARGIN = ("Coming from PyTorch", "On other machines")  # boxes that stand beside the text where there is room
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
@@ -148,7 +151,10 @@ def summary(doctree: nodes.document, sentences: int | None = None) -> str:
     prose = (
         text for text in doctree.findall(nodes.paragraph) if not any(text.findall(nodes.image)) and not aside(text)
     )
-    found = re.split(r"(?<=[.?!])\s+(?=[A-Z])", next(prose).astext().replace("\n", " "))
+    first = next(prose, None)
+    if first is None:
+        raise ExtensionError(f"{doctree['source']} has no paragraph of prose, so nothing can describe it")
+    found = re.split(r"(?<=[.?!])\s+(?=[A-Z])", first.astext().replace("\n", " "))
     return " ".join(found[:sentences])
 
 
@@ -264,6 +270,8 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             reference.parent.replace_self(linked_film(app, reference, docname))
     for node in doctree.findall(film):
         place(app, node, docname)
+    if docname != LAB:
+        place_labs(app, doctree, docname)
     for node in doctree.findall(dropdown_main):
         plain(node)
     if app.builder.name == "html":
@@ -320,6 +328,28 @@ def place(app: Sphinx, node: film, docname: str) -> None:
     here = app.builder.get_target_uri(docname)
     node["uri"] = relative_uri(here, f"{app.builder.imagedir}/{target.name}")
     node["still"] = app.builder.name == "epub"
+
+
+def know_stories(app: Sphinx, env: BuildEnvironment) -> None:
+    """Let links lead to ``preset=...``, which no heading of the lab is called, but which its script understands."""
+    stories = json.loads((Path(app.srcdir) / "book" / "data" / "lab.json").read_text(encoding="utf-8"))
+    for name in (f"preset={story}" for story in stories):
+        env.metadata[LAB].setdefault("myst_slugs", {})[name] = (0, name, env.titles[LAB].astext())
+
+
+def place_labs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put a small lab below each paragraph that links to one of its stories; an EPUB has the link alone."""
+    source = relative_uri(app.builder.get_target_uri(docname), "_static/lab/lab.js")
+    for reference in list(doctree.findall(nodes.reference)):
+        page, _, story = reference.get("refuri", "").partition("#preset=")
+        if not story:
+            continue
+        if app.builder.name == "epub":
+            reference["refuri"] = page
+            continue
+        lab = f'<div data-lab data-compact data-preset="{escape(story)}"></div><script src="{source}" defer></script>'
+        paragraph = reference.parent
+        paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, nodes.raw("", lab, format="html"))
 
 
 def visit_film(self, node: film) -> None:
@@ -436,6 +466,7 @@ def setup(app: Sphinx) -> dict:
         app.setup_extension("sphinx_sitemap")
     app.connect("config-inited", configure, priority=1)
     app.connect("env-updated", lambda app, env: [env.config.root_doc, "book/executions"])
+    app.connect("env-updated", know_stories)
     app.connect("doctree-resolved", fill)
     app.connect("html-page-context", describe, priority=400)  # before sphinxext.opengraph
     app.connect("html-page-context", page, priority=900)

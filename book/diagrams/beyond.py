@@ -1,4 +1,4 @@
-"""Diagrams of what comes after: inversion, diffusion, the sum around a ring."""
+"""Diagrams of what comes after: inversion, diffusion, the ways out of Python, the sum around a ring."""
 
 from pen import NOISE, Card
 
@@ -60,6 +60,34 @@ def diffusion_vs_gan() -> Card:
         c.digit(x, 232, 80, f"noisy-{step}", "gen" if step == 4 else "muted")
         if step < 4:
             c.arrow((x + 86, 272), (x + 133, 272))
+    return c
+
+
+def out_of_python() -> Card:
+    c = Card(
+        "Two ways out of Python",
+        "Above: the generator is recorded into the file generator.mlxfn, which holds operations and weights, and MLX "
+        "runs it from C++ and Swift. Below: the weights alone go to JavaScript, where the code is written again. C++ "
+        "and JavaScript draw the same digit; Swift is not tested here.",
+        300,
+    )
+    c.text(96, 40, "in Python", "muted", 20)
+    c.network(20, 56, 152, 96, "generator", "gen")
+    c.text(219, 92, "record", size=20)
+    c.arrow((176, 104), (262, 104))
+    c.text(350, 40, "generator.mlxfn", size=20, code=True)
+    c.box(264, 56, 172, 96, "operations\nweights")
+    c.arrow((96, 150), (96, 252), (478, 252))
+    c.text(290, 238, "weights", size=20)
+    c.text(290, 278, "and the code, written again", size=20)
+    for y, language in ((48, "C++"), (118, "Swift"), (224, "JavaScript")):
+        if y < 200:
+            c.arrow((440, 104), (478, y + 28))
+        c.box(480, y, 140, 56, language)
+        if language == "Swift":
+            c.text(658, y + 24, "not\ntested", "muted", 20)
+        else:
+            c.digit(634, y + 3, 50, "fake-2", "gen")
     return c
 
 

@@ -32,6 +32,7 @@ DIAGRAMS = {
     "rejection": measures.rejection,
     "inversion": beyond.inversion,
     "diffusion-vs-gan": beyond.diffusion_vs_gan,
+    "out-of-python": beyond.out_of_python,
     "ring-sum": beyond.ring_sum,
 }
 

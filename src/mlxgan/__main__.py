@@ -1,4 +1,4 @@
-"""The command line: ``python -m mlxgan train``, ``sample`` and ``evaluate``."""
+"""The command line: ``python -m mlxgan train``, ``sample``, ``evaluate`` and ``export``."""
 
 import argparse
 import io
@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
-from . import checkpoints, data, leave, metrics, recipes, resume, training
+from . import checkpoints, data, export, leave, metrics, recipes, resume, training
 from .files import part_of
 from .history import ALIKE
 from .models import is_conditional
@@ -74,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("samples", type=Path, help=".npz with uint8 'images' (n, 28, 28), as sample writes it")
     command.add_argument("--data", choices=("mnist", "small"), default="mnist", help="whose test images")
     command.set_defaults(run=_evaluate)
+    command = commands.add_parser("export", help="write a generator as a function that C++ and Swift can import")
+    command.add_argument("--model", default="mlp", help="a shipped generator's name, or a .safetensors file")
+    command.add_argument("--out", type=_path, required=True, help="folder for the function and an example")
+    command.set_defaults(run=_export)
     return parser
 
 
@@ -127,6 +132,16 @@ def _train(options: argparse.Namespace) -> None:
     print(f"wrote {names} to {options.out}")
 
 
+def _generator(model: str) -> tuple[nn.Module, dict[str, str]]:
+    """Return the generator of gray images that ``--model`` names, and the metadata of its file."""
+    is_name = model in checkpoints.pretrained_names()
+    path = checkpoints.PRETRAINED / f"{model}.safetensors" if is_name else Path(model)
+    generator, about = checkpoints.load(path), checkpoints.read(path)[1]
+    if getattr(generator, "image_channels", 1) != 1 or not hasattr(generator, "latent_dim"):
+        raise ValueError(f"{model}: a {type(generator).__name__}, not a generator of gray images")
+    return generator, about
+
+
 def _sample(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".npz", ".png"):
         raise ValueError(f"--out is {str(options.out)!r}, but must end in .npz or .png")
@@ -134,11 +149,7 @@ def _sample(options: argparse.Namespace) -> None:
         raise ValueError(f"--out is {str(options.out)!r}, which is a folder")
     if options.out.suffix == ".png" and options.n > MOST_IN_A_PICTURE:
         raise ValueError(f"--n is {options.n}, but a picture holds {MOST_IN_A_PICTURE:,} images at most; write an .npz")
-    is_name = options.model in checkpoints.pretrained_names()
-    path = checkpoints.PRETRAINED / f"{options.model}.safetensors" if is_name else Path(options.model)
-    generator, about = checkpoints.load(path), checkpoints.read(path)[1]
-    if getattr(generator, "image_channels", 1) != 1 or not hasattr(generator, "latent_dim"):
-        raise ValueError(f"{options.model}: a {type(generator).__name__}, not a generator of gray images")
+    generator, about = _generator(options.model)
     if options.digit is not None and not is_conditional(generator):
         raise ValueError(f"--digit is {options.digit}, but {options.model} is not a conditional generator")
     if is_conditional(generator) and generator.classes != 10:
@@ -153,6 +164,11 @@ def _sample(options: argparse.Namespace) -> None:
         _write(part, images, labels, about.get("data", ""))
     print(f"wrote {options.n:,} images to {options.out}")
     _warn_if_alike(images)
+
+
+def _export(options: argparse.Namespace) -> None:
+    names = export.write(options.out, *_generator(options.model))
+    print(f"wrote {' and '.join(names)} to {options.out}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

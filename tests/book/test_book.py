@@ -269,6 +269,18 @@ def test_epub_passes_epubcheck(site):
     assert found.returncode == 0, found.stderr[-5000:]
 
 
+def test_chapters_have_stories_of_the_lab_and_the_epub_has_links(site):
+    stories = set(json.loads((ROOT / "book" / "data" / "lab.json").read_text()))
+    with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
+        for name, count in (("05_losses", 1), ("06_training", 1), ("10_failures", 2)):
+            page = (site / "notebooks" / f"{name}.html").read_text()
+            found = re.findall(r'<div data-lab data-compact data-preset="([\w-]+)"></div>', page)
+            assert len(found) == count and stories.issuperset(found)
+            assert all(f'href="../book/lab.html#preset={story}"' in page for story in found)
+            text = book.read(f"notebooks/{name}.xhtml").decode()
+            assert "data-lab" not in text and 'href="../book/lab.xhtml"' in text
+
+
 def test_films_come_without_another_hosts_icons(site):
     for page in pages(site):
         assert "maxcdn" not in page.read_text(), page.name

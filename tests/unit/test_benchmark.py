@@ -43,7 +43,7 @@ def test_the_stored_result_is_whole():
     result = json.loads(benchmark.OUT.read_text())
     assert set(result["milliseconds"]) == set(benchmark.MODELS)
     for rows in result["milliseconds"].values():
-        assert list(rows) == list(benchmark.VARIANTS), "run: make bench"
+        assert list(rows) == list(benchmark.VARIANTS), "run: make pytorch"
         assert all(len(times) >= 5 for times in rows.values())
     assert result["pipeline"]["data"] == "MNIST, train split"
     assert 0.97 < result["pipeline"]["steps"] / result["pipeline"]["epoch"] < 1

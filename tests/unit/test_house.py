@@ -13,7 +13,7 @@ FLOORS = {
     "files": 0, "blas": 0, "layers": 0, "data": 0,
     "models": 1, "losses": 1, "history": 1, "measures": 1, "recipes": 1, "checkpoints": 1, "plots": 1,
     "training": 2,
-    "resume": 3, "metrics": 3,
+    "resume": 3, "metrics": 3, "export": 3,
     "__main__": 4,
 }  # fmt: skip
 SOURCES = {path.stem: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}

@@ -381,7 +381,9 @@ def read_only(monkeypatch):
     """A folder that this process cannot write to, even as root, with a small generator in it."""
     digits = data.load("train")
     monkeypatch.setattr(data, "load", lambda *_: digits)  # its files may be out of reach for another user than root
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as kernels:
+        Path(kernels).chmod(0o777)
+        monkeypatch.setenv("TMPDIR", kernels)  # where MLX builds its kernels must stay within the other user's reach
         folder = Path(name)
         checkpoints.save(folder / "old.safetensors", models.DCGANGenerator(channels=2, hidden=4))
         folder.chmod(0o555)

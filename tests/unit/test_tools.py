@@ -18,10 +18,13 @@ NAMES = (
     "brand",
     "distributed",
     "export_generator",
+    "export_lab",
+    "export_times",
     "lighthouse",
     "notebooks",
     "opinion",
     "reproducibility",
+    "speed",
 )
 
 
@@ -37,6 +40,10 @@ def assert_refused(found: subprocess.CompletedProcess, tool: str, said: str) -> 
     assert found.stderr.startswith(f"{tool}.py: ") and found.stderr.count("\n") == 1, found.stderr
     assert said in found.stderr
     assert found.stdout == ""
+
+
+#: Tools that miss their command before they see a wrong option.
+HAVE_COMMANDS = ("distributed", "export_lab", "notebooks")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,7 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
 
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
-    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in ("distributed", "notebooks")]
+    [(tool, ["--no-such-option"], "--no-such-option") for tool in NAMES if tool not in HAVE_COMMANDS]
     + [
         ("ablation", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
         ("ablation", ["--jobs", "two"], "--jobs: 'two'"),
@@ -80,6 +87,9 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_generator", ["--model", "nowhere.safetensors"], "--model: 'nowhere.safetensors' is not a file"),
         ("export_generator", ["--epochs", "nowhere.npz"], "--epochs: 'nowhere.npz' is not a file"),
         ("export_generator", ["--epochs", __file__], "test_tools.py is not an .npz file"),
+        ("export_lab", [], "what"),
+        ("export_lab", ["everything"], "'everything'"),
+        ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
         ("notebooks", ["update", "--all"], "--all"),
@@ -89,6 +99,10 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("reproducibility", ["--work", "vae"], "--work"),
         ("reproducibility", ["--work", "mlp"], "--out"),
         ("reproducibility", ["--work", "mlp", "--out", "nowhere/now.npz"], "--out"),
+        ("speed", ["--name", "../M2"], "--name: '../M2' is not made of 1 to 60 small letters, digits and hyphens"),
+        ("speed", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("speed", ["--seconds", "0"], "--seconds: '0' is not a number above 0"),
+        ("speed", ["--work", "vae"], "--work"),
     ]
     + [
         ("distributed", ["train", "--out", "unused", f"--{name}", value], f"--{name}: '{value}' is not a whole number")
@@ -134,6 +148,7 @@ FULL = {
     "ablation": [],
     "benchmark": [],
     "brand": [],
+    "export_lab": ["digits"],
     "notebooks": ["execute", "01"],
     "reproducibility": [],
 }

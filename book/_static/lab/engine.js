@@ -21,19 +21,23 @@ function ganLabEngine() {
 
   const noise = (n, size, random) => Float64Array.from({ length: n * size }, () => normal(random));
 
+  const last = (list) => list[list.length - 1];
+
   // ---- matrices, row after row ----
 
-  /** C (m x n) += A (m x k) times B (n x k) transposed, in blocks of 2 x 4 that stay in registers. */
-  function multiply(a, b, c, m, n, k) {
+  /** C (m x n) += A (m x k) times B (k x n). Row and column of A and of B lie `ai`, `al` and `bl`, `bj` apart, so that
+   * a transposed matrix needs no copy. In blocks of 2 x 4 sums, which stay in registers. */
+  function multiply(a, ai, al, b, bl, bj, c, m, n, k) {
     const m2 = m - m % 2, n4 = n - n % 4;
-    for (let i = 0; i < m2; i += 2) {
-      const a0 = i * k, a1 = a0 + k;
-      for (let j = 0; j < n4; j += 4) {
+    for (let j = 0; j < n4; j += 4) {
+      for (let i = 0; i < m2; i += 2) {
         let p0 = 0, p1 = 0, p2 = 0, p3 = 0, q0 = 0, q1 = 0, q2 = 0, q3 = 0;
-        for (let l = 0, b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k; l < k; l++, b0++, b1++, b2++, b3++) {
-          const x = a[a0 + l], y = a[a1 + l], w0 = b[b0], w1 = b[b1], w2 = b[b2], w3 = b[b3];
+        let a0 = i * ai, a1 = a0 + ai, b0 = j * bj, b1 = b0 + bj, b2 = b1 + bj, b3 = b2 + bj;
+        for (let l = 0; l < k; l++) {
+          const x = a[a0], y = a[a1], w0 = b[b0], w1 = b[b1], w2 = b[b2], w3 = b[b3];
           p0 += x * w0; p1 += x * w1; p2 += x * w2; p3 += x * w3;
           q0 += y * w0; q1 += y * w1; q2 += y * w2; q3 += y * w3;
+          a0 += al; a1 += al; b0 += bl; b1 += bl; b2 += bl; b3 += bl;
         }
         const p = i * n + j, q = p + n;
         c[p] += p0; c[p + 1] += p1; c[p + 2] += p2; c[p + 3] += p3;
@@ -43,16 +47,10 @@ function ganLabEngine() {
     for (let i = 0; i < m; i++) { // what is left: the last columns, and the last row
       for (let j = i < m2 ? n4 : 0; j < n; j++) {
         let sum = 0;
-        for (let l = 0; l < k; l++) sum += a[i * k + l] * b[j * k + l];
+        for (let l = 0; l < k; l++) sum += a[i * ai + l * al] * b[l * bl + j * bj];
         c[i * n + j] += sum;
       }
     }
-  }
-
-  /** A (m x n) transposed. */
-  function transpose(a, m, n, t) {
-    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) t[j * m + i] = a[i * n + j];
-    return t;
   }
 
   // ---- networks ----
@@ -92,10 +90,10 @@ function ganLabEngine() {
   function forward(net, x, n, name = "") {
     const h = [x];
     net.layers.forEach(({ inputs, outputs, weight, bias }, l) => {
-      const y = buffer(net, `h${l} ${name}`, n * outputs), last = l === net.layers.length - 1;
+      const y = buffer(net, `h${l} ${name}`, n * outputs), hidden = l < net.layers.length - 1;
       for (let i = 0; i < n; i++) y.set(bias, i * outputs);
-      multiply(h[l], weight, y, n, outputs, inputs);
-      if (!last) for (let i = 0; i < y.length; i++) y[i] = y[i] > 0 ? y[i] : SLOPE * y[i];
+      multiply(h[l], inputs, 1, weight, 1, inputs, y, n, outputs, inputs);
+      if (hidden) for (let i = 0; i < y.length; i++) y[i] = y[i] > 0 ? y[i] : SLOPE * y[i];
       else if (net.squash) for (let i = 0; i < y.length; i++) y[i] = Math.tanh(y[i]);
       h.push(y);
     });
@@ -110,9 +108,8 @@ function ganLabEngine() {
     if (net.squash) for (let i = 0; i < seed.length; i++) seed[i] *= 1 - h[depth][i] ** 2;
     for (let l = depth - 1; l >= (toInput ? 0 : 1); l--) {
       const { inputs, outputs, weight } = net.layers[l];
-      const turned = transpose(weight, outputs, inputs, buffer(net, `turned${l}`, inputs * outputs));
       d[l] = buffer(net, `d${l} ${name}`, n * inputs).fill(0);
-      multiply(d[l + 1], turned, d[l], n, inputs, outputs);
+      multiply(d[l + 1], outputs, 1, weight, inputs, 1, d[l], n, inputs, outputs);
       if (l > 0) for (let i = 0; i < d[l].length; i++) if (h[l][i] <= 0) d[l][i] *= SLOPE;
     }
     return d;
@@ -122,13 +119,13 @@ function ganLabEngine() {
    * the rows are 1 if left out, the tangents t (see `penalty`) 0. */
   function accumulate(net, h, d, n, c, t) {
     net.layers.forEach(({ inputs, outputs, weightGradient, biasGradient }, l) => {
-      const left = transpose(d[l + 1], n, outputs, buffer(net, `left${l}`, n * outputs));
-      const right = transpose(h[l], n, inputs, buffer(net, `right${l}`, n * inputs));
-      for (let j = 0, k = 0; j < inputs; j++) {
-        for (let i = 0; i < n; i++, k++) right[k] = (c ? c[i] : 1) * right[k] + (t ? t[l][i * inputs + j] : 0);
+      let right = h[l];
+      if (c) {
+        right = buffer(net, `right${l}`, n * inputs);
+        for (let i = 0, k = 0; i < n; i++) for (let j = 0; j < inputs; j++, k++) right[k] = c[i] * h[l][k] + (t ? t[l][k] : 0);
       }
-      multiply(left, right, weightGradient, outputs, inputs, n);
-      for (let o = 0, k = 0; o < outputs; o++) for (let i = 0; i < n; i++, k++) biasGradient[o] += (c ? c[i] : 1) * left[k];
+      multiply(d[l + 1], 1, outputs, right, inputs, 1, weightGradient, outputs, inputs, n);
+      for (let i = 0, k = 0; i < n; i++) for (let o = 0; o < outputs; o++, k++) biasGradient[o] += (c ? c[i] : 1) * d[l + 1][k];
     });
   }
 
@@ -140,7 +137,7 @@ function ganLabEngine() {
     const value = d[0].reduce((sum, v) => sum + v * v, 0) * gamma / 2 / n;
     net.layers.slice(0, -1).forEach(({ inputs, outputs, weight }, l) => {
       t[l + 1] = buffer(net, `t${l}`, n * outputs).fill(0);
-      multiply(t[l], weight, t[l + 1], n, outputs, inputs);
+      multiply(t[l], inputs, 1, weight, 1, inputs, t[l + 1], n, outputs, inputs);
       for (let i = 0; i < t[l + 1].length; i++) if (h[l + 1][i] <= 0) t[l + 1][i] *= SLOPE;
     });
     return [value, t];
@@ -165,7 +162,7 @@ function ganLabEngine() {
   /** The discriminator's loss with R1, and its gradient in D.gradient. x and y are n real and n generated rows. */
   function lossOfD(D, x, y, n, loss, gamma) {
     const hx = forward(D, x, n, "x"), hy = forward(D, y, n, "y"), ones = buffer(D, "ones", n).fill(1);
-    const [rx, ry] = [hx.at(-1), hy.at(-1)], terms = LOSSES[loss];
+    const [rx, ry] = [last(hx), last(hy)], terms = LOSSES[loss];
     const dx = backward(D, hx, ones, n, gamma > 0, "x"), dy = backward(D, hy, ones, n, false, "y");
     const [extra, t] = gamma > 0 ? penalty(D, hx, dx, n, gamma) : [0];
     D.gradient.fill(0);
@@ -176,7 +173,7 @@ function ganLabEngine() {
 
   /** The generator's loss at n rows of noise, and its gradient in G.gradient. */
   function lossOfG(G, D, z, n, loss) {
-    const h = forward(G, z, n), { logits, slopes } = pull(D, h.at(-1), n, loss);
+    const h = forward(G, z, n), { logits, slopes } = pull(D, last(h), n, loss);
     G.gradient.fill(0);
     accumulate(G, h, backward(G, h, slopes, n, false), n);
     return { loss: mean(logits, LOSSES[loss].generator[0]), fake: logits };
@@ -184,7 +181,7 @@ function ganLabEngine() {
 
   /** D's logits at n fakes, and the gradient of G's loss with respect to each fake. */
   function pull(D, y, n, loss) {
-    const h = forward(D, y, n, "g"), logits = h.at(-1);
+    const h = forward(D, y, n, "g"), logits = last(h);
     return { logits, slopes: backward(D, h, logits.map((r) => LOSSES[loss].generator[1](r) / n), n, true, "g")[0] };
   }
 
@@ -204,26 +201,33 @@ function ganLabEngine() {
 
   const circle = (k, n) => [Math.cos(2 * Math.PI * k / n), Math.sin(2 * Math.PI * k / n)];
   const many = (n, f) => Array.from({ length: n }, (_, k) => f(k));
-  const moon = (u) => (u < 1 ? [Math.cos(Math.PI * u) - 0.4, Math.sin(Math.PI * u) - 0.2] : [0.4 - Math.cos(Math.PI * u), 0.2 + Math.sin(Math.PI * u)]);
-  const turns = (u) => { const [x, y] = circle(1.6 * Math.sqrt(u), 1); return [1.15 * Math.sqrt(u) * x, 1.15 * Math.sqrt(u) * y]; };
-  /** The kinds of data: their parts (clusters, or pieces of a curve), what a part is called, how far a point may lie from
-   * the middle of a part that it counts for, the spread around each point, and a noiseless point. */
+  const pick = (list, random) => list[Math.floor(list.length * random())];
+  function moon(u) { // from 0 to 1 the upper one, from 1 to 2 the lower one
+    const [x, y] = circle(u, 2);
+    return u < 1 ? [x - 0.4, y - 0.2] : [x + 0.4, y + 0.2];
+  }
+  function turn(u) {
+    const radius = 1.15 * Math.sqrt(u), [x, y] = circle(1.6 * Math.sqrt(u), 1);
+    return [radius * x, radius * y];
+  }
+  /** The kinds of data: their parts (clusters, or pieces of a curve), what a part is called, how far a point may lie
+   * from the middle of a part that it counts for, the spread around each point, and a point without spread. */
   const DATA = {
     ring: { parts: many(8, (k) => circle(k, 8)), word: "cluster", reach: 0.2, spread: 0.05 },
     moons: { parts: many(10, (k) => moon((k + 0.5) / 5)), word: "part", reach: 0.3, spread: 0.06, point: (random) => moon(2 * random()) },
     grid: { parts: many(25, (k) => [(k % 5 - 2) / 2, (Math.floor(k / 5) - 2) / 2]), word: "cluster", reach: 0.16, spread: 0.04 },
-    spiral: { parts: many(10, (k) => turns((k + 0.5) / 10)), word: "part", reach: 0.3, spread: 0.04, point: (random) => turns(random()) },
+    spiral: { parts: many(10, (k) => turn((k + 0.5) / 10)), word: "part", reach: 0.3, spread: 0.04, point: (random) => turn(random()) },
   };
 
   /** Data drawn by the reader: [[x, y], ...]. A point that is far from all parts opens a new part. */
   function drawn(points) {
     const parts = [];
     for (const p of points) if (parts.every((q) => Math.hypot(p[0] - q[0], p[1] - q[1]) > 0.3)) parts.push(p);
-    return { parts, word: "part", reach: 0.25, spread: 0.04, point: (random) => points[Math.floor(points.length * random())] };
+    return { parts, word: "part", reach: 0.25, spread: 0.04, point: (random) => pick(points, random) };
   }
 
   /** n real points, as rows of x and y. */
-  function draw({ parts, spread, point = (random) => parts[Math.floor(parts.length * random())] }, n, random) {
+  function draw({ parts, spread, point = (random) => pick(parts, random) }, n, random) {
     const rows = new Float64Array(2 * n);
     for (let i = 0; i < n; i++) rows.set(point(random).map((v) => v + spread * normal(random)), 2 * i);
     return rows;
@@ -240,68 +244,95 @@ function ganLabEngine() {
 
   // ---- training ----
 
+  /** What is played on: sizes of the networks, rows of a batch, rows that are shown, most steps a second, and the decay
+   * of the moving average of G's weights that is shown; with 0, G itself is. */
   const TASKS = {
-    plane: { latent: 2, G: [2, 64, 64, 2], D: [2, 64, 64, 1], batch: 64, squash: false, shown: 256, pace: 200 },
-    digits: { latent: 32, G: [32, 128, 256, 196], D: [196, 256, 128, 1], batch: 32, squash: true, shown: 24, pace: Infinity },
+    plane: { G: [2, 64, 64, 2], D: [2, 64, 64, 1], squash: false, batch: 64, shown: 256, pace: 200, decay: 0 },
+    digits: { G: [32, 128, 256, 196], D: [196, 256, 128, 1], squash: true, batch: 16, shown: 24, pace: 1000, decay: 0.995 },
   };
-  const VIEW = 1.6, GRID = 33; // the plane from -VIEW to VIEW, and the points of its grid along a side
+  const VIEW = 1.6, GRID = 33, POINTS = 200; // the plane from -VIEW to VIEW, its grid along a side, real points shown
+  const lattice = new Float64Array(2 * GRID * GRID);
+  for (let i = 0; i < GRID * GRID; i++) {
+    const side = 2 * VIEW / (GRID - 1);
+    lattice.set([side * (i % GRID) - VIEW, VIEW - side * Math.floor(i / GRID)], 2 * i);
+  }
 
   /** A game between G and D from a seed. `settings`: data, points, loss, d and g (rates), moves (of D), r1, seed. */
   function game(task, settings, images) {
-    const { latent, batch, squash, shown } = TASKS[task], random = uniforms(settings.seed);
+    const { batch, squash, shown, decay } = TASKS[task], latent = TASKS[task].G[0], plane = task === "plane";
+    const random = uniforms(settings.seed);
     const G = network(TASKS[task].G, squash, random), D = network(TASKS[task].D, false, random);
-    const fixed = noise(shown, latent, random), lattice = new Float64Array(2 * GRID * GRID);
-    for (let i = 0; i < GRID * GRID; i++) lattice.set([(i % GRID) * 2 * VIEW / (GRID - 1) - VIEW, VIEW - Math.floor(i / GRID) * 2 * VIEW / (GRID - 1)], 2 * i);
-    const self = { task, settings, G, D, step: 0, sums: { d: [0, 0, 0, 0], g: [0, 0] } };
+    const average = decay ? network(TASKS[task].G, squash, random) : G, fixed = noise(shown, latent, random);
     const source = () => (settings.data === "drawn" ? drawn(settings.points) : DATA[settings.data]);
-    const real = (n) => {
-      if (task === "plane") return draw(source(), n, random);
+    const real = (n, random) => {
+      if (plane) return draw(source(), n, random);
       const rows = new Float64Array(196 * n);
       for (let i = 0; i < n; i++) rows.set(images(Math.floor(images.count * random())), 196 * i);
       return rows;
     };
+    const shownReal = () => real(plane ? POINTS : shown, uniforms(settings.seed + 1)); // leaves the game's numbers alone
     const output = (logits) => mean(logits, settings.loss === "ns" || settings.loss === "saturating" ? sigmoid : undefined);
-    self.change = (changes) => Object.assign(settings, changes);
-    self.real = real(task === "plane" ? 200 : shown);
+    const surface = () => last(forward(D, lattice, GRID * GRID, "lattice")).slice();
+    const fakes = () => last(forward(average, fixed, shown, "fixed")).slice();
+    average.values.set(G.values);
+    const self = { settings, G, D, step: 0, real: shownReal() };
+    let sums;
+    const clear = () => { sums = { d: 0, lossD: 0, outReal: 0, outFake: 0, g: 0, lossG: 0 }; };
+    clear();
 
-    self.moveD = () => {
-      const fakes = forward(G, noise(batch, latent, random), batch).at(-1);
-      const { loss, real: r, fake: f } = lossOfD(D, real(batch), fakes, batch, settings.loss, settings.r1);
-      adam(D, settings.d);
-      [1, loss, output(r), output(f)].forEach((v, i) => { self.sums.d[i] += v; });
+    /** Other settings from now on. */
+    self.change = (changes) => {
+      Object.assign(settings, changes);
+      self.real = shownReal();
     };
-    self.moveG = () => {
-      const { loss } = lossOfG(G, D, noise(batch, latent, random), batch, settings.loss);
-      adam(G, settings.g);
-      self.step++;
-      self.sums.g[0]++;
-      self.sums.g[1] += loss;
-    };
-    const surface = () => forward(D, lattice, GRID * GRID, "lattice").at(-1).slice();
-    const fakes = () => forward(G, fixed, shown, "fixed").at(-1).slice();
 
-    /** Make moves ("d" and "g" in a string), and say what there is to see after them and what the last of each changed. */
-    self.observe = (moves) => {
-      const plane = task === "plane", frame = { moves }, lastD = moves.lastIndexOf("d");
-      if (plane) [frame.before, frame.from] = [surface(), fakes()];
-      [...moves].forEach((who, i) => {
-        if (plane && i === lastD) frame.before = surface();
-        if (who === "d") self.moveD(); else self.moveG();
-      });
-      const y = frame.fakes = fakes(), { logits, slopes } = pull(D, y, shown, settings.loss), { d, g } = self.sums;
-      Object.assign(frame, { step: self.step, lossD: d[1] / d[0], lossG: g[1] / g[0], outReal: d[2] / d[0], outFake: d[3] / d[0] });
-      [self.sums.d, self.sums.g] = [[0, 0, 0, 0], [0, 0]];
-      if (plane) {
-        const { parts, word, reach } = source(), found = covered(source(), y, shown);
-        const pulls = slopes.map((v) => -shown * v); // the direction in which G's loss falls, for each fake on its own
-        return Object.assign(frame, { surface: surface(), pulls, parts, word, reach, found, modes: found.filter(Boolean).length });
+    /** A move of D ("d") or of G ("g"), on a new batch. A step is over when G has moved. */
+    self.move = (who) => {
+      const z = noise(batch, latent, random);
+      if (who === "g") {
+        sums.lossG += lossOfG(G, D, z, batch, settings.loss).loss;
+        sums.g++;
+        adam(G, settings.g);
+        self.step++;
+        const keep = Math.min(decay, self.step / (self.step + 10)); // young averages forget faster
+        if (decay) for (let i = 0; i < G.size; i++) average.values[i] = G.values[i] + keep * (average.values[i] - G.values[i]);
+        return;
       }
-      return Object.assign(frame, { scores: logits.map(sigmoid), realScores: forward(D, self.real, shown, "shown").at(-1).map(sigmoid) });
+      const found = lossOfD(D, real(batch, random), last(forward(G, z, batch)), batch, settings.loss, settings.r1);
+      sums.lossD += found.loss;
+      sums.outReal += output(found.real);
+      sums.outFake += output(found.fake);
+      sums.d++;
+      adam(D, settings.d);
+    };
+
+    /** Make moves ("ddg", or less), and say what there is to see after them, and if `detail` is asked for, where the
+     * points were before the last move of G, and what the surface was before the last move of D. */
+    self.observe = (moves, detail = true) => {
+      const frame = { moves: detail ? moves : "", from: undefined, before: undefined }, lastD = moves.lastIndexOf("d");
+      if (detail && plane) Object.assign(frame, { from: fakes(), before: lastD < 0 ? surface() : undefined });
+      [...moves].forEach((who, i) => {
+        if (detail && plane && i === lastD) frame.before = surface();
+        self.move(who);
+      });
+      const y = fakes(), { logits, slopes } = pull(D, y, shown, settings.loss), { d, g } = sums;
+      Object.assign(frame, { step: self.step, real: self.real, fakes: y });
+      Object.assign(frame, { lossD: sums.lossD / d, lossG: sums.lossG / g, outReal: sums.outReal / d, outFake: sums.outFake / d });
+      clear();
+      if (!plane) {
+        const realScores = last(forward(D, self.real, shown, "shown")).map(sigmoid);
+        return Object.assign(frame, { scores: logits.map(sigmoid), realScores });
+      }
+      // what lies above the middle looks real: 0, except to a critic, whose values only count beside each other
+      const middle = settings.loss === "wasserstein" ? (mean(logits) + mean(last(forward(D, self.real, POINTS, "shown")))) / 2 : 0;
+      const { parts, word, reach } = source(), found = covered(source(), y, shown), modes = found.filter(Boolean).length;
+      const pulls = slopes.map((v) => -shown * v); // where G's loss falls, for each fake on its own
+      return Object.assign(frame, { surface: surface(), middle, pulls, parts, word, reach, found, modes });
     };
     return self;
   }
 
-  /** The digits of export_lab.py: 12 x 12 pixels of 4 bits each. Returns a function from a number to 14 x 14 in [-1, 1]. */
+  /** The digits of export_lab.py: 12 x 12 pixels of 4 bits. Returns a function from a number to 14 x 14 in [-1, 1]. */
   function unpack({ count, data }) {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), image = new Float64Array(196);
     const one = (k) => {
@@ -315,41 +346,49 @@ function ganLabEngine() {
     return Object.assign(one, { count });
   }
 
-  /** Play games as messages say, and post frames: at most 30 a second, and none before the last one was seen. */
+  /** Play games as messages say, and post frames: at most 35 a second, and at most two that were not yet seen. */
   function serve(post) {
-    let match, images, playing = false, seen = true, shownAt = 0, allowance = 0, last = 0;
-    const send = (moves) => { seen = false; shownAt = performance.now(); post({ ...match.observe(moves), real: match.real, run: match.run }); };
-    const turn = () => "d".repeat(match.settings.moves) + "g";
+    let match, images, pace, run, playing = false, unseen = 0, shownAt = 0, detailAt = 0, allowance = 0, before = 0;
+    const now = () => performance.now(), turn = () => "d".repeat(match.settings.moves) + "g";
+    const soon = new MessageChannel(); // waits for other messages only, where setTimeout would wait for 4 milliseconds
+    soon.port1.onmessage = work;
+    function send(moves, detail) {
+      unseen++;
+      shownAt = now();
+      if (detail) detailAt = shownAt;
+      post({ ...match.observe(moves, detail), run });
+    }
     function work() {
       if (!playing) return;
-      const start = performance.now(), { pace } = TASKS[match.task];
-      allowance = Math.min(allowance + (start - last) * pace / 1000, pace / 10);
-      last = start;
-      const due = () => allowance >= 1 && performance.now() - start < 20;
-      for (; due(); allowance--) {
-        if (seen && performance.now() - shownAt > 30) send(turn());
-        else for (const who of turn()) if (who === "d") match.moveD(); else match.moveG();
+      const start = now();
+      allowance = Math.min(allowance + (start - before) * pace / 1000, pace / 10);
+      before = start;
+      for (; allowance >= 1 && now() - start < 12; allowance--) {
+        if (unseen < 2 && now() - shownAt > 28) send(turn(), now() - detailAt > 250);
+        else for (const who of turn()) match.move(who);
       }
-      setTimeout(work, allowance >= 1 ? 0 : 4);
+      if (allowance >= 1) soon.port2.postMessage(0); else setTimeout(work, 4);
     }
     return (message) => {
       if (message.digits) images = unpack(message.digits);
       if (message.start) {
+        ({ run } = message);
+        ({ pace } = TASKS[message.task]);
+        unseen = 0;
         match = game(message.task, message.start, images);
-        match.run = message.run;
-        send("");
+        send("", true);
       }
       if (message.change) match.change(message.change);
-      if (message.move) send(message.move);
-      if (message.seen) seen = true;
+      if (message.move) send(message.move, true);
+      if (message.seen && message.seen === run) unseen = Math.max(0, unseen - 1);
       if ("play" in message && message.play !== playing) {
         playing = message.play;
-        last = performance.now();
+        before = now();
         if (playing) work();
       }
     };
   }
 
-  return { uniforms, noise, network, forward, lossOfD, lossOfG, adam, sigmoid, game, unpack, serve, VIEW, GRID, DATA };
+  return { uniforms, noise, network, forward, lossOfD, lossOfG, adam, sigmoid, game, unpack, serve, TASKS, VIEW, GRID, DATA };
 }
 if (typeof module !== "undefined") module.exports = ganLabEngine;

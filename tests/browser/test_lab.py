@@ -3,6 +3,7 @@
 The page is put together from the HTML in book/lab.md and opened as a file, so the book need not be built.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 LAB = "document.querySelector('[data-lab]').lab"
+WRITTEN = "location.hash === ganLabPresets().write(lab.settings)"  # it is a moment late
 HEAD = """<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><title>The lab</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="../_static/book.css">
 <style>body { background: var(--pst-color-background); color: var(--pst-color-text-base) }
 a { color: var(--pst-color-link) }</style>
 <main><h1>The lab</h1><h2>Digits</h2>"""
-SMALL = '<div data-lab="plane" data-preset="collapse"></div><script src="../_static/lab/lab.js" defer></script>'
+SMALL = '<div data-lab data-preset="collapse" data-compact></div><script src="../_static/lab/lab.js" defer></script>'
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +106,33 @@ COMPUTE = """([sizes, squash, loss, r1, n, steps]) => {
   return [given, { ...found, D: Array.from(D.values), G: Array.from(G.values) }];
 }"""
 PLANE = {"G": [2, 64, 64, 2], "D": [2, 64, 64, 1]}
-IMAGES = {"G": [5, 18, 23, 36], "D": [36, 23, 18, 1]}  # sizes that no block of four or two divides
+ODD = {"G": [5, 18, 23, 36], "D": [36, 23, 18, 1]}  # sizes that no block of two or four divides
+DIGITS = {"G": [32, 128, 256, 196], "D": [196, 256, 128, 1]}
+CASES = [
+    (sizes, loss, r1)
+    for sizes in ("plane", "odd")
+    for loss in ("ns", "saturating", "hinge", "wasserstein")
+    for r1 in (0, 0.3)
+]
 
 
-@pytest.mark.parametrize("r1", [0, 0.3])
-@pytest.mark.parametrize("loss", ["ns", "saturating", "hinge", "wasserstein"])
-@pytest.mark.parametrize("sizes", [PLANE, IMAGES], ids=["plane", "images"])
+@pytest.mark.parametrize(("sizes", "loss", "r1"), [*CASES, ("digits", "ns", 1)])
 def test_losses_gradients_and_adam_are_those_of_mlx(engine, sizes, loss, r1):
-    """From a start where no unit crosses the bend of its leaky ReLU because MLX corrects its biases in float32."""
-    given, found = engine.evaluate(COMPUTE, [sizes, sizes is IMAGES, loss, r1, 33, 20])
+    """One step in float32, as MLX usually computes, and twenty in float64, as :func:`export_lab.reference` explains."""
+    tasks = {"plane": (PLANE, False), "odd": (ODD, True), "digits": (DIGITS, True)}
+    given, found = engine.evaluate(COMPUTE, [*tasks[sizes], loss, r1, 33, 20])
     wanted, after = export_lab.reference(given, 0), export_lab.reference(given, 20, double=True)
-    for name, limit in [("loss_d", 1e-5), ("loss_g", 1e-5), ("gradient_d", 1e-5), ("gradient_g", 1e-5)]:
-        assert error(found[name], wanted[name]) < limit, name
-    for net, name in ((given["D"], "D"), (given["G"], "G")):
+    for name in ("loss_d", "loss_g", "gradient_d", "gradient_g"):
+        assert error(found[name], wanted[name]) < 1e-5, name
+    for name in ("D", "G"):
         assert error(found[name], after[name]) < 1e-4, name
-        assert error(net["values"], after[name]) > 5e-3, "the weights have moved"
+        assert error(given[name]["values"], after[name]) > 5e-3, "the weights have moved"
+
+
+def test_the_cases_have_the_sizes_of_the_lab(engine):
+    tasks = engine.evaluate("() => ganLabEngine().TASKS")
+    assert {key: tasks["plane"][key] for key in PLANE} == PLANE
+    assert {key: tasks["digits"][key] for key in DIGITS} == DIGITS
 
 
 def error(found, wanted) -> float:
@@ -145,66 +159,122 @@ def test_the_digits_of_the_page_are_those_of_the_file(engine):
 
 # What it shows
 
+PLAY = """([name, steps]) => {
+  const { settings } = ganLabPresets().PRESETS[name], game = ganLabEngine().game("plane", { ...settings }), modes = [];
+  while (game.step < steps) {
+    for (let i = 0; i < 100; i++) for (const who of "d".repeat(settings.moves) + "g") game.move(who);
+    modes.push(game.observe("").modes);
+  }
+  return modes;
+}"""
+
 
 @pytest.mark.slow
-def test_the_healthy_story_is_fast_and_covers_all_clusters(browser, folder):
-    page = opened(browser, folder)
-    until(page, "lab.modes === 8", 30_000)
-    for _ in range(5):  # other work on the machine may take the processor away for a while
+@pytest.mark.parametrize(
+    ("preset", "steps", "ends"),
+    [
+        ("healthy", 1800, lambda modes: 8 in modes),  # 30 seconds at 60 steps a second
+        ("collapse", 600, lambda modes: max(modes) <= 2),
+        ("wins", 300, lambda modes: max(modes) == 0),
+        ("swings", 1000, lambda modes: max(modes[2:]) <= 3),
+        ("swings-cure", 1200, lambda modes: 8 in modes),
+    ],
+)
+def test_stories_end_as_they_say(engine, preset, steps, ends):
+    """In steps, not in seconds, from the seed that a reader sees first."""
+    modes = engine.evaluate(PLAY, [preset, steps])
+    assert ends(modes), modes
+
+
+def test_stored_runs_end_as_the_stories_say():
+    """From every seed; a run has one count for each hundred steps."""
+    stored = json.loads(export_lab.RAW.read_text())
+    runs = {name: np.array(list(story["modes"].values())) for name, story in stored.items()}
+    assert (runs["healthy"][:, :18] == 8).any(axis=1).all()
+    assert runs["collapse"].max() <= 3 and runs["collapse"][:, -1].max() <= 2
+    assert runs["wins"][:, :15].max() == 0
+    assert runs["swings"].max() <= 2
+    for cure, least in (("collapse-cure", 7), ("wins-cure", 3), ("swings-cure", 8)):
+        assert runs[cure][:, -1].min() >= least, cure
+
+
+def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
+    stored = json.loads(export_lab.RAW.read_text())
+    presets = engine.evaluate("() => ganLabPresets().PRESETS")
+    assert list(stored) == list(presets)
+    for name, preset in presets.items():
+        assert stored[name]["settings"] == preset["settings"], f"{name}: run tools/export_lab.py stories"
+        assert list(stored[name]["modes"]) == [str(seed) for seed in range(1, export_lab.SEEDS + 1)]
+    assert export_lab.TABLE.read_text() == export_lab.table(stored)
+
+
+ALONE = """() => {
+  const game = ganLabEngine().game("plane", { ...ganLabPresets().HEALTHY }), start = performance.now();
+  while (performance.now() - start < 1000) for (const who of "dg") game.move(who);
+  return 1000 * game.step / (performance.now() - start);
+}"""
+
+
+@pytest.mark.slow
+def test_it_is_fast_and_draws_often(engine, browser, folder):
+    """60 steps and 25 frames a second; on a busy machine, a third of the steps without drawing and 10 frames."""
+    alone, page = engine.evaluate(ALONE), opened(browser, folder)
+    for _ in range(10):  # other work on the machine may take the processor away for a while
         before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
         page.wait_for_timeout(1000)
         after = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
-        seconds, steps, frames = np.subtract(after, before) / [1000, 1, 1]
-        if steps / seconds >= 60 and frames / seconds >= 25:
+        milliseconds, steps, frames = np.subtract(after, before)
+        steps, frames = 1000 * steps / milliseconds, 1000 * frames / milliseconds
+        if steps >= 60 and frames >= 25:
             break
-    assert steps / seconds >= 60 and frames / seconds >= 25
-    assert lab(page, "lossD") == pytest.approx(2 * np.log(2), abs=0.1)
-    assert lab(page, "lossG") == pytest.approx(np.log(2), abs=0.1)
+    print(f"{alone:.0f} steps a second without drawing, {steps:.0f} with {frames:.0f} frames")
+    assert steps >= min(60, alone / 3) and frames >= 10
     close(page)
 
 
-@pytest.mark.slow
-def test_the_collapse_ends_with_at_most_two_clusters(browser, folder):
-    page = opened(browser, folder, "#preset=collapse")
-    until(page, "lab.step > 1000", 60_000)
-    assert lab(page, "modes") <= 2
-    close(page)
-
-
-@pytest.mark.slow
-def test_a_discriminator_that_wins_stops_the_generator_and_the_oscillation_is_cured(browser, folder):
-    page = opened(browser, folder, "#preset=wins")
-    until(page, "lab.step > 200")
-    assert lab(page, "modes") == 0 and lab(page, "lossD") < 0.01
-    page.get_by_role("button", name="Oscillation").click()
-    until(page, "lab.step > 300 && lab.step < 10000")
-    assert lab(page, "modes") <= 2
-    page.get_by_role("button", name="Cure: equal rates").click()
-    until(page, "lab.modes === 8")
-    close(page)
+def test_the_first_five_minutes(still):
+    """One button leads from the healthy run to a collapse, and on to its cure; nothing else has to be found."""
+    onward, words = still.locator(".lab-guide .primary"), still.locator(".lab-guide p")
+    assert words.inner_text().startswith("Healthy.")
+    for said, then in (("Mode collapse.", "Cure it"), ("Mode collapse, cured.", "Next")):
+        onward.click()
+        assert words.inner_text().startswith(said) and onward.inner_text().startswith(then)
+        until(still, "lab.playing && lab.step > 0")
+    assert still.get_by_role("button", name="Mode collapse", exact=True).get_attribute("aria-pressed") == "true"
+    still.get_by_role("button", name="Once more without the cure").click()
+    assert words.inner_text().startswith("Mode collapse.")
+    assert "healthy: 0.001" in still.locator(".lab-slider").first.inner_text(), "what the story changed is marked"
 
 
 def test_every_cure_changes_one_thing(still):
-    for story in still.locator(".lab-story").filter(has=still.locator(".cure")).all():
-        rules = []
-        for button in story.locator("button").all():
-            button.click()
-            assert button.get_attribute("aria-pressed") == "true"
-            rules.append(lab(still, "settings"))
-        assert sum(rules[0][key] != rules[1][key] for key in rules[0]) == 1
-        assert still.locator(".lab-note").inner_text().startswith("The same start")
+    presets = still.evaluate("() => ganLabPresets().PRESETS")
+    cures = [name for name in presets if name.endswith("-cure")]
+    assert len(cures) == 3
+    for name in cures:
+        story, cure = presets[name.removesuffix("-cure")]["settings"], presets[name]["settings"]
+        assert sum(story[key] != cure[key] for key in story) == 1
+        assert presets[name]["note"].startswith("The same start")
+
+
+def test_everything_is_reached_from_the_first_story(still):
+    presets = still.evaluate("() => ganLabPresets().PRESETS")
+    name, seen = "healthy", []
+    while name not in seen:
+        seen.append(name)
+        name = presets[name]["next"]
+    assert sorted(seen) == sorted(presets)
 
 
 def test_single_moves_change_one_network(still):
     assert lab(still, "step") == 0
     surface = pixels(still, ".lab-plane")
-    still.get_by_role("button", name="Discriminator step").click()
+    still.get_by_role("button", name="Discriminator", exact=True).click()
     until(still, "lab.lossD > 0")
     assert lab(still, "step") == 0
     status = still.locator("[role=status]").first
     assert "Discriminator: its logit changed" in status.inner_text()
     assert pixels(still, ".lab-plane") != surface
-    still.get_by_role("button", name="Generator step").click()
+    still.get_by_role("button", name="Generator", exact=True).click()
     until(still, "lab.step === 1")
     moved = "document.querySelector('[role=status]').textContent.startsWith('Generator: its points moved')"
     still.wait_for_function(moved)
@@ -217,8 +287,8 @@ def test_slow_motion_makes_one_move_at_a_time(browser, folder):
     page.get_by_label("Slow motion").check()
     page.wait_for_timeout(300)
     start = lab(page, "step")
-    page.wait_for_timeout(2600)
-    assert lab(page, "playing") and start < lab(page, "step") <= start + 3
+    page.wait_for_timeout(3500)
+    assert lab(page, "playing") and start < lab(page, "step") <= start + 2
     page.get_by_role("button", name="Pause").click()
     close(page)
 
@@ -228,8 +298,9 @@ def test_the_address_holds_the_settings(browser, folder):
     first = opened(browser, folder, where, reduced_motion="reduce")
     assert lab(first, "settings")["data"] == "grid" and lab(first, "parts") == 25
     first.get_by_label("Learning rate of the generator").press("ArrowRight")
+    until(first, WRITTEN)
     address = first.evaluate("location.hash")
-    for part in ("loss=hinge", "r1=1", "moves=3", "seed=7", "d=0.01", "g=0.0002"):
+    for part in ("loss=hinge", "r1=1", "moves=3", "seed=7", "d=0.02", "g=0.0002"):
         assert part in address
     second = opened(browser, folder, address, reduced_motion="reduce")
     assert lab(second, "settings") | {"points": []} == lab(first, "settings") | {"points": []}
@@ -262,11 +333,11 @@ def test_it_is_used_by_keyboard(still):
     still.get_by_role("radio", name="Hinge").press("Space")
     assert lab(still, "settings")["loss"] == "hinge"
     still.get_by_role("radio", name="Draw your own").press("Space")
-    assert "arrow keys" in still.locator(".lab-note").inner_text()
+    assert "arrow keys" in still.locator(".lab-guide p").inner_text()
     still.locator(".lab-plane").focus()
     for key in ("ArrowLeft", "Space", "ArrowUp", "ArrowUp", "ArrowUp", "ArrowUp", "Space"):
         still.keyboard.press(key)
-    assert lab(still, "settings")["points"] == pytest.approx(np.array([[-0.1, 0], [-0.1, 0.4]]))
+    assert lab(still, "settings")["points"] == pytest.approx(np.array([[-0.1, 0], [-0.1, 0.4]]), abs=0.01)
     until(still, "lab.parts === 2 && lab.step > 0")
 
 
@@ -279,9 +350,11 @@ def test_it_is_used_by_touch_on_a_phone(browser, folder):
     for x, y in ((60, 60), (200, 250), (300, 90)):
         page.locator(".lab-plane").tap(position={"x": x, "y": y})
     until(page, "lab.parts === 3 && lab.step > 3")
+    until(page, WRITTEN)
     address = page.evaluate("location.hash")
     page.get_by_role("button", name="Clear the drawing").tap()
     until(page, "lab.settings.points.length === 0")
+    until(page, WRITTEN)
     page.evaluate("hash => { location.hash = hash }", address)
     until(page, "lab.settings.points.length === 3 && lab.parts === 3")
     low = "[...document.querySelectorAll('.lab button')].filter(b => b.offsetHeight && b.offsetHeight < 40)"
@@ -309,12 +382,13 @@ def test_it_trains_without_a_worker(browser, folder):
 
 def test_the_small_one_waits_and_leads_to_the_lab(browser, folder):
     page = opened(browser, folder, name="small")
-    assert page.locator(".lab-settings").count() == 0
+    assert page.locator(".lab-settings, .lab-stories").count() == 0
     assert lab(page, "step") == 0 and not lab(page, "playing")
     assert page.get_by_role("link").get_attribute("href").endswith("book/lab.html#preset=collapse")
-    page.get_by_role("button", name="Cure: R1 penalty").click()
+    page.get_by_role("button", name="Cure it").click()
     until(page, "lab.step > 5 && lab.settings.r1 > 0")
-    assert page.evaluate("location.hash") == ""
+    page.wait_for_timeout(500)
+    assert page.evaluate("location.hash") == "", "a chapter's address stays as it is"
     assert Axe().run(page).response["violations"] == []
     close(page)
 
@@ -325,6 +399,15 @@ def test_without_javascript_there_is_a_sentence(browser, folder):
     page.context.close()
 
 
+def test_what_does_not_load_is_named(browser, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "lab")
+    (tmp_path / "lab" / "_static" / "lab" / "draw.js").unlink()
+    page = browser.new_page()
+    page.goto((tmp_path / "lab" / "book" / "lab.html").as_uri())
+    page.get_by_text("The lab could not be loaded (draw.js was not loaded)").first.wait_for()
+    page.close()
+
+
 # The digits
 
 
@@ -333,12 +416,12 @@ def test_digits_are_loaded_on_demand_and_train(browser, folder):
     page = opened(browser, folder, reduced_motion="reduce")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.get_by_role("button", name="Train on digits").click()
+    page.get_by_role("button", name="Load the digits").click()
     digits = "document.querySelectorAll('[data-lab]')[1].lab"
     page.wait_for_function(f"{digits}?.step > 25")
     assert [url for url in requests if "digits.js" in url]
     page.get_by_role("button", name="Pause").click()
-    scores = page.locator(".lab-sheet li span").all_inner_texts()
+    scores = page.locator(".lab-sheet li").all_inner_texts()
     assert len(scores) == 48 and all(0 <= float(score) <= 1 for score in scores)
     assert "real digits" in page.locator("[role=status]").last.inner_text()
     assert Axe().run(page).response["violations"] == []
@@ -349,7 +432,7 @@ def test_digits_that_do_not_load_can_be_tried_again(browser, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "lab")
     (tmp_path / "lab" / "_static" / "lab" / "digits.js").unlink()
     page = opened(browser, tmp_path / "lab", reduced_motion="reduce")
-    button = page.get_by_role("button", name="Train on digits")
+    button = page.get_by_role("button", name="Load the digits")
     button.click()
     page.wait_for_function("document.body.textContent.includes('Press to try again')")
     assert button.is_enabled()

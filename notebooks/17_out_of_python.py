@@ -1,0 +1,720 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Out of Python
+#
+# ![Above, the generator is recorded into a file, generator.mlxfn, which holds operations and weights, and MLX runs it from C++ and Swift. Below, the weights alone go to JavaScript, where the code is written again. C++ and JavaScript draw the same digit, and Swift is not tested.](../book/diagrams/out-of-python.svg)
+#
+# *Two ways out of Python: MLX records what the generator computes, or somebody writes the code again and takes only the weights.*
+#
+# Our generator can draw any digit on request, as long as the request comes from Python.
+# An app on a phone, a game written in C++, or a web page has no Python, and nobody wants to install one in order to draw a seven.
+# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and prove that all of them draw the same digit.
+#
+# *Before: [Choosing the digit](12_conditional.ipynb), and some C++ to read along · To read: a quarter of an hour · To run: a minute on two CPU cores*
+
+# %%
+# mlxgan comes before mlx.core: on Linux it makes MLX fast
+import mlxgan
+from mlxgan import export, plots
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from IPython.display import Markdown
+
+MODEL = "conditional"
+folder = Path("../runs/out_of_python")
+folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def errors_shown():
+    """Print the type and the first line of an error, and go on."""
+    try:
+        yield
+    except Exception as error:
+        first_line = str(error).splitlines()[0]
+        print(fill(f"{type(error).__name__}: {first_line}", 72))
+
+
+# %% [markdown]
+# ## What is left of a generator without Python?
+#
+# The weights are easy to take along.
+# They are numbers in a `.safetensors` file, and every language can read those.
+# But the weights do not say what to do with them.
+# This knowledge is Python code: a class, its layers, a method that calls one after the other.
+#
+# One way out is to write that code again.
+# We did so for [the generator in your browser](../book/generator.md), where some fifty lines of JavaScript multiply and add as our layers do.
+# It works, but every change to the network has to be made twice, and every mistake in the second version looks like a bad digit.
+#
+# MLX offers another way.
+# You know from [MLX in a quarter of an hour](02_mlx.ipynb) that an operation computes nothing at first and only adds a box to a graph.
+# If we call the generator once and keep this graph instead of evaluating it, we have a recipe that no longer needs the class, and the function `mx.export_function` writes it to a file.
+# Besides the function it wants an example of each input, because their shapes and types decide which operations are recorded.
+
+# %%
+generator = mlxgan.load_pretrained(MODEL)
+z = mx.random.normal((1, 100), key=mx.random.key(4))
+label = mx.array([3])
+mx.eval(generator.parameters(), z, label)  # why, we will see below
+with errors_shown():
+    mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
+
+# %% [markdown]
+# On a Mac this cell prints nothing, because everything went well.
+# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and one of the operations that these are made of, `Contiguous`, has no place in the file format.
+# A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
+# So before we export, we give the generator MLX's own convolutions back.
+
+
+# %% tags=["nbval-check-output"]
+def difference(a, b):
+    return mx.abs(a - b).max().item()
+
+
+export.stock(generator)
+mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
+draw = mx.import_function(f"{folder}/one.mlxfn")
+(digit,) = draw(z, label)
+change = difference(digit, generator(z, label))
+print(digit.shape, f"largest difference {change:.6f}")
+
+# %% [markdown]
+# An imported function returns a tuple, even if there is only one result.
+# It draws what the generator draws, and it no longer knows the class `ConditionalGenerator`.
+# What does it know?
+# `mx.export_to_dot` writes a graph in the language DOT, in which we can count the operations.
+
+
+# %% tags=["nbval-check-output"]
+def dot(array):
+    text = StringIO()
+    mx.export_to_dot(text, array)
+    return text.getvalue()
+
+
+def operations(array):
+    return re.findall(r'label ="(\w+)"', dot(array))
+
+
+recorded = draw(z, label)[0]
+print(len(operations(recorded)), "operations")
+for name, count in Counter(operations(recorded)).most_common():
+    print(f"{count:3d} {name}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The recorded path from the noise to the image, row by row. Each row begins with a layer, whose operation multiplies by a matrix or a kernel (orange); then come its normalization and its ReLU, which are arithmetic on single numbers.", "name": "fig-17-graph"}, "image": {"alt": "A chain of small labeled boxes in four rows, with arrows from one to the next. It starts with AddMM, goes on with Add, Subtract, Multiply, Multiply, Add and Maximum, passes a second AddMM and two Convolutions, with a Reshape or an Add and then the same five operations after each but the last, and ends with Add and Tanh."}}
+labels_of = dict(re.findall(r'(\d+) \[label ="(\w+)"', dot(recorded)))
+edges = re.findall(r'("?\w+"?) -> ("?\w+"?)', dot(recorded))
+after = {}
+for start, end in edges:
+    after.setdefault(start, []).append(end)
+
+
+def longest(node):
+    tails = [longest(other) for other in after.get(node, [])]
+    return [node] + max(tails, key=len, default=[])
+
+
+inner = {end for _, end in edges}
+starts = {start for start, _ in edges} - inner
+paths = [
+    [labels_of[node] for node in longest(start) if node in labels_of]
+    for start in starts
+]
+path = max((path for path in paths if path[0] == "AddMM"), key=len)
+columns = 7
+rows = -(-len(path) // columns)
+figure, axes = plt.subplots(figsize=(7.5, 0.5 * rows))
+for index, name in enumerate(path):
+    row, column = divmod(index, columns)
+    heavy = name in ("AddMM", "Convolution")
+    color = plots.FAKE if heavy else plots.GREY
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": color}
+    axes.text(
+        column, -row, name, ha="center", va="center", fontsize=7, bbox=box
+    )
+    if column < columns - 1 and index < len(path) - 1:
+        ends = (column + 0.58, -row), (column + 0.42, -row)
+        arrow = {"arrowstyle": "->", "color": plots.GREY}
+        axes.annotate("", *ends, arrowprops=arrow)
+axes.set(xlim=(-0.6, columns - 0.4), ylim=(0.5 - rows, 0.5))
+axes.set_axis_off()
+plt.show()
+
+# %% [markdown]
+# The layers have dissolved into plain operations.
+# The two `AddMM` are our linear layers, the two `Convolution` our transposed convolutions, `Gather` looks up the label's vector, and what follows in each row is batch normalization with fixed statistics and a ReLU, which MLX calls `Maximum`.
+# Together with the arrays that enter these boxes, this is everything that the file has.
+#
+# ## What a recording freezes
+#
+# A recording repeats what happened once.
+# Whatever was decided while it was made, by Python or by us, stays decided.
+# We met this in [MLX in a quarter of an hour](02_mlx.ipynb), because `mx.compile` records in the same way, but there the original was still at hand.
+# Here only the file travels, so let us go through the decisions one by one.
+#
+# **The shape.** We recorded a call for one image, so what happens if we ask for two?
+
+# %%
+with errors_shown():
+    draw(mx.zeros((2, 100)), mx.array([3, 3]))
+
+# %% [markdown]
+# The function refuses, and below the line that we print, the message lists the shapes and types that it would take.
+# That is annoying and safe; we will come back to it.
+#
+# **Random numbers.** It would be handy if the file drew its own noise, so that a caller only has to name the digit.
+#
+# **We record such a function, import it, and call it twice. By how much will the two images differ?**
+
+
+# %% tags=["nbval-check-output"]
+def surprise(label):
+    return generator(mx.random.normal((1, 100)), label)
+
+
+mx.export_function(f"{folder}/surprise.mlxfn", surprise, label)
+imported = mx.import_function(f"{folder}/surprise.mlxfn")
+first, second = imported(label)[0], imported(label)[0]
+print(f"largest difference {difference(first, second):.2f}")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Not at all: the surprise is always the same digit.
+# :::
+#
+# `mx.random.normal` takes its key from a global state, and the key of that moment became a constant in the file.
+# If the key is an argument instead, every caller can bring another one.
+
+
+# %% tags=["nbval-check-output"]
+def with_key(key, label):
+    return generator(mx.random.normal((1, 100), key=key), label)
+
+
+key, other = mx.random.key(1), mx.random.key(2)
+mx.export_function(f"{folder}/with_key.mlxfn", with_key, key, label)
+imported = mx.import_function(f"{folder}/with_key.mlxfn")
+first, second = imported(key, label)[0], imported(other, label)[0]
+print(f"from Python's: {difference(first, with_key(key, label)):.2f}")
+print(f"from that of another key: {difference(first, second):.1f}")
+
+# %% [markdown]
+# For our generator we keep things simpler still, and let the caller bring $z$.
+#
+# **Training mode.** In training mode, batch normalization uses the statistics of the batch, and updates its running statistics as a side effect.
+# We record a generator in this mode, and let it draw one and the same $z$ twice, each time among nine others.
+
+# %%
+restless = export.stock(mlxgan.load_pretrained(MODEL)).train()
+z10 = mx.random.normal((10, 100), key=mx.random.key(5))
+others = mx.random.normal((9, 100), key=mx.random.key(6))
+company = mx.concatenate([z10[:1], others])
+digits = mx.arange(10)
+mx.export_function(f"{folder}/restless.mlxfn", restless, z10, digits)
+imported = mx.import_function(f"{folder}/restless.mlxfn")
+first, second = imported(z10, digits)[0], imported(company, digits)[0]
+print(f"largest difference {difference(first[0], second[0]):.2f}")
+with errors_shown():
+    print(restless.norm1.running_mean[0].item())
+
+# %% [markdown]
+# A pixel changed by nearly the whole range from black to white, although the noise and the label of that image stayed the same.
+# And the recording did harm on our side, too: the running mean is now a placeholder of the recording, without a value, so this generator is ruined.
+# Call `eval()` first, on everything that you export.
+#
+# **Python's own decisions.** An `if`, a loop, the length of a list, a global number: the recording contains the branch that was taken and the value that was read.
+# If the decision depends on an array, MLX stops us.
+# Suppose that we want to shorten noise vectors that are longer than 12, because the generator has hardly met any in its training ([Generator and discriminator](04_models.ipynb)).
+
+
+# %%
+def shortened(z, label):
+    length = mx.linalg.norm(z)
+    if length > 12:
+        z = z * (12 / length)
+    return generator(z, label)
+
+
+def shortened_by_arrays(z, label):
+    length = mx.linalg.norm(z)
+    return generator(z * mx.minimum(1, 12 / length), label)
+
+
+with errors_shown():
+    mx.export_function(f"{folder}/short.mlxfn", shortened, z, label)
+mx.export_function(f"{folder}/short.mlxfn", shortened_by_arrays, z, label)
+imported = mx.import_function(f"{folder}/short.mlxfn")
+change = difference(imported(3 * z, label)[0], shortened(3 * z, label))
+print(f"largest difference {change:.6f}")
+
+# %% [markdown]
+# The second version says the same with array operations, which a graph can hold.
+#
+# **What has not been computed yet.** A graph goes back to where its numbers come from, and MLX is lazy.
+# Loading a shipped generator reads half-precision numbers and converts them to float32, which does not happen until somebody needs them.
+#
+# **The next cell exports the same generator before and after evaluating its parameters. Which file is larger?**
+
+# %% tags=["nbval-check-output"]
+fresh = export.stock(mlxgan.load_pretrained(MODEL))
+for name in ("as loaded", "evaluated"):
+    if name == "evaluated":
+        mx.eval(fresh.parameters())
+    mx.export_function(f"{folder}/fresh.mlxfn", fresh, z, label)
+    size = Path(f"{folder}/fresh.mlxfn").stat().st_size
+    print(f"{name}: {size / 1e6:.2f} MB")
+
+# %% [markdown]
+# :::{dropdown} Answer
+# The second one, and it is twice as large.
+# :::
+#
+# The first file holds the half-precision numbers and the instruction to convert them, which is then carried out in every single call.
+# Here we could even like that, because it saves half of the space (Exercise 3 asks what it costs).
+# With a network whose weights have just been drawn and never evaluated, the file would not contain the weights at all, but the way in which they are drawn.
+#
+# **The device.** Finally, each operation in the file says on which kind of device it runs.
+# Exporting on a CPU and importing on a GPU is not meant to work, as [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) say plainly, so a function that was recorded on a CPU stays on the CPU, wherever you take it.
+# If you want your digits from the GPU of a Mac or a phone, export them on a Mac.
+#
+# ## Any number of images?
+#
+# Our function draws one image at a time.
+# MLX can record without fixing the shapes, with `shapeless=True`, and [its documentation](https://ml-explore.github.io/mlx/build/html/usage/export.html) asks us to use that carefully.
+# Why should we be careful?
+# We record a single linear layer with one number of rows and call it with another, once as `nn.Linear` and once written out by hand.
+# Just before the call, we fill some memory with sevens and give it back.
+# Each experiment runs in a process of its own, and you will see why.
+
+# %%
+experiment = """
+import sys
+import mlx.core as mx
+import mlx.nn as nn
+
+file, way = sys.argv[1:3]
+recorded, called = map(int, sys.argv[3:])
+layer = nn.Linear(100, 20)
+mx.eval(layer.parameters())
+
+def by_hand(x):
+    return x @ layer.weight.T + layer.bias
+
+function = layer if way == "nn.Linear" else by_hand
+example = mx.ones((recorded, 100))
+mx.export_function(file, function, example, shapeless=True)
+
+sevens = [mx.full((called, 20), 7.0) for _ in range(50)]
+mx.eval(sevens)
+del sevens  # their memory is free again
+
+x = mx.ones((called, 100))
+errors = mx.abs(mx.import_function(file)(x)[0] - layer(x)).max(axis=1)
+print("errors of the rows", *[f"{error:.1f}" for error in errors.tolist()])
+"""
+
+
+def outcome(*arguments):
+    command = [
+        sys.executable,
+        "-c",
+        experiment,
+        f"{folder}/shapeless.mlxfn",
+    ]
+    command += [str(argument) for argument in arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        return f"the process died (status {result.returncode})"
+    return result.stdout.strip()
+
+
+for way in ("nn.Linear", "by hand"):
+    for recorded_with, called_with in ((2, 2), (2, 5), (5, 2)):
+        said = outcome(way, recorded_with, called_with)
+        print(f"{way}, {recorded_with} rows, then {called_with}: {said}")
+
+# %% [markdown]
+# No call was refused, and yet `nn.Linear` is right only if the number of rows stays the same.
+# With more rows, the additional ones are wrong by about seven: they contain what our sevens left in memory.
+# With fewer, the whole process dies.
+# The layer adds its bias in one operation with the product, the `AddMM` in the figure, and for this operation the bias is first repeated for each row of the batch.
+# The recording has kept the number of repetitions, so MLX 0.32.4 fills two rows of five and leaves the rest as it was, or fills five rows where there is room for two.
+# The layer that is written out by hand leaves the repeating to the addition, and is right for any number of rows.
+#
+# So shapeless recordings are possible, but each layer has to be checked, and a mistake shows in no error message.
+# `AddMM` is not the only case: MLX's tracker has a report of [sums that repeat the first call's result](https://github.com/ml-explore/mlx/issues/3201).
+# We prefer the safe way: `mx.exporter` records several calls into one file.
+
+# %% tags=["nbval-check-output"]
+generator = export.stock(mlxgan.load_pretrained(MODEL))
+mx.eval(generator.parameters())
+several = folder / "several.mlxfn"
+with mx.exporter(str(several), generator) as exporter:
+    for n in (1, 10, 100):
+        exporter(mx.zeros((n, 100)), mx.arange(n) % 10)
+print(f"{several.stat().st_size / 1e6:.2f} MB")
+
+# %% [markdown]
+# Three graphs take hardly more space than one, because the weights are stored only once, and a batch of any other size is refused with a clear message.
+# This is also what the package does.
+# The command
+#
+# ```bash
+# python -m mlxgan export --model conditional --out FOLDER
+# ```
+#
+# writes such a file, and calls the function that we call here:
+
+# %% tags=["nbval-check-output"]
+for name in export.write(folder, mlxgan.load_pretrained(MODEL)):
+    print(name)
+example = mx.load(f"{folder}/example.safetensors")
+for name in ("z", "labels", "images"):
+    print(f"{name}: {example[name].dtype}, {example[name].shape}")
+
+# %% [markdown]
+# The second file is a test for the reader at the other end.
+# It holds ten inputs, one for each digit, and the images that Python makes of them.
+# Whoever imports the function anywhere should first run it on these inputs and compare.
+#
+# ## A program in C++
+#
+# `mlx.core` is a thin layer of Python over a C++ library, and `pip` has installed this library with its header files and a description for CMake, so we can build against it right away.
+# Here is the heart of `tools/cpp/digits.cpp`, a program of some seventy lines.
+
+# %% tags=["hide-input"]
+source = Path("../tools/cpp/digits.cpp").read_text()
+start = source.index("  auto generator = ")
+end = source.index("  std::vector<double> times")
+Markdown(f"```cpp\n{source[start:end]}```")
+
+# %% [markdown]
+# If you can read the Python version, you can read this one, since the functions have the same names.
+# `import_function` gives something that can be called with a list of arrays, `load_safetensors` reads the inputs, and because C++ is as lazy as Python, `eval` has to be called here as well.
+#
+# To build it, `tools/cpp/CMakeLists.txt` asks Python where MLX is (`python -m mlx --cmake-dir` prints it) and passes the answer to `find_package(MLX)`.
+
+# %%
+build = folder / "build"
+program = build / "digits"
+if shutil.which("cmake") and shutil.which("c++"):
+    python = f"-DPython_EXECUTABLE={sys.executable}"
+    for command in (
+        ["cmake", "-S", "../tools/cpp", "-B", build, python],
+        ["cmake", "--build", build],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    print(f"built: {program.stat().st_size:,} bytes")
+else:
+    print("CMake or a C++ compiler is missing, so nothing is built.")
+
+# %%
+function = folder / "generator.mlxfn"
+inputs = folder / "example.safetensors"
+images = {"Python": np.array(example["images"])}
+if program.exists():
+    command = [program, function, inputs, folder / "cpp", "20"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    print(result.stdout + result.stderr, end="")
+    images["C++"] = np.load(folder / "cpp.npy")
+else:
+    print("There is no program to run.")
+
+# %% [markdown]
+# Then we let the page's JavaScript draw the same ten digits.
+# A browser is not needed for that: a small script, `tools/draw_in_node.js`, runs the generator of the site in Node.js, on the same file of inputs.
+
+# %%
+if shutil.which("node"):
+    script = "../tools/draw_in_node.js"
+    command = ["node", script, inputs, folder / "page.f32", "20"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    print(result.stdout + result.stderr, end="")
+    pixels = np.fromfile(folder / "page.f32", np.float32)
+    images["JavaScript"] = pixels.reshape(-1, 28, 28, 1)
+else:
+    print("Node.js is missing, so there is no row for JavaScript.")
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The same noise and the same labels, drawn in three languages. In each row the ten digits come from the same ten vectors z.", "name": "fig-17-three"}, "image": {"alt": "Three rows of the digits 0 to 9 in dark ink on white, named Python, C++ and JavaScript. The rows cannot be told apart."}}
+figure, panels = plt.subplots(
+    len(images), 1, figsize=(6.4, 0.7 * len(images)), squeeze=False
+)
+for axes, (language, row) in zip(
+    panels[:, 0], images.items(), strict=True
+):
+    axes.imshow(
+        plots.tile(mx.array(row), 10), cmap="gray", vmin=0, vmax=255
+    )
+    axes.set_ylabel(
+        language, rotation=0, ha="right", va="center", fontsize=9
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.grid(False)
+plt.show()
+
+# %%
+for language, row in images.items():
+    levels = np.abs(row - images["Python"]).max() * 127.5
+    print(f"{language}: {levels:.5f} of 255 levels at most")
+
+# %% [markdown]
+# No eye can tell the three rows apart.
+# C++ and Python run the same library, and what remains between them, less than a thousandth of a gray level, comes from the order of additions, which is another one in our fast layers and in OpenBLAS.
+# JavaScript differs more, by 0.77 of 255 levels, and that is on purpose: the page's weights are rounded to between 9 and 16 bits, so that the page loads faster.
+#
+# The program can also draw its own noise.
+# In C++, `mx::random::normal` with `mx::random::key(7)` is the same function of the same key as in Python.
+
+# %%
+if program.exists():
+    command = [program, function, inputs, folder / "seven", "1", "7"]
+    subprocess.run(command, check=True, capture_output=True)
+    own = mx.random.normal((10, 100), key=mx.random.key(7))
+    same = np.array_equal(np.load(folder / "seven-z.npy"), np.array(own))
+    expected = np.array(generator(own, example["labels"]))
+    change = np.abs(np.load(folder / "seven.npy") - expected).max()
+    print(f"same noise, bit for bit: {same}")
+    print(f"largest difference of a pixel: {change:.6f}")
+else:
+    print("There is no program to run.")
+
+# %% [markdown]
+# The noise is the same to the last bit, so a seed that you liked in Python keeps its digits in C++.
+# The pixels differ by three millionths, again because of the order of additions: our Python uses OpenBLAS for its matrix products, and the program a slower library that comes with MLX.
+# JavaScript has no such generator of random numbers, so there the noise itself would have to be sent.
+#
+# ## Is it faster?
+#
+# Many people expect a program in C++ to be faster than Python.
+#
+# **Before you look: by how much, if both call the same library?**
+
+# %%
+stored = json.loads(Path("../book/data/export.json").read_text())
+lines = ["| | one image a call | 100 images a call |", "|---|---|---|"]
+for way, row in stored["milliseconds per image"].items():
+    cells = []
+    for n in ("1", "100"):
+        middle = statistics.median(row[n])
+        low, high = min(row[n]), max(row[n])
+        cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+    lines.append(f"| {way} | {' | '.join(cells)} |")
+print(stored["machine"])
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# :::{dropdown} Answer
+# Hardly at all: by about 5 % with one image per call, and with a hundred images we cannot tell, because the rounds of the two overlap.
+# The rows to compare are *Python, imported* and *C++, OpenBLAS*.
+# :::
+#
+# The table has milliseconds per image: the median of five rounds on one machine, with the fastest and the slowest round in parentheses.
+# The rows *Python, imported* and *C++, OpenBLAS* call the same recording with the same library for matrix products, so that nothing distinguishes them but the language.
+# It makes little difference, because nearly all of the time passes inside MLX, which is the same machine code for both.
+#
+# Other things cost much more.
+# The recording contains MLX's own convolutions, and on this machine, with one image per call, it takes 2.6 times as long as the generator in Python with our matrix products, and with a hundred images 20 times as long.
+# On a Mac we replace no layer, so there this loss does not exist.
+# The program is also slower as it stands than in the row *C++, OpenBLAS*, for which we told Linux (with `LD_PRELOAD`) to load the library that our package brings.
+# JavaScript draws one image after the other on one core, and even so we cannot tell it from the plain C++ program when one image is wanted.
+# Finally, `mx.compile` helps with one image and hurts with a hundred, which is one more reason to measure what you are going to use.
+#
+# How much has to be carried along?
+
+# %% tags=["nbval-check-output"]
+for name, size in stored["bytes"].items():
+    print(f"{size / 1e6:7.2f} MB  {name}")
+
+# %% [markdown]
+# The recording is twice as large as our file of weights, because it holds them in float32 and not in half precision.
+# The program itself is tiny, but it needs MLX, which is larger than everything else together, whereas the page needs its two JavaScript files and nothing more.
+#
+# ## To an iPhone
+#
+# MLX also has a Swift version, [mlx-swift](https://github.com/ml-explore/mlx-swift), which runs on iPhones and iPads, and it has a function for the same files.
+# We have no iPhone on our test bench, so *the following has not been run*; the calls are those of its [documentation](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx).
+#
+# ```swift
+# import MLX
+#
+# let url = Bundle.main.url(forResource: "generator", withExtension: "mlxfn")!
+# let generator = try importFunction(from: url)
+# let z = MLXRandom.normal([10, 100], key: MLXRandom.key(7))
+# let labels = MLXArray((0 ..< 10).map { Int32($0) })
+# let images = try generator(z, labels)[0]
+# ```
+#
+# Four things deserve your attention.
+# The file should come from a Mac, because a recording made on Linux stays on the CPU.
+# It should also come from the version of MLX that mlx-swift contains: the format belongs to [an experimental part of MLX](https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.export_function.html) that may change with any version, and the first bytes of the file say which version wrote it.
+# MLX [does not run in the iOS simulator](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx/running-on-ios), so you need a real device, or an iPad app that runs on your Mac.
+# And on the device the first thing to draw is, again, the example.
+#
+# If you would rather depend on no such format, take the other way out: write the module again in Swift with the layers of `MLXNN`, read the weights with `loadArrays(url:)`, and put them in with `update(parameters:)`.
+#
+# ## Summary
+#
+# A generator is code and weights, and a program in another language needs both.
+# MLX can record the code as a graph of plain operations and write it to one file together with the weights, which C++ and Swift run without Python.
+# A recording repeats what happened once: shapes, random keys, the training mode, Python's decisions, the device, and whatever had not been computed yet are all part of it.
+# So we evaluate, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong without a word.
+# The same ten vectors gave the same ten digits in Python, in C++ and, up to rounding, in JavaScript, and we know it because the inputs and the expected images travel with the file.
+#
+# ## Exercises
+#
+# ### Exercise 1: Two operations that need not be there (derive)
+#
+# In evaluation mode, batch normalization maps a feature $y$ to $\gamma\,(y - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$, with fixed numbers for each channel.
+# Before the second and third normalization of our generator there is a linear map, $y = Wx + b$.
+# Derive weights $W'$ and a bias $b'$ with which the linear map alone gives the normalized result.
+# How many of the recorded operations can disappear?
+#
+# :::{dropdown} Solution
+# Put $s = \gamma/\sqrt{\sigma^2 + \varepsilon}$.
+# Then $s\,(Wx + b - \mu) + \beta = (sW)\,x + s\,(b - \mu) + \beta$, so $W' = sW$, each row multiplied by the $s$ of its channel, and $b' = s\,(b - \mu) + \beta$.
+# The normalization consists of an addition of $\varepsilon$ and a root, a subtraction, two multiplications and an addition, and five repetitions (`Broadcast`) prepare their arguments.
+# All eleven disappear, so two normalizations save 22 of the 56 operations.
+# This is called *folding* ([Jacob et al., 2018](../book/bibliography.md#jacob-et-al-2018), describe it for phones).
+# The page's JavaScript goes half of the way: its weights stay, and the rest has become one scale and one shift per channel.
+# :::
+#
+# ### Exercise 2: Fold them (code)
+#
+# Write the function `fold(layer, norm)`, which changes the layer and replaces the normalization.
+# Apply it to `expand` with `norm2` and to `up1` with `norm3`, record the result, and count the operations.
+# (The outputs of `expand` are 49 pixels of 64 channels, with the channel last, and the weight of a transposed convolution has the output channel first.)
+#
+# :::{dropdown} Solution
+# The first axis of both weights counts the outputs, so one reshape serves both cases.
+# `norm1` could be folded in the same way, but between `project` and `norm1` the label's vector is added, which would have to be scaled as well.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+def fold(layer, norm):
+    scale = norm.weight / mx.sqrt(norm.running_var + norm.eps)
+    shift = norm.bias - scale * norm.running_mean
+    repeats = len(layer.bias) // len(scale)
+    scale, shift = mx.tile(scale, repeats), mx.tile(shift, repeats)
+    rows = scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    layer.weight = layer.weight * rows
+    layer.bias = layer.bias * scale + shift
+
+
+folded = export.stock(mlxgan.load_pretrained(MODEL))
+fold(folded.expand, folded.norm2)
+fold(folded.up1, folded.norm3)
+folded.norm2 = folded.norm3 = nn.Identity()
+mx.eval(folded.parameters())
+mx.export_function(f"{folder}/folded.mlxfn", folded, z, label)
+imported = mx.import_function(f"{folder}/folded.mlxfn")
+mx.eval(imported(z, label))  # until then, reading is part of the graph
+shorter = imported(z, label)[0]
+count = len(operations(shorter))
+print(f"{len(operations(recorded))} operations, {count} after folding")
+print(f"largest difference {difference(shorter, recorded):.4f}")
+
+# %% [markdown]
+# ### Exercise 3: Half the file (change and explain)
+#
+# Export the generator without evaluating its parameters first, so that the file has half the size.
+# Time both files, with one image per call and with a hundred.
+# Where does the difference come from, and when would you accept it?
+#
+# :::{dropdown} Solution
+# Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
+# In our run this took 2.6 ms: more than a third of a call that draws one image, and lost in the noise of a call that draws a hundred and takes more than 300 ms.
+# If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
+# (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
+# :::
+
+# %% tags=["hide-cell"]
+for n in (1, 100):
+    noise, classes = mx.zeros((n, 100)), mx.arange(n) % 10
+    for name in ("as loaded", "evaluated"):
+        fresh = export.stock(mlxgan.load_pretrained(MODEL))
+        if name == "evaluated":
+            mx.eval(fresh.parameters())
+        file = f"{folder}/{name}-{n}.mlxfn"
+        mx.export_function(file, fresh, noise, classes)
+        imported = mx.import_function(file)
+        times = []
+        for _ in range(3 if mlxgan.SMOKE else 20):
+            begin = time.perf_counter()
+            mx.eval(imported(noise, classes))
+            times.append(1000 * (time.perf_counter() - begin))
+        middle = statistics.median(times)
+        print(f"{n:3d} images a call, {name}: {middle:.1f} ms")
+
+# %% [markdown]
+# ### Exercise 4: Any number of images (code)
+#
+# Make a shapeless recording of the whole generator that is right.
+# Replace its linear layers by modules that write the bias out, and test the function with 1, 7 and 64 images.
+#
+# :::{dropdown} Solution
+# `update_modules` replaces parts of a module.
+# The other layers pass the test without a change.
+# That is a result for this generator and this version of MLX, and another layer may need another repair, so do not ship such a file without the test.
+# :::
+
+
+# %% tags=["hide-cell", "nbval-check-output"]
+class WrittenOut(nn.Module):
+    def __init__(self, linear):
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def __call__(self, x):
+        return x @ self.weight.T + self.bias
+
+
+flexible = export.stock(mlxgan.load_pretrained(MODEL))
+flexible.project = WrittenOut(flexible.project)
+flexible.expand = WrittenOut(flexible.expand)
+mx.eval(flexible.parameters())
+two = z10[:2], digits[:2]
+name = f"{folder}/flexible.mlxfn"
+mx.export_function(name, flexible, *two, shapeless=True)
+imported = mx.import_function(name)
+for n in (1, 7, 64):
+    noise, classes = mx.random.normal((n, 100)), mx.arange(n) % 10
+    images = imported(noise, classes)[0]
+    error = difference(images, generator(noise, classes))
+    print(f"{n:2d} images: largest error {error:.4f}")
+
+# %% [markdown]
+# ## Further reading
+#
+# - MLX's documentation has a chapter on [exporting functions](https://ml-explore.github.io/mlx/build/html/usage/export.html), with a module whose weights are arguments of the exported function, and one on [MLX in C++](https://ml-explore.github.io/mlx/build/html/dev/mlx_in_cpp.html), from which our CMake file takes its lines.
+# - [Jacob et al. (2018)](../book/bibliography.md#jacob-et-al-2018) explain how networks are prepared for phones: folding, and integers in place of floating-point numbers.
+# - [mlx-swift-examples](https://github.com/ml-explore/mlx-swift-examples) has complete apps for iPhone and Mac, among them one that trains a classifier on MNIST on the phone.
