@@ -127,6 +127,16 @@ def tidy(out: Path, own: Path) -> None:
             folder.rmdir()
 
 
+def empty(out: Path) -> None:
+    """The notebooks that a page offers to take along are there to be run; the page itself has their outputs."""
+    for path in (out / "_sources").rglob("*.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+        path.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
 # Pages
 
 
@@ -220,6 +230,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     names = [str(file.filename).removeprefix("_static/") for file in files]
     bundle(out, [*THEME, *(name for name in dict.fromkeys(names) if name not in (OWN, *THEME))])
     tidy(out, Path(app.srcdir, "book", "_static"))
+    empty(out)
 
 
 def leave_out(app: Sphinx) -> None:

@@ -43,6 +43,13 @@ def pages(site: Path) -> list[Path]:
     return found
 
 
+def chapters() -> list[Path]:
+    """The notebooks, as the contents list them."""
+    listed = [ROOT / f"{file}.ipynb" for file in re.findall(r"file: (notebooks/\S+)", (ROOT / "_toc.yml").read_text())]
+    assert sorted(listed) == sorted((ROOT / "notebooks").glob("*.ipynb")), "_toc.yml lists every chapter"
+    return listed
+
+
 def test_every_page_of_the_contents_is_there(site):
     files = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
     assert len(files) >= 10
@@ -114,14 +121,13 @@ def test_every_page_has_a_title_and_a_description(site):
 
 def test_landing_page_has_every_chapter_with_a_picture_a_sentence_and_its_times(site):
     text = (site / "book" / "index.html").read_text()
-    entries = re.findall(r'<a class="thumb".*?</li>', text, re.DOTALL)
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    assert [re.search(r'href="\.\./notebooks/(\w+)\.html', entry)[1] for entry in entries] == [
-        p.stem for p in notebooks
-    ]
-    for entry, notebook in zip(entries, notebooks, strict=True):
+    lists = "".join(re.findall(r'<ul class="chapters">.*?</ul>', text, re.DOTALL))
+    for entry, notebook in zip(re.findall(r"<li>.*?</li>", lists, re.DOTALL), chapters(), strict=True):
+        assert f'href="../notebooks/{notebook.stem}.html"' in entry
         stored = json.loads(notebook.read_text())
-        assert (site / "book" / re.search(r'<img src="([^"]+)"', entry)[1]).stat().st_size < 40_000, notebook
+        picture = re.search(r'<img src="([^"]+)"', entry)
+        assert picture, f"{notebook.name}: its first picture stands on the landing page, and it has none"
+        assert (site / "book" / picture[1]).stat().st_size < 40_000, notebook
         prose = "".join("".join(cell["source"]) for cell in stored["cells"] if cell["cell_type"] == "markdown")
         prose = re.sub(r"\]\([^)]*\)", "", prose)  # where links lead
         sentence = html.unescape(re.search(r'<p class="summary">([^<]+)', entry)[1])
@@ -143,8 +149,7 @@ def test_times_are_worked_out_from_length(site):
 def test_execution_table_says_what_the_notebooks_say(site):
     text = (site / "book" / "executions.html").read_text()
     rows = re.findall(r"<tr.*?</tr>", text, re.DOTALL)[1:]
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    for row, notebook in zip(rows, notebooks, strict=True):
+    for row, notebook in zip(rows, chapters(), strict=True):
         about = json.loads(notebook.read_text())["metadata"]["mlxgan"]
         for fact in (about["date"], about["machine"], *about["versions"].values()):
             assert fact in row, notebook.name
@@ -155,6 +160,16 @@ def test_site_is_small(site):
     assert sum(sizes.values()) < 20e6
     assert not [path for path in sizes if path.suffix == ".map"]
     assert sum(size for path, size in sizes.items() if path.name == "book.css") < 170_000
+
+
+def test_notebooks_to_take_along_have_all_cells_and_no_outputs(site):
+    for stored in chapters():
+        page = (site / "notebooks" / f"{stored.stem}.html").read_text()
+        assert f'href="../_sources/notebooks/{stored.name}"' in page
+        taken = json.loads((site / "_sources" / "notebooks" / stored.name).read_text())
+        sources = [cell["source"] for cell in json.loads(stored.read_text())["cells"]]
+        assert [cell["source"] for cell in taken["cells"]] == sources
+        assert not any(cell.get("outputs") for cell in taken["cells"])
 
 
 def test_every_static_file_is_there_that_a_page_or_sheet_names(site):
