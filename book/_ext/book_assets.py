@@ -202,20 +202,23 @@ def heading(section: nodes.Node) -> str | None:
 
 
 def sections(app: Sphinx) -> Iterable[dict[str, str]]:
-    """What the search finds: every section with a title, its prose, and the words that it sets in bold or italics."""
-    for docname in sorted(app.env.found_docs):
+    """What the search finds: every section with a title, its prose, and the terms that it is the first to set off."""
+    known: set[str] = set()
+    for docname in sorted(app.env.found_docs, key=lambda name: (not name.startswith("notebooks/"), name)):
         page = app.builder.get_target_uri(docname)
         title = app.env.titles[docname].astext()
         for index, section in enumerate(app.env.get_doctree(docname).findall(heading)):
             own = [node for node in section.children if not isinstance(node, addnodes.toctree) and not heading(node)]
             prose = [text for node in own for text in node.findall(kind(nodes.paragraph, nodes.caption))]
             prose = [text for text in prose if not isinstance(text.parent, nodes.entry)]  # no tables
-            terms = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
+            found = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
+            terms = [term for term in found if len(term) < 60 and term.lower() not in known]
+            known.update(term.lower() for term in terms)
             yield {
                 "to": page if index == 0 else f"{page}#{section['ids'][0]}",
                 "page": title,
                 "title": heading(section) or title,
-                "terms": " · ".join(term for term in terms if len(term) < 60),
+                "terms": " · ".join(terms),
                 "text": " ".join(text.astext() for text in prose).replace("\n", " "),
             }
 

@@ -6,6 +6,8 @@ import latex2mathml.converter
 from docutils import nodes
 from sphinx.application import Sphinx
 
+RELATIONS = ("=", "≈", "≤", "≥", "<", ">", "→", "∝")
+LONG = 30  # signs of a formula that may be wider than what is left of a line on a phone
 CLOSING = (")", "]", "}", "|", "∥", "!")
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
@@ -15,7 +17,7 @@ def mathml(self, node: nodes.Element, block: bool) -> None:
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
     markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))
-    self.body.append(f'<div class="math">{markup}</div>' if block else markup)
+    self.body.append(f'<div class="math">{markup}</div>' if block else breakable(markup))
     raise nodes.SkipNode
 
 
@@ -40,6 +42,26 @@ def spaced(markup: str) -> str:
             if (function(row[index - 1]) and operand(row[index])) or (function(row[index]) and operand(row[index - 1])):
                 row.insert(index, ElementTree.Element(f"{{{MATHML}}}mspace", width="0.167em"))
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def breakable(markup: str) -> str:
+    """Let a long formula go on in the next line after a relation, as TeX does: no browser breaks MathML itself."""
+    root = ElementTree.fromstring(markup)
+    signs = "".join(root.itertext())
+    if len(root) != 1 or len(signs) <= LONG:
+        return markup
+    parts: list[list[ElementTree.Element]] = [[]]
+    for node in root[0]:
+        parts[-1].append(node)
+        if node.text in RELATIONS:
+            node.set("form", "infix")  # at the end of a row it would lose its space
+            parts.append([])
+    pieces = []
+    for part in filter(None, parts):
+        piece = ElementTree.Element(root.tag, root.attrib)
+        ElementTree.SubElement(piece, root[0].tag).extend(part)
+        pieces.append(ElementTree.tostring(piece, encoding="unicode"))
+    return "".join(pieces)
 
 
 def function(node: ElementTree.Element) -> bool:

@@ -12,7 +12,7 @@
     // one word for its forms: batch, batches; normalize, normalized, normalization
     processTerm: (term) => (term.length < 4 ? term : term.replace(/(ization|ations?|izing|ized?|ing|ies|ers?|ed|es|s|e|y)$/, "")),
     searchOptions: {
-      boost: { title: 6, terms: 3, page: 2 },
+      boost: { title: 6, terms: 4, page: 2 },
       prefix: (term) => term.length > 2,
       fuzzy: (term) => (term.length > 5 ? 0.2 : false),
       weights: { prefix: 0.6, fuzzy: 0.2 },

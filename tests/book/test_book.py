@@ -106,6 +106,16 @@ def test_signs_and_functions_in_formulas_have_the_space_that_tex_gives_them():
     assert "<mi>log</mi><mspace" in markup and ">softplus</m" in markup
 
 
+def test_a_long_formula_in_a_line_of_text_may_break_after_a_relation():
+    def pieces(tex: str) -> list[str]:
+        markup = book_math.breakable(book_math.spaced(latex2mathml.converter.convert(tex)))
+        return [re.sub(r"<[^>]*>", "", piece) for piece in re.findall(r"<math.*?</math>", markup)]
+
+    assert pieces(r"D(x) = 1") == ["D(x)=1"]
+    whole = r"\mathrm{KL}(m \| p) = \mathrm{KL}(q \| p) - 2 \mathrm{JSD}(p, q) \le \sum_{i=1}^{n} q_i"
+    assert [piece[-1] for piece in pieces(whole)] == ["=", "≤", "i"], "not at the relation below the sum"
+
+
 def meta(page: Path) -> dict[str, str]:
     return dict(re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)"', page.read_text()))
 
