@@ -30,6 +30,7 @@ SHIPPED = {  # chapters whose model ships with the package: under which name, an
     "12_conditional": ("conditional", "conditional/generator.safetensors"),
 }
 
+DATA = {"14_own_pictures": "Omniglot and MNIST"}  # of all other chapters MNIST
 
 #: What a notebook that was opened alone on Colab runs first, once the repository's address is known.
 COLAB = """!git clone -q --depth 1 {address} /content/book && pip install -q /content/book
@@ -97,7 +98,7 @@ def execute(path: Path) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     notebook.metadata["mlxgan"] = {
         "code_sha256": code_digest(notebook),
-        "data": "MNIST",
+        "data": DATA.get(path.stem, "MNIST"),
         "date": datetime.date.today().isoformat(),
         "machine": common.machine(),
         "seconds": round(time.perf_counter() - start),

@@ -7,7 +7,6 @@ import math
 import signal
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from . import checkpoints, data, export, leave, metrics, recipes, resume, training
+from . import augment, checkpoints, data, export, leave, metrics, pictures, recipes, resume, training
 from .files import part_of
 from .history import ALIKE
 from .models import is_conditional
@@ -60,7 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--out", type=_path, required=True, help="folder for the results")
-    command.add_argument("--data", choices=("mnist", "small"), default="mnist", help="small: scikit-learn's digits")
+    about = "mnist, small (scikit-learn's digits), omniglot, fashion, or the path of a folder of pictures or of an .npz"
+    command.add_argument("--data", default="mnist", help=about)
+    command.add_argument(
+        "--augment", action="store_true", help="shift half of what the discriminator sees; for little data"
+    )
     command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
     command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     command.set_defaults(run=_train)
@@ -107,10 +110,14 @@ def _train(options: argparse.Namespace) -> None:
     recipes.seed_everything(options.seed)
     networks = {"last": recipe.generator(), "discriminator": recipe.discriminator(), "generator": recipe.generator()}
     digits = data.load("train", options.data)
+    classes = len(np.unique(np.array(digits.labels)))
+    if is_conditional(networks["last"]) and classes != networks["last"].classes:
+        raise ValueError(f"--data {options.data} has {classes} classes, but --model {options.model} draws ten")
     steps = epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
+    discriminator = networks["discriminator"]
     history = resume.train(
         networks["last"],
-        networks["discriminator"],
+        augment.Augmented(discriminator) if options.augment else discriminator,
         digits,
         epochs=epochs,
         batch_size=options.batch_size,
@@ -202,19 +209,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
     Raises ValueError, naming the file and the array, if they are not what ``sample`` writes.
     """
-    arrays = {}
-    try:
-        if not path.is_file():  # a pipe may never end
-            raise ValueError("no regular file")
-        with zipfile.ZipFile(path) as archive:
-            members = {member.removesuffix(".npy") for member in archive.namelist()}
-            for name in {"images"} | {"labels", "data"} & members:
-                if (size := archive.getinfo(f"{name}.npy").file_size) > LARGEST:
-                    raise ValueError(f"{name!r} has {size:,} bytes, but {LARGEST:,} is the most")
-                content = io.BytesIO(archive.read(f"{name}.npy"))
-                arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
-    except Exception as error:  # zipfile and NumPy raise almost anything for a damaged file
-        raise ValueError(f"{path}: not an .npz file with an array 'images' ({repr(error)[:200]})") from error
+    arrays = pictures.read_arrays(path, LARGEST)
     images, labels = arrays["images"], arrays.get("labels")
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) < 200:
         found = f"{images.dtype} {images.shape}"

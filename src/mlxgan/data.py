@@ -1,27 +1,17 @@
-"""MNIST in MLX: found or downloaded, checked, and served in batches.
+"""Images in MLX, MNIST's or others: found or downloaded, checked, and served in batches.
 
-The files are those of LeCun, Cortes and Burges in the IDX format, as they are or gzipped. Only files whose contents
+MNIST's files are those of LeCun, Cortes and Burges in the IDX format, as they are or gzipped. Only files whose contents
 have the digests below are ever used.
 """
 
-import gzip
-import hashlib
-import io
-import os
-import time
-import urllib.request
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
-import platformdirs
-from tqdm import tqdm
 
-from . import SMOKE
-from .files import part_of
+from . import SMOKE, download, pictures
+from .download import TITLES
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -35,18 +25,16 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 PREFIX = {"train": "train", "test": "t10k"}
-LARGEST = 48_000_000  # bytes: no file has more
-PATIENCE = 120.0  # seconds for one mirror's file
 #: How many of the training images show each digit.
 COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of handwritten digits, in memory on the device."""
+    """A set of handwritten digits, or of other pictures, in memory on the device."""
 
     images: mx.array  #: uint8, (N, 28, 28, 1), 0 for the background to 255 for full ink
-    labels: mx.array  #: int32, (N,), the digit 0 to 9
+    labels: mx.array  #: int32, (N,), the digit 0 to 9, or the number of another class
     name: str  #: which data these are, and why
 
     def __len__(self) -> int:
@@ -54,23 +42,25 @@ class Digits:
 
 
 def load(split: str = "train", name: str = "mnist") -> Digits:
-    """Return the digits of one split, ``"train"`` or ``"test"``, and print a line that says which they are.
+    """Return the images of one split, ``"train"`` or ``"test"``, and print a line that says which they are.
 
-    MNIST has 60,000 and 10,000. Its files are looked for in the folder ``$MNIST_DIR`` if it is set, otherwise in the
-    user's cache, and are downloaded if they are not there. ``"small"``, and smoke mode, give the digits that come with
-    scikit-learn instead, 1,500 and 297. Raises ValueError for another split or name, or if a file in ``$MNIST_DIR`` is
-    not the genuine one; FileNotFoundError if it is missing there; and ConnectionError if no mirror has it.
+    MNIST has 60,000 and 10,000 digits. Its files are looked for in the folder ``$MNIST_DIR`` if it is set, otherwise in
+    the user's cache, and are downloaded if they are not there. ``"small"`` names the digits that come with
+    scikit-learn, 1,500 and 297, which in smoke mode also stand in for the named data sets. ``"omniglot"``,
+    ``"fashion"``, and the path of a folder of pictures or of an .npz file are for :func:`mlxgan.pictures.load`, which
+    says what becomes of them. Raises ValueError for another split or name, or if a file is not what it should be;
+    FileNotFoundError if one is missing in ``$MNIST_DIR``; and ConnectionError if no mirror has it.
     """
     if split not in PREFIX:
         raise ValueError(f"split is {split!r}, but must be 'train' or 'test'")
-    if name not in ("mnist", "small"):
-        raise ValueError(f"name is {name!r}, but must be 'mnist' or 'small'")
-    if SMOKE or name == "small":
-        digits = small_digits(split, "MLXGAN_SMOKE is set" if SMOKE else "as asked for")
-    else:
+    if name == "small" or SMOKE and name in TITLES:
+        why = "as asked for" if name == "small" else "MLXGAN_SMOKE is set"
+        digits = small_digits(split, why, TITLES.get(name, "MNIST"))
+    elif name == "mnist":
         images, labels = (read(f"{PREFIX[split]}-{part}-ubyte") for part in ("images-idx3", "labels-idx1"))
-        pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
-        digits = _digits(pixels, np.frombuffer(labels, np.uint8, offset=8), f"MNIST, {split} split")
+        digits = _digits(*pictures.from_idx(images, labels), f"MNIST, {split} split")
+    else:
+        digits = _digits(*pictures.load(split, name), f"{TITLES.get(name) or pictures.title(name)}, {split} split")
     print(f"{digits.name}: {len(digits):,} images")
     return digits
 
@@ -80,10 +70,10 @@ def kind(name: str) -> str:
     return name.split(" (")[0].split(",")[0]
 
 
-def small_digits(split: str, why: str) -> Digits:
+def small_digits(split: str, why: str, stand_for: str = "MNIST") -> Digits:
     """Return scikit-learn's 1,797 handwritten digits of 8x8 pixels, resized to 20x20 and padded to 28x28.
 
-    The first 1,500 are the train split, the rest the test split. ``why`` becomes part of the name.
+    The first 1,500 are the train split, the rest the test split. ``why`` and ``stand_for`` become part of the name.
     """
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -93,7 +83,8 @@ def small_digits(split: str, why: str) -> Digits:
     large = np.stack([np.asarray(Image.fromarray(x).resize((20, 20), Image.Resampling.BICUBIC)) for x in small])
     images = np.pad(large, ((0, 0), (4, 4), (4, 4)))
     part = slice(None, 1500) if split == "train" else slice(1500, None)
-    return _digits(images[part], labels[part], f"scikit-learn's small digits instead of MNIST ({why}), {split} split")
+    name = f"scikit-learn's small digits instead of {stand_for} ({why}), {split} split"
+    return _digits(images[part], labels[part], name)
 
 
 def _digits(images: np.ndarray, labels: np.ndarray, name: str) -> Digits:
@@ -149,72 +140,10 @@ def batches(
 
 
 def read(name: str) -> bytes:
-    """Return the contents of the file ``name`` of MNIST, a key of ``SHA256``, downloaded if need be.
+    """Return the contents of the file ``name`` of MNIST, a key of ``SHA256``, unpacked and downloaded if need be.
 
     Raises what :func:`load` does, and ValueError for another name.
     """
     if name not in SHA256:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(SHA256)}")
-    folder = os.environ.get("MNIST_DIR")
-    if folder:
-        inside = Path(folder).expanduser()
-        for path in (inside / part / f"{name}{end}" for part in ("", "raw", "MNIST/raw") for end in (".gz", "")):
-            if path.exists():
-                return _genuine(_read_file(path), name, path)
-        raise FileNotFoundError(f"MNIST_DIR is {folder!r}, but there is no {name}.gz in that folder")
-    cached = Path(platformdirs.user_cache_dir("mlxgan"), f"{name}.gz")
-    try:
-        return _genuine(_read_file(cached), name, cached)
-    except (OSError, ValueError):  # missing, or damaged
-        compressed = _download(name)
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with part_of(cached) as part:
-            part.write_bytes(compressed)
-    except OSError as error:
-        warnings.warn(f"{name} is used, but not kept for the next time ({error})", stacklevel=3)
-    return _genuine(compressed, name, cached)
-
-
-def _read_file(path: Path) -> bytes:
-    if not path.is_file():  # a pipe or a device may never end
-        raise ValueError(f"{path}: not a regular file")
-    with open(path, "rb") as file:
-        return file.read(LARGEST + 1)
-
-
-def _genuine(content: bytes, name: str, where: object) -> bytes:
-    """Return the content, uncompressed. Raises ValueError, naming ``where`` it is from, if it is not the right one."""
-    try:
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST + 1)
-    except Exception as error:  # gzip and zlib raise several kinds
-        raise ValueError(f"{where}: not a whole gzip file ({error})") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256[name]:
-        raise ValueError(f"{where}: not MNIST's {name} (SHA-256 {digest}, expected {SHA256[name]})")
-    return content
-
-
-def _download(name: str) -> bytes:
-    """Return the file as the first mirror has it that answers with the right one, gzipped."""
-    failures = []
-    for mirror in MIRRORS:
-        try:
-            compressed = _fetch(f"{mirror}{name}.gz")
-            _genuine(compressed, name, "its answer")
-            return compressed
-        except Exception as error:  # whatever a mirror answers, the next one is tried
-            failures.append(f"{mirror}: {str(error)[:200]}")
-    raise ConnectionError(f"{name} could not be downloaded; {'; '.join(failures)}")
-
-
-def _fetch(url: str) -> bytes:
-    end, content = time.monotonic() + PATIENCE, bytearray()
-    with urllib.request.urlopen(url, timeout=20) as response, tqdm(desc=url, unit="B", unit_scale=True) as progress:
-        while chunk := response.read1(1 << 16):
-            content += chunk
-            progress.update(len(chunk))
-            if len(content) > LARGEST or time.monotonic() > end:
-                raise ConnectionError(f"gave up after {len(content):,} bytes and {PATIENCE:.0f} seconds at most")
-    return bytes(content)
+    return download.find("mnist", f"{name}.gz", SHA256[name], MIRRORS)

@@ -42,7 +42,7 @@ def test_outputs_are_whole_and_from_a_full_run_of_this_code(source):
     nbformat.validate(notebook)
     about = notebook.metadata["mlxgan"]
     assert about["code_sha256"] == code_digest(notebook), "run: python tools/notebooks.py execute"
-    assert about["data"] == "MNIST" and about["seconds"] < 3600
+    assert "MNIST" in about["data"] and about["seconds"] < 3600
     assert {"date", "machine", "versions"} <= set(about)
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
@@ -52,7 +52,7 @@ def test_outputs_are_whole_and_from_a_full_run_of_this_code(source):
         assert output.output_type != "error"
         assert output.get("name") != "stderr"
         text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
-        assert not re.search(r"instead of MNIST \((?!for comparison)", text)
+        assert not re.search(r"instead of \S+ \((?!for comparison)", text)
         assert not re.search(r"(/tmp|/home|/Users|/root|/work)/", text)
 
 

@@ -1,6 +1,6 @@
 """Finding, downloading, checking, parsing and batching the data."""
 
-from mlxgan import data
+from mlxgan import data, download
 
 import contextlib
 import gzip
@@ -61,7 +61,7 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     monkeypatch.setattr(data, "SMOKE", False)
     monkeypatch.setitem(data.SHA256, NAME, hashlib.sha256(CONTENT).hexdigest())
-    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
+    monkeypatch.setattr(download.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     return tmp_path / "cache" / "mlxgan"
 
 
@@ -105,8 +105,8 @@ def test_whatever_a_mirror_answers_the_next_is_tried(offline, monkeypatch, bad):
 @pytest.mark.parametrize("bad", ["endless", "a byte now and then", "silent"])
 def test_a_mirror_that_takes_too_long_is_given_up(offline, monkeypatch, bad):
     """Sooner than for a reader, who would wait two minutes."""
-    monkeypatch.setattr(data, "LARGEST", 10_000)
-    monkeypatch.setattr(data, "PATIENCE", 0.5)
+    monkeypatch.setattr(download, "LARGEST", 10_000)
+    monkeypatch.setattr(download, "PATIENCE", 0.5)
     urlopen = urllib.request.urlopen
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: urlopen(url, timeout=timeout / 40))
     endless = {"Content-Length": str(10**9)}
@@ -122,7 +122,7 @@ def test_a_mirror_that_takes_too_long_is_given_up(offline, monkeypatch, bad):
 
 
 def test_a_bomb_is_not_unpacked(offline, monkeypatch):
-    monkeypatch.setattr(data, "LARGEST", 10_000)
+    monkeypatch.setattr(download, "LARGEST", 10_000)
     use(monkeypatch, Mirror(zipped(bytes(10**7))), Mirror())
     assert data.read(NAME) == CONTENT
 
@@ -163,10 +163,10 @@ def test_two_processes_at_once(offline):
     mirror = Mirror()
     program = f"""
 import hashlib
-from mlxgan import data
+from mlxgan import data, download
 data.MIRRORS = ({mirror.url!r},)
 data.SHA256[{NAME!r}] = {hashlib.sha256(CONTENT).hexdigest()!r}
-data.platformdirs.user_cache_dir = lambda name: {str(offline)!r}
+download.platformdirs.user_cache_dir = lambda name: {str(offline)!r}
 data.read({NAME!r})
 """
     runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
@@ -241,8 +241,8 @@ def test_the_small_digits_are_there_for_who_asks(offline, monkeypatch, capsys):
     use(monkeypatch)
     assert len(data.load("test", "small")) == 297
     assert "scikit-learn's small digits instead of MNIST (as asked for), test split" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="name is 'fashion', but must be 'mnist' or 'small'"):
-        data.load("test", "fashion")
+    with pytest.raises(ValueError, match="data is 'mnits', but must be mnist, small, omniglot, fashion, a folder"):
+        data.load("test", "mnits")
 
 
 def test_smoke_says_so(capsys):

@@ -5,7 +5,7 @@ the real readers and writers, with small networks on small data. The failures th
 examples.
 """
 
-from mlxgan import checkpoints, data, metrics, models, training
+from mlxgan import checkpoints, data, download, metrics, models, training
 from mlxgan.__main__ import main
 from mlxgan.resume import train
 
@@ -386,8 +386,8 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 
 @pytest.mark.parametrize("name", ["train-images.gz", "../train-images-idx3-ubyte.gz", "/etc/passwd"])
 def test_only_the_four_files_are_downloaded(monkeypatch, tmp_path, name):
-    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
-    monkeypatch.setattr(data.urllib.request, "urlopen", None)
+    monkeypatch.setattr(download.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    monkeypatch.setattr(download.urllib.request, "urlopen", None)
     monkeypatch.setenv("MNIST_DIR", str(tmp_path))
     assert len(data.SHA256) == 4
     with pytest.raises(ValueError, match="name is .*, but must be one of train-images"):

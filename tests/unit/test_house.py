@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlxgan"
 FLOORS = {
-    "files": 0, "blas": 0, "layers": 0, "data": 0,
+    "files": 0, "blas": 0, "layers": 0, "augment": 0, "download": 0, "pictures": 0, "data": 0,
     "models": 1, "losses": 1, "history": 1, "measures": 1, "recipes": 1, "checkpoints": 1, "plots": 1,
     "training": 2,
     "resume": 3, "metrics": 3, "export": 3,
