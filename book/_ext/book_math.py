@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 
 RELATIONS = ("=", "≈", "≤", "≥", "<", ">", "→", "∝")
 LONG = 30  # signs of a formula that may be wider than what is left of a line on a phone
+JOINER = "\u2060"
 CLOSING = (")", "]", "}", "|", "∥", "!")
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
@@ -17,7 +18,7 @@ def mathml(self, node: nodes.Element, block: bool) -> None:
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
     markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))
-    self.body.append(f'<div class="math">{markup}</div>' if block else breakable(markup))
+    self.body.append(f'<div class="math">{markup}</div>' if block else joined(node, breakable(markup)))
     raise nodes.SkipNode
 
 
@@ -62,6 +63,15 @@ def breakable(markup: str) -> str:
         ElementTree.SubElement(piece, root[0].tag).extend(part)
         pieces.append(ElementTree.tostring(piece, encoding="unicode"))
     return "".join(pieces)
+
+
+def joined(node: nodes.Element, markup: str) -> str:
+    """Keep a comma or a bracket on the line of its formula: a browser may begin a new line on both sides of one."""
+    siblings = node.parent.children
+    index = siblings.index(node)
+    before = siblings[index - 1].astext()[-1:] if index else ""
+    after = siblings[index + 1].astext()[:1] if index + 1 < len(siblings) else ""
+    return JOINER * bool(before.strip()) + markup + JOINER * bool(after.strip())
 
 
 def function(node: ElementTree.Element) -> bool:

@@ -27,6 +27,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 from sphinx_design.dropdown import dropdown_main, dropdown_title
@@ -34,6 +35,7 @@ from sphinx_design.dropdown import dropdown_main, dropdown_title
 EPUB, LAB = "gan-in-mlx.epub", "book/lab"
 CARD = {"image": "book/images/card.png", "image_mini": "book/_static/logo.png", "line_color": "#D55E00"}
 MARGIN = ("Coming from PyTorch", "On other machines")  # boxes that stand beside the text where there is room
+logger = logging.getLogger(__name__)
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
 
 Inline: TypeAlias = str | nodes.Node
@@ -48,8 +50,12 @@ class film(nodes.General, nodes.Element):
 
 
 class Chapters(SphinxDirective):
+    """Each line of the content says what a chapter brings; a chapter without one has its own first sentence."""
+
+    has_content = True
+
     def run(self) -> list[nodes.Node]:
-        return [placeholder(kind="chapters")]
+        return [placeholder(kind="chapters", sentences=dict(line.split(": ", 1) for line in self.content))]
 
 
 class Executions(SphinxDirective):
@@ -203,7 +209,10 @@ def thumbnail(app: Sphinx, docname: str, name: str) -> list[nodes.Node]:
     return [nodes.raw("", html, format="html")]
 
 
-def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
+def chapters(app: Sphinx, docname: str, sentences: dict[str, str]) -> Iterable[nodes.Node]:
+    known = {Path(name).name for _, names in parts(app) for name in names}
+    if strange := ", ".join(sentences.keys() - known):
+        logger.warning("the list of chapters has a sentence about what is no chapter: %s", strange, location=docname)
     for caption, names in parts(app):
         yield nodes.paragraph("", caption, classes=["part"])
         pages = nodes.bullet_list(classes=["chapters"])
@@ -218,7 +227,7 @@ def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
                 "",
                 *thumbnail(app, docname, name),
                 title,
-                nodes.paragraph("", summary(doctree, 1), classes=["summary"]),
+                nodes.paragraph("", sentences.get(Path(name).name) or summary(doctree, 1), classes=["summary"]),
                 nodes.paragraph("", facts(app, name, doctree), classes=["facts"]),
             )
         yield pages
@@ -263,8 +272,10 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             gone.parent.remove(gone)
         elif box["kind"] == "epub":
             box.replace_self(offer_epub(app, box) if epub(app).exists() and app.builder.name == "html" else [])
+        elif box["kind"] == "chapters":
+            box.replace_self(list(chapters(app, docname, box["sentences"])))
         else:
-            box.replace_self(list({"chapters": chapters, "executions": executions}[box["kind"]](app, docname)))
+            box.replace_self(list(executions(app, docname)))
     for reference in list(doctree.findall(addnodes.download_reference)):
         if "/films/" in reference["reftarget"]:
             reference.parent.replace_self(linked_film(app, reference, docname))

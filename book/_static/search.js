@@ -27,9 +27,11 @@
   function excerpt(text, terms) {
     const starts = terms.map((term) => text.toLowerCase().indexOf(term.toLowerCase())).filter((start) => start >= 0);
     const first = starts.length ? Math.min(...starts) : 0;
-    const from = Math.max(0, text.lastIndexOf(". ", first - 1) + 1 || 0, first - 90);
+    const sentence = text.lastIndexOf(". ", first - 1) + 1, near = text.indexOf(" ", first - 90);
+    const from = Math.max(sentence, first > 90 ? near : 0), to = text.lastIndexOf(" ", from + 190);
     const part = document.createElement("p");
-    const piece = text.slice(from, from + 190).trim();
+    if (from > sentence) part.append("… ");
+    const piece = text.slice(from, text.length > from + 190 ? to : undefined).trim();
     const pattern = terms.map((term) => term.replace(/[^\p{L}\p{N}]/gu, "\\$&")).join("|");
     piece.split(new RegExp(`((?:${pattern})\\p{L}*)`, "iu")).forEach((text, k) => {
       part.append(k % 2 ? Object.assign(document.createElement("mark"), { textContent: text }) : text);
