@@ -1,5 +1,6 @@
 """Formulas as MathML, which browsers and readers of books show without a script."""
 
+import re
 from xml.etree import ElementTree
 
 import latex2mathml.converter
@@ -8,7 +9,7 @@ from sphinx.application import Sphinx
 
 RELATIONS = ("=", "≈", "≤", "≥", "<", ">", "→", "∝")
 LONG = 30  # signs of a formula that may be wider than what is left of a line on a phone
-JOINER = "\u2060"
+ADJOINED = re.compile(r'([^\s<>]*)<math\b[^>]*display="inline"(?:(?!</math>).)*</math>([^\s<]*)', re.DOTALL)
 CLOSING = (")", "]", "}", "|", "∥", "!")
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
@@ -18,7 +19,7 @@ def mathml(self, node: nodes.Element, block: bool) -> None:
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
     markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))
-    self.body.append(f'<div class="math">{markup}</div>' if block else joined(node, breakable(markup)))
+    self.body.append(f'<div class="math">{markup}</div>' if block else breakable(markup))
     raise nodes.SkipNode
 
 
@@ -65,13 +66,11 @@ def breakable(markup: str) -> str:
     return "".join(pieces)
 
 
-def joined(node: nodes.Element, markup: str) -> str:
-    """Keep a comma or a bracket on the line of its formula: a browser may begin a new line on both sides of one."""
-    siblings = node.parent.children
-    index = siblings.index(node)
-    before = siblings[index - 1].astext()[-1:] if index else ""
-    after = siblings[index + 1].astext()[:1] if index + 1 < len(siblings) else ""
-    return JOINER * bool(before.strip()) + markup + JOINER * bool(after.strip())
+def kept(body: str) -> str:
+    """Keep what adjoins a formula, as a comma does, on its line: browsers may begin a new one on both sides of it."""
+    return ADJOINED.sub(
+        lambda found: f'<span class="nowrap">{found[0]}</span>' if found[1] or found[2] else found[0], body
+    )
 
 
 def function(node: ElementTree.Element) -> bool:
@@ -85,8 +84,14 @@ def operand(node: ElementTree.Element) -> bool:
     return not node.tag.endswith(("}mo", "}mspace", "}mtext"))
 
 
+def page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
+    if "body" in context:
+        context["body"] = kept(context["body"])
+
+
 def setup(app: Sphinx) -> dict:
     inline, block = (lambda self, node: mathml(self, node, False)), (lambda self, node: mathml(self, node, True))
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("html-page-context", page)
     app.add_config_value("epub_math_renderer", "mathml", "env")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
