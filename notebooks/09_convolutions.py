@@ -71,7 +71,7 @@ plots.digits(mx.concatenate([*rows, real[:12]]), columns=12, scale=0.5)
 #
 # $$y_{i,j} = b + \sum_{p=0}^{3} \sum_{q=0}^{3} w_{p,q}\; x_{2i+p-1,\,2j+q-1}.$$
 #
-# The $-1$ stands for a border of zeros around the picture, one pixel wide: with this **padding**, 28 pixels become 14 notes.
+# The $-1$ stands for a border of zeros around the picture, one pixel wide: with this **padding**, 28 pixels in a row become 14 notes.
 # Each $y_{i,j}$ depends on one small neighborhood, and all of them share the same sixteen weights.
 # A layer has many kernels, the notes of each form one **channel** of its output, and a kernel of the next layer has sixteen weights for each of these channels.
 #
@@ -245,7 +245,7 @@ plt.show()
 # ## Growing an image
 #
 # A convolution with stride 2 halves the size, which suits a discriminator, because it has to get from $28 \times 28$ pixels to a single number.
-# The generator has to go the other way, so how can a layer turn one number into four by four pixels?
+# The generator has to go the other way, so it needs a layer that doubles the size.
 #
 # We let the window work backward: a **transposed convolution** takes one number and stamps the kernel into a window of a larger picture, with as much ink as the number says.
 # The next number stamps two pixels further on, and where two stamps overlap, their ink adds up.
@@ -253,8 +253,6 @@ plt.show()
 # ![A 2 by 2 input; one of its pixels stamps a 4 by 4 kernel; four stamps, two cells apart, overlap and add up; the border is cropped to a 4 by 4 output.](../book/diagrams/transposed-conv.svg)
 #
 # *A transposed convolution stamps its kernel once for each input pixel, weighted by its value. Overlaps add up, and the border is cropped.*
-#
-# Let us write it down.
 
 
 # %% tags=["nbval-check-output"]
@@ -280,7 +278,7 @@ print(by_hand.astype(int))
 print(f"MLX differs by {np.abs(by_hand - by_mlx[0, :, :, 0]).max():.1f}")
 
 # %% [markdown]
-# The first pixel, a 1, has stamped the kernel and the last one, a 2, twice the kernel, and the border is cropped.
+# The first pixel, a 1, has stamped the kernel and the last one, a 2, twice the kernel.
 # In the middle they overlap: the 13 consists of the kernel's 11 from the first stamp and of twice its 1 from the second.
 # `ConvTranspose2d` does the same for many channels at once, and Exercise 2 shows where its odd name comes from.
 # (`mlxgan.layers` computes what MLX's own layers compute, only faster on a CPU; see [Where the time goes](16_speed.ipynb).)
@@ -315,7 +313,7 @@ plt.show()
 # ## Keeping the signal alive
 #
 # In an exercise of [Generator and discriminator](04_models.ipynb) we found that each layer of a fresh network passes on a weaker signal than it received.
-# The networks of this chapter begin with even smaller weights, drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
+# The networks of this chapter begin with small weights, too, all drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
 
 
 # %%
@@ -555,7 +553,7 @@ for name, images in trial.items():
 # A generator whose input is noise hardly ever makes exact copies: its images differ a little, and the normalization enlarges these differences until they are as large as those between real digits.
 # What would give the copies away is the standard deviation, the very number that we divide by, so let us show it to the discriminator before it is lost.
 # The idea of comparing the images of a batch is due to [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016), and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduced the comparison to a standard deviation.
-# We take the standard deviation $\sigma_k$ of every hidden unit $k$ over the batch and average the logarithms.
+# We take the standard deviation $\sigma_k$ of every hidden unit $k$ over the batch and average the logarithms, so that halving a spread counts the same at every scale.
 # The result $s$, times a learned weight $v$, is added to every logit of the batch:
 #
 # $$\ell'(x) = \ell(x) + 3\,v\,s, \qquad s = \frac{1}{512} \sum_{k} \log \sigma_k.$$
@@ -619,12 +617,12 @@ for mode in ("training", "evaluation"):
 # Now the generator gets $2 \cdot 10^{-3}$ and the discriminator $3 \cdot 10^{-4}$.
 # Why so much more, and why not the same for both?
 #
-# The first question has a clear answer.
+# At least we can say why the high rate is not absurd.
 # Adam moves each weight by about one learning rate per step, whatever the size of the gradient, so a rate means little until we compare it with the weights.
 # Ours begin at a typical size of 0.02, of which $2 \cdot 10^{-4}$ is 1 % and $2 \cdot 10^{-3}$ is 10 %, and in front of a normalization only this relative change counts.
-# Ten percent per step would be reckless if it stayed so, but weights that move about tend to grow, and the same rate then becomes a smaller part of them; we will check that after the run.
+# Ten percent per step would be reckless if it stayed so, but weights that move about tend to grow, and the same rate is then a smaller part of them, as we will check after the run.
 #
-# The second question has no such answer.
+# The second question is harder.
 # [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove that a GAN with two learning rates converges if the *discriminator* is the faster one, because it is then close to its best answer whenever the generator asks, but their proof assumes rates that shrink toward 0.
 # For a fast *generator* one can say that only it is averaged: the moving average removes the jitter that a high rate leaves in its weights, while nothing removes it from the discriminator.
 # Our own evidence is just as mixed.
@@ -730,7 +728,7 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# (Do not take the seconds for typical: other programs were running on the same machine, so an epoch took anything from 121 to 346 seconds.)
+# (Other programs were running meanwhile, so an epoch took anything from 121 to 346 seconds.)
 #
 # In every epoch the average is ahead of the latest state, by a factor between 2.6 and 4.3, and the 8.4 that it has after two epochs is out of reach for the latest state in all twelve.
 # This is what the average gains us at a high learning rate: it takes the jitter out of the weights without slowing the game.
@@ -832,14 +830,15 @@ others = [
 print("FID of four other runs:", sorted(round(x, 1) for x in others))
 
 # %% [markdown]
-# All five runs lie between 4.3 and 5.1, and this is what you should expect from the recipe, although your digits will be others ([Same seed, same digits](../book/reproducibility.md)).
+# All five runs lie between 4.3 and 5.1, and this is what you should expect from the recipe, although your digits will differ ([Same seed, same digits](../book/reproducibility.md)).
 # Real digits have an FID of 2.0, and the MLP had one of 41.2 ± 1.9 over the four draws of [Measuring](08_measuring.ipynb).
+# (Its recall, coverage and precision below come from there, too, since the table has a single draw.)
 #
 # What has improved most is the variety: the recall has risen from 0.26 to 0.79 and the coverage from 0.72 to 0.88.
-# The ten digits appear about equally often now, as the small divergence of the classes shows, whereas 13.6 % of the MLP's samples were ones.
+# The ten digits appear about equally often now, as the small divergence shows, whereas 13.6 % of the MLP's samples were ones.
 # The precision, in contrast, has not improved: it was 0.81 for the MLP, and it is 0.79 now.
 # Both remain behind the 0.849 of real digits.
-# The classifier is more than 90 % sure of 90.6 % of the samples, which is more than the 84.9 % of the MLP and less than the 98.7 % of real digits.
+# The classifier is more than 90 % sure of 90.6 % of the samples, which lies between the 84.9 % of the MLP and the 98.7 % of real digits.
 # Before we look at the doubtful ones, try to tell an ordinary selection from the real thing.
 #
 # **Two of these four rows were written by people. Which ones?**
@@ -922,7 +921,7 @@ for name, values in table.items():
 # :::
 #
 # Could the stored statistics be improved?
-# They are averages of what the restless generator produced, and the averaged weights may produce something slightly different.
+# They come from the restless generator, and its averaged weights may produce something slightly different.
 # [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) let the finished generator collect *standing statistics* of its own, and for the last line we have done the same over forty batches of 500.
 # Here it does not help: the FID is higher by 0.13 or 0.14 in each of the three draws.
 #
@@ -1070,7 +1069,7 @@ print(f"{14 * 14 * layer.convolve.weight.size:,} multiplications")
 #
 # :::{dropdown} Solution
 # In training mode nothing changes, because the bias is part of the batch mean, which `norm1` subtracts.
-# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so every hidden unit is shifted upward, most of them by about two of their standard deviations, and some pixels change from black to white or back.
+# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so every hidden unit is shifted upward, and some pixels change from black to white or back.
 # Every layer directly in front of a normalization could do without a bias, since the $\beta$ of the normalization does its work: `project`, `expand` and `up1` in the generator, `down2` and `shrink` in the discriminator.
 # :::
 

@@ -81,9 +81,7 @@ plots.digits(not_ordered[:16], columns=16, scale=0.42)
 # :::
 #
 # For a number of ten digits we would draw about a hundred images and throw ninety away.
-# The waste is not even the worst part.
-# Every three that we find comes with its own noise, and therefore in its own handwriting, so the finished number looks as if ten people had written it together.
-# There is nothing in $z$ that we could turn in order to change a seven into a three and leave the rest alone.
+# Worse, every digit that we find comes with its own noise, and therefore in its own handwriting, so the finished number looks as if ten people had written it.
 #
 # What we would like instead is a generator with two inputs, $G(z, c)$, where the class $c$ says which digit to draw, and the noise $z$ decides everything else.
 # For each class its images should then be distributed like the real images of this class, $p_\text{data}(x \mid c)$.
@@ -119,12 +117,11 @@ print(f"largest difference between the two ways {difference:.2f}")
 # It gains $10 \cdot 512 = 5{,}120$ weights, and a single image uses 512 of them, because nine of its ten inputs are 0.
 # :::
 #
-# A layer that multiplies a one-hot vector does no more than pick one column of its weights, namely the column of the class, and add it to the rest.
-# So instead of appending ten numbers and multiplying by zeros, we can keep a table with one learned vector per class, look up the right one and add it, and the cell shows that both ways give the same result.
+# A layer that multiplies a one-hot vector does no more than pick one column of its weights, that of the class, and add it to the rest.
+# So instead of multiplying by zeros, we can keep a table with one learned vector per class, look up the right one and add it; the cell shows that both ways give the same result.
 # Such a table is called an **embedding**, and in MLX it is `nn.Embedding(classes, hidden)`.
 #
-# The generator in [Convolutions](09_convolutions.ipynb) was written with this moment in mind: its method `draw` takes the first hidden layer and does everything that follows.
-# All that the conditional generator has to change is what goes into that layer.
+# The generator in [Convolutions](09_convolutions.ipynb) was written with this moment in mind: its method `draw` takes the first hidden layer and does everything that follows, so all that we have to change is what goes into that layer.
 
 
 # %% tags=["nbval-check-output"]
@@ -219,7 +216,7 @@ show_orders(blind)
 # :::
 #
 # Along each row of the figure the same shape comes back ten times, whichever digit we ask for.
-# (The shapes are smudged because the pair is small and has seen the training set only once.)
+# (The shapes are smudged because the pair is small and saw the training set only once.)
 # The generator was told what to draw and paid no attention, and we cannot blame it.
 # Its discriminator compares images with images, so a set of perfect digits earns full marks no matter which label produced which digit.
 # No gradient ever says that the label 3 has anything to do with threes, and so to the generator the ten class vectors are nothing but a little more noise.
@@ -231,8 +228,8 @@ show_orders(blind)
 # Now a flawless seven is a fake if a three was asked for, because no such pair occurs in the data, and the only way for the generator to pass is to draw a three.
 #
 # How should the label enter the discriminator?
-# The naive answer is the same as before: append it to the input, here as ten additional planes of $28 \times 28$ pixels, of which one is filled with ones.
-# That can work, but to a convolution a plane that is the same everywhere is just a constant for each channel (except at the border), and the layers behind it have to find out for themselves which constant goes with which strokes.
+# We could append it to the input again, as ten planes of $28 \times 28$ pixels, of which one is filled with ones.
+# That can work, but all that a convolution gets from such a plane is a constant for each channel (except at the border), and the layers behind it have to find out which constant goes with which strokes.
 # We can give them a better start if we first work out what the answer should look like.
 #
 # From [Losses and optimizers](05_losses.ipynb) we know the logit of the best possible discriminator: it is the logarithm of the ratio of the two densities, and here these are the densities of pairs.
@@ -243,8 +240,7 @@ show_orders(blind)
 # + \log\frac{p_\text{data}(c \mid x)}{p_g(c \mid x)}.$$
 #
 # The first part does not know about labels and is the old question: does this look like a real image?
-# The second part compares two classifiers.
-# It asks how probable the label $c$ is for this image among real images, and how probable it is among generated ones.
+# The second part compares two classifiers: how probable is the label $c$ for this image among real images, and how probable is it among generated ones?
 # We call the two the *image part* and the *class part*.
 #
 # A toy makes them tangible.
@@ -276,13 +272,12 @@ for c in range(2):
 # A 2 is more common among real numbers than among generated ones, so the image part speaks for it, whichever label it has.
 # :::
 #
-# As a number without a label, our fake would have passed.
-# Its label makes the difference: with class 1 the logit is 0.625, and with class 0 it is $-1.375$.
+# The label makes the difference: with class 1 the logit is 0.625, and with class 0 it is $-1.375$.
 #
 # ## The projection discriminator
 #
 # It remains to build a network that computes these two parts, and [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) found an elegant way.
-# Nearly every classifier ends in the same manner: it computes some features $\phi(x)$ of the image, takes the inner product with one vector for each class, and turns the results into probabilities by a softmax.
+# Nearly every classifier computes some features $\phi(x)$ of the image, takes the inner product with one vector for each class, and turns the results into probabilities by a softmax.
 # Suppose that this is also true of the two classifiers in the class part, that both use the same features, and that their vectors are $u_c$ and $w_c$:
 #
 # $$\begin{aligned}
@@ -303,12 +298,11 @@ for c in range(2):
 #
 # *The projection discriminator adds three opinions: is the image real, do the images of the batch vary within their classes, and does this one fit its label?*
 #
-# Two of the three boxes in the figure are now explained.
-# The third one, the spread, keeps the generator from abusing the label.
+# Two of the three boxes are now explained, and the third, the spread, keeps the generator from abusing the label.
 #
 # ## Variety within a class
 #
-# Suppose that the generator has learned one perfect drawing of each digit, and that it returns this drawing every time the digit is ordered.
+# Suppose that the generator has learned one perfect drawing of each digit, and always returns it.
 # Each pair is flawless, and a discriminator that judges one pair at a time has nothing to object to.
 # In [Convolutions](09_convolutions.ipynb) we met the same problem and let the discriminator see how much the images of a batch vary.
 # That no longer helps, because ten perfect drawings of ten different digits do vary a lot.
@@ -325,7 +319,7 @@ def spread_within_classes(x, labels, classes):
 
 # %% [markdown]
 # The rows of `member` are one-hot vectors, so one product with it adds up the features of each class, and another one hands every image the mean of its class.
-# A batch of 64 contains only six or seven images of each digit, so their spread around their own mean comes out a little too small, but it does so for real images and fakes alike if both have the same labels.
+# A batch of 64 contains only six or seven images of each digit, so their spread around their own mean comes out a little too small, but equally so for real images and fakes if both have the same labels.
 #
 # **Imagine a generator that moves every digit halfway toward the mean of its class. How does this show in the spread within classes, and how much of it is left to see after batch normalization?**
 
@@ -387,13 +381,13 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 
 # %% [markdown]
 # Two factors in this code do not follow from any derivation.
-# The 3 is the one from [Convolutions](09_convolutions.ipynb): it lets the single weight `variety` keep up with the rest.
+# The 3, as in [Convolutions](09_convolutions.ipynb), lets the single weight `variety` keep up with the rest.
 # The divisor $\sqrt{512} \approx 23$ decides how hard the class pulls.
-# Adam moves each weight by about one learning rate per step, no matter by what the result is multiplied, so without the divisor the inner product with $v_c$ would grow as fast as the output of the last layer, and with it the inner product grows 23 times more slowly.
+# Adam moves each weight by about one learning rate per step, whatever the result is divided by, so the inner product grows 23 times more slowly than the output of the last layer.
 # The choice was made by trying, and we will come back to it when we ask what the label costs.
 #
 # First, however, let us see whether it pulls at all.
-# We repeat the small run from above with the same seed, the same data and the same generator, and exchange only the discriminator.
+# We repeat the small run with the same seed, data and generator, and exchange only the discriminator.
 #
 # **What fraction will be right this time?**
 
@@ -407,12 +401,10 @@ show_orders(seeing)
 # 0.286, almost three times as many as before.
 # :::
 #
-# That is still far from every order, and most of the shapes are hard to name; if anything, they are rougher than those of the blind pair.
-# What has changed shows along the rows: the picture now depends on the label.
-# Below 0 most rows close to a loop, and several of the shapes below 6 can be read as a six.
-# The fractions were counted in 10,000 images, so the luck of the draw cannot turn 0.097 into 0.286.
-# With only one training of each kind, we cannot say how large the effect is on average, and the small pair is not the one that we want anyway.
-# How far the full pair gets, with twelve epochs instead of one, we will see after one look at the training step.
+# That is still far from every order, and the shapes are, if anything, rougher than those of the blind pair.
+# But along the rows the picture now depends on the label: below 0 most rows close to a loop, and several of the shapes below 6 can be read as a six.
+# The fractions were counted in 10,000 images, so the luck of the draw cannot turn 0.097 into 0.286, but one training of each kind cannot say how large the effect is on average.
+# How far the full pair gets in twelve epochs, we will see after one look at the training step.
 #
 # ## The step, with labels
 #
@@ -427,9 +419,7 @@ show_orders(seeing)
 # The fakes are drawn for the labels of the real images, so each class is equally frequent on both sides, and the discriminator cannot tell the two batches apart by counting digits.
 # `training.make_step` does this for every generator that has an attribute `classes`.
 #
-# What does a single step teach the generator if every label of the batch is 3?
-#
-# **Which rows of the generator's embedding will have moved afterwards?**
+# **Suppose that every label of the batch is 3. Which rows of the generator's embedding will a single step move?**
 
 # %% tags=["nbval-check-output"]
 mx.random.seed(0)
@@ -452,17 +442,16 @@ for digit in range(10):
 # The other rows took no part in the images, so their gradient is 0.
 # :::
 #
-# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes helps the eights as well, which ten separate generators could not offer.
+# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes helps the eights as well.
 #
 # ## The run
 #
-# [Convolutions](09_convolutions.ipynb) explains why the two networks have different learning rates, and there the generator's was the higher one.
+# In [Convolutions](09_convolutions.ipynb) the generator had the higher learning rate.
 # Here the balance is the other way round: the discriminator learns with $10^{-3}$ and the generator with $3 \cdot 10^{-4}$.
-# The likely reason is that this discriminator has more to learn and learns it more slowly: each of its ten class vectors hears of only six or seven images in a batch, and the divisor slows down what it says about the class.
-# We found these rates by trying, however, so take this as a plausible explanation and not as a proof.
+# We found these rates by trying, and can only guess why they work: perhaps because each of the discriminator's ten class vectors hears of only six or seven images in a batch, and the divisor slows down what it says about the class.
 #
-# Both rates also fall in a straight line to a tenth of their first value, so that the steps become smaller and smaller toward the end.
-# MLX's optimizers accept a function of the step number in place of a fixed rate, such as the one that `optim.linear_schedule(1e-3, 1e-4, steps)` returns, and `recipes.decaying_adam` combines it with our usual Adam.
+# Both rates also fall in a straight line to a tenth of their first value.
+# MLX's optimizers accept a function of the step number in place of a fixed rate, such as `optim.linear_schedule(1e-3, 1e-4, steps)`, and `recipes.decaying_adam` combines it with our usual Adam.
 #
 # For the 10,000 samples that we measure, `data.draw_labels` orders each digit as often as it occurs in MNIST.
 
@@ -524,9 +513,8 @@ plt.show()
 
 # %% [markdown]
 # The generator learns to follow orders early: from the second epoch on, even the worst digit is right in more than 95 % of the cases.
-# The quality of the drawing takes longer, since the FID goes on falling until about the eighth epoch and hardly changes after it.
-# (Do not take the 165 milliseconds per step for typical.
-# The machine was slow on the day of this run; the same machine without other work needs about 150 for a step of the DCGAN, as `book/data/benchmark.json` says.)
+# The quality of the drawing takes longer, since the FID falls until about the eighth epoch.
+# (The 165 milliseconds per step are those of a slow day.)
 #
 # The film shows the same ten noise vectors after each epoch, with one digit ordered from each:
 #
@@ -552,13 +540,13 @@ plots.digits(drawn, columns=10, scale=0.5)
 # %% [markdown]
 # Nearly every image shows the digit of its row; the worst exceptions are the last 1, which has come apart, and the first 6, which is almost a 0.
 # Now read the picture column by column: the noise has become something like a handwriting.
-# In the first column all digits are wide and lean to the right, and in the sixth they are narrow and upright, while the thickness of the pen stays the same in most columns but not in all of them.
+# In the first column all digits are wide and lean to the right, in the sixth they are narrow and upright, and in most columns the thickness of the pen stays the same.
 # No loss asked for this division of labor, but the same noise has to serve all ten labels, so it suits the generator to keep in the noise what all digits have in common.
 #
 # ## Did we get what we ordered?
 #
 # To count how often the order was followed, we let the classifier say which digit it sees.
-# It makes mistakes itself, so even a perfect generator would not reach 100 %, but only what the classifier reaches on test images.
+# It makes mistakes itself, so even a perfect generator would only reach what real test images reach.
 
 
 # %%
@@ -579,10 +567,9 @@ for name, values in (
 as_table(["right, in %", *"0123456789", "average"], rows)
 
 # %% [markdown]
-# In 98.5 % of all cases the classifier sees the digit that we ordered, averaged over the ten digits, and on real images it is right in 99.4 %.
+# Averaged over the ten digits, the classifier sees what we ordered in 98.5 % of all cases, and on real images it is right in 99.4 %.
 # A sample is thus taken for another digit about two and a half times as often as a real image.
-# Ones, threes and fives fail most often, but even of the fives 97.3 % are right.
-# Let us look at some of the orders that failed.
+# Here are some of the orders that failed.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The first twelve samples that the classifier takes for another digit. Above each stands what we ordered, and what the classifier sees.", "name": "fig-12-wrong"}, "image": {"alt": "A row of twelve generated digits, each with a small title such as 4 and an arrow to 9. Some, such as the heavy 5 and the 2, show the ordered digit; some lie between the two digits of the title, such as a 9 that is nearly a 4; and a few, such as a 1 in pieces and a 6 with a gap, are no digit at all."}}
 images = training.sample(average, test_z, test_labels)
@@ -602,8 +589,7 @@ plots.digits(wrong_images, columns=len(wrong), titles=titles)
 #
 # ## How good is it?
 #
-# As [Measuring](08_measuring.ipynb) showed, another draw of the noise gives the same generator another score.
-# For the other measures we therefore draw three times from each of the two generators, and look at the mean and the standard deviation.
+# As [Measuring](08_measuring.ipynb) showed, another draw of the noise gives the same generator another score, so we draw three times from each of the two generators.
 
 
 # %%
@@ -641,15 +627,14 @@ for measure_name, field, places in (
 as_table(["", "real images", *cards], rows)
 
 # %% [markdown]
-# On average over the three draws, the conditional generator is ahead in all rows but one, which is recall.
+# On average over the three draws, the conditional generator is ahead in everything but recall.
 # Its precision is that of real images, where the DCGAN falls short by 0.06, so fewer of its samples are shapes that no one would write.
-# The same shows in the fraction of images of which the classifier is more than 90 % sure.
-# Its classes are distributed almost as they should be, but that is no merit, because we ordered them.
+# That its classes are distributed almost as they should be is no merit, because we ordered them.
 # In the FID, however, its lead of 0.43 is not much larger than the numbers behind ±.
-# The 3.65 that we read off after the last epoch was the first of the three draws, and their mean is 3.95, so do not trust the first number that you see.
+# The 3.65 after the last epoch was the first of the three draws, and their mean is 3.95, so do not trust the first number that you see.
 #
-# These numbers describe two trained generators, however, and not two ways of training.
-# To say something about the method we need several trainings of each, and the book's repository has four of each, with different seeds, that ran on a GPU.
+# Still, these numbers describe two trained generators and not two ways of training, and to compare those we need several runs of each.
+# The book's repository has four, with different seeds, from a GPU.
 
 # %% tags=["nbval-check-output"]
 stored = json.loads(Path("../book/data/collapse.json").read_text())
@@ -665,22 +650,20 @@ for name in ("dcgan", "conditional"):
 as_table(["", *measures], rows)
 
 # %% [markdown]
-# None of the eight runs collapsed, and in every column the two ranges lie apart.
-# With four runs on each side we should not trust the size of a difference to the last digit, but it would be a strange coincidence if all four runs of one kind lay on the same side of all four runs of the other, in every column, by luck alone.
-# So the conditional pair has the lower FID, between 3.6 and 4.1, and the higher precision, and the two generators of this chapter agree with that.
+# None of the eight runs collapsed, and in every column the two ranges lie apart, which would be a strange coincidence if it were luck alone.
+# So the conditional pair has the lower FID, between 3.6 and 4.1, and the higher precision.
 # (The two recipes have different learning rates as well, so we cannot say how much of this is due to the label alone.)
 # Recall, however, moves the wrong way.
 #
 # ## What the label costs
 #
-# Recall is the fraction of the real images that lie among the generated ones, so the lower recall says that some ways of writing a digit have no counterpart among our samples.
-# Coverage, which we know from [Measuring](08_measuring.ipynb) as well, seems to say the opposite.
-# It asks whether at least one sample comes near a real image, and a generator that misses less often passes this test more often.
-# Recall draws its balls around the samples instead, and these balls are small where many samples crowd together.
+# The lower recall says that some ways of writing a digit have no counterpart among our samples, and coverage seems to say the opposite.
+# But coverage draws its balls around the real images and asks whether at least one sample lies inside, so it rewards a generator that seldom misses.
+# Recall draws its balls around the samples, and these balls are small where many samples crowd together.
 # So perhaps the digits of a class are drawn too much alike.
 #
 # Before we believe it, we should ask a second judge, because all our measures look through the eyes of a single classifier.
-# The new one is fully connected instead of convolutional, and all that it shares with the first is the training set.
+# The new one is fully connected instead of convolutional, and shares only the training set with the first.
 
 
 # %%
@@ -722,13 +705,13 @@ _, probabilities = metrics.features(second, test.images)
 print(f"right {(probabilities.argmax(axis=1) == truth).mean():.2%}")
 
 # %% [markdown]
-# It reads 96.4 % of the test images correctly, which is less than the 99.4 % of the book's judge, but good enough for a second opinion.
+# It reads 96.4 % of the test images correctly, fewer than the book's judge with its 99.4 %, but enough for a second opinion.
 #
-# We ask three questions, and always compare threes only with threes, sevens only with sevens, and so on.
+# We ask three questions, and compare threes only with threes, sevens only with sevens, and so on.
 #
 # - *Recall*: which real digits lie in a ball around one of the samples of their class?
 # - *Spread*: how far are the samples from the mean of their class, compared with test images?
-# - *Gap*: how far is it from a sample to its third-nearest look-alike, again compared with test images? A gap below 1 means that the samples crowd together.
+# - *Gap*: how far is it from a sample to the third-nearest one of its class, again compared with test images? A gap below 1 means that the samples crowd together.
 
 
 # %%
@@ -818,20 +801,17 @@ as_table(["", *columns], rows)
 # :::
 #
 # Both judges agree that the conditional generator reaches fewer real digits than the DCGAN, the second judge with 0.80 compared with 0.87.
-# Its spread is nearly that of real digits, which is what we had hoped for when we let the discriminator see the spread within each class.
-# Its gap is a little further off.
-# Because the spread is a *squared* distance, a spread of 0.97 corresponds to distances of $\sqrt{0.97} \approx 0.985$, so the samples have moved only 1.5 % closer to the middle of their class, but 5 % closer to each other.
-# This would fit digits that crowd a little around typical forms and leave some real handwriting between these forms undrawn.
-# The effect is small, however, although it is larger than the luck of the draw, and we see it in a single trained generator, so hold this picture loosely.
-# Whether such slight crowding explains all of the lost recall, these numbers cannot say.
+# Its spread is nearly that of real digits, as we had hoped when we showed it to the discriminator, but its gap is further off.
+# Because the spread is a *squared* distance, a spread of 0.97 corresponds to distances of $\sqrt{0.97} \approx 0.985$, so the samples are only 1.5 % closer to the middle of their class, but 5 % closer to each other.
+# This would fit digits that crowd a little around typical forms and leave some real handwriting between them undrawn.
+# The effect is larger than the luck of the draw, but it is small, we see it in a single trained generator, and these numbers cannot say whether it explains all of the lost recall.
 #
-# One caution belongs to the comparison with the DCGAN.
-# A malformed sample lies all alone, so its ball is large and may contain a real digit by accident, and the DCGAN draws more such samples.
-# This fits its spread and its gap, which are both larger than those of real digits.
-# Part of its lead in recall may therefore be of this kind, but compared with real images, too, the conditional generator falls short: 0.80 compared with 0.88 by the second judge, and 0.76 compared with 0.87 by the first.
+# Part of the DCGAN's lead in recall may be an accident.
+# A malformed sample lies all alone, so its ball is large and may contain a real digit by chance, and the DCGAN draws more such samples, which fits its larger spread and gap.
+# But compared with real images, too, the conditional generator falls short: 0.80 compared with 0.88 by the second judge, and 0.76 compared with 0.87 by the first.
 #
 # Which handwriting is missing?
-# For each digit we pick the first two test images that both judges find among our samples, and the first two that neither of them does.
+# For each digit we pick the first two test images that both judges find among our samples, and the first two that neither does.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Real test images. The upper two rows lie among the samples of our generator according to both judges, and the lower two rows according to neither.", "name": "fig-12-missed"}, "image": {"alt": "Four rows of ten real handwritten digits, one column for each digit from 0 to 9. The upper two rows show mostly plain digits. The lower two contain some unusual ones: a 1 that leans to the left, a 2 and two sevens with a crossbar, a 4 and a 5 whose strokes run together, and a 9 that is open at the top. Others in the lower rows look as plain as those above."}}
 masks = np.array([found["conditional", name][0] for name in judges])
@@ -846,22 +826,18 @@ index = mx.array(np.concatenate(rows).astype(np.uint32))
 plots.digits(test.images[index], columns=10)
 
 # %% [markdown]
-# The lower rows contain some unusual digits: a 1 that leans to the left, a 2 and two sevens with a crossbar, a 4 and a 5 whose strokes run together, a 9 that is open at the top.
-# Others, such as the zeros and the eights, look as plain to us as those above, and above them the 5 with its detached bar is not plain at all.
+# The lower rows contain some unusual digits, such as a 1 that leans to the left and two sevens with a crossbar, but others look as plain to us as those above.
 # Twenty digits are too few to say what kind of handwriting the generator leaves out.
 #
 # Nor do we know why it does.
 # One possible cause is the pull: the class part of the logit rises when a digit looks more like its class, so the generator is paid for being recognized, and a plain three is the safest three.
-# If that is right, a class that pulls harder should give more right digits and less variety.
-# Exercise 3 tries this out on the small pair, and shows that so quick a test cannot settle the question.
+# If that is right, a class that pulls harder should give more right digits and less variety, but Exercise 3 shows that a quick test on the small pair cannot settle it.
 #
 # So the order has its price: with this recipe, we get cleaner digits, and fewer of the ways in which people write them.
-# How much pull is best, and whether clean digits and varied ones can be had together, remains open here.
 #
 # ## From one digit to another
 #
-# To the generator, a class is a vector with 512 entries, and between two vectors there is a straight line.
-# The generator has never been trained on a point between two classes.
+# To the generator, a class is a vector with 512 entries, and between two vectors there is a straight line, along which it has never been trained.
 #
 # **What will it draw halfway between a 4 and a 9, and what between a 1 and a 7?**
 
@@ -879,8 +855,8 @@ plots.digits(mx.concatenate(walks), columns=11)
 # A shape between the two: for instance, a 4 whose top closes little by little until it is a 9.
 # :::
 #
-# The 1, in the same way, slowly grows the bar of a 7.
-# In all four rows the two digits share most of their strokes, so the way between them stays close to writing, and only around the middle is it hard to say which digit it is.
+# Likewise, the 1 slowly grows the bar of a 7.
+# In all four rows the two digits share most of their strokes, so the way between them stays close to writing.
 # In [The generator in this page](../book/generator.md) you can do the same with the mouse, between any four digits, and see what happens between two that have less in common.
 #
 # We keep the average, which ships with the package as `load_pretrained("conditional")`.
@@ -923,9 +899,8 @@ checkpoints.save(path, average, notes=notes)
 # The logit of the best such judge is the sum of an image part and a class part, and for softmax classifiers the class part is an inner product of the features with one vector for each class: the projection.
 # Because a label invites the generator to repeat one perfect drawing, we also show the discriminator the spread within each class, before batch normalization can hide it.
 # The trained generator follows 98.5 % of the orders, and in four further trainings the FID lay between 3.6 and 4.1, below that of all four trainings of the DCGAN.
-# The price is variety: by both judges its recall is lower than the DCGAN's.
-# The spread within its classes is right to within 3 %, but its samples lie 5 % closer together than real digits, which may be part of the reason.
-# This crowding was measured on a single trained generator, whereas the recall was lower in four further trainings, too.
+# The price is variety: by both judges its recall is lower than the DCGAN's, and in four further trainings it was lower, too.
+# The samples of our generator lie 5 % closer together than real digits, which may be part of the reason.
 #
 # ## Exercises
 #
@@ -969,9 +944,7 @@ for x in (-1.0, 0.5, 2.0):
 #
 # The two results need not contradict each other.
 # In the second test each right label competes with a single wrong one, and only on average over 64 images, but in the first it has to beat nine of them, image by image.
-# And the training hardly ever makes the discriminator compare labels.
-# Real images come with their right label only, and so do nearly all fakes as soon as the generator follows its orders.
-# What the vector of the ones should answer to the image of a five is never taught, so it may well agree with it more than the vector of the fives does.
+# And the training hardly ever makes the discriminator compare labels, because real images come with their right label only, and so do nearly all fakes as soon as the generator follows its orders.
 # This fits the derivation.
 # By Exercise 1 the class vectors describe not what a digit looks like, but what the generator still gets wrong about it: $v_c$ is the *difference* of two classifiers, and the difference of two good classifiers need not be one.
 # :::
@@ -1002,11 +975,11 @@ for name, given in (("right", labels), ("wrong", (labels + 1) % 10)):
 # Without the divisor 0.100 of the digits are right, which is no better than guessing, and without the term for the spread it is 0.146.
 #
 # Without the term for the spread we had to expect something like this, since preventing it is the purpose of the term.
-# Without the divisor we had expected more right digits and a lower recall, but the guess is neither confirmed nor refuted: a generator that has collapsed gives no information about a finer trade between the two.
-# What the printed lines do show is that the discriminator ran far ahead in this run: its loss was 0.127 on average over the epoch, compared with 0.619 in the chapter.
-# The term for the spread was there as well, and it did not prevent the collapse.
+# Without the divisor we had expected more right digits and a lower recall, but a collapsed generator neither confirms nor refutes the guess.
+# What the printed lines do show is that the discriminator ran far ahead: its loss was 0.127 on average over the epoch, compared with 0.619 in the chapter.
+# The term for the spread did not prevent the collapse.
 #
-# Each line is a single run of a small network over one epoch, so we cannot even say whether these settings always collapse, or only with this seed.
+# Each line is a single short run, so we cannot even say whether these settings always collapse, or only with this seed.
 # For a real test of the guess, choose divisors between 1 and the $\sqrt{128} \approx 11$ of the small pair, train for longer, and repeat each setting with at least five seeds, the same for all settings; [What makes training stable](11_stability.ipynb) shows how to compare them.
 # :::
 

@@ -60,10 +60,10 @@ plots.digits(
 # ## From a file to 784 numbers
 #
 # The networks of this book want images of $28 \times 28$ gray pixels in which paper is $-1$ and ink is 1.
-# A picture from a phone has twelve million pixels in three colors, and perhaps a note in its file that it must be turned by 90 degrees before you look at it.
+# A picture from a phone has twelve million pixels in three colors.
 # Most of the way from there to our 784 numbers is bookkeeping, but one step hides a trap.
 # Here is a drawing of $400 \times 300$ pixels, in pen strokes five pixels wide.
-# Its middle square is about eleven times as wide as our images, so one pixel in eleven along each axis would be enough for us.
+# Its middle square is about eleven times as wide as our images, so one pixel in eleven along each axis would do.
 #
 # **What will the house look like if we take every eleventh pixel and forget the rest?**
 
@@ -95,15 +95,14 @@ plt.show()
 #
 # If a stroke is thinner than the distance between the pixels we keep, it is a matter of luck whether they hit it.
 # The cure is to let every new pixel be the average over the area that it covers: a thin stroke then turns pale, but no part of it gets lost.
-# `data.load` does all of this for a folder of pictures: it turns each of them upright, puts it on white paper where it is transparent, makes it gray, cuts out the square in the middle, and averages.
-# It also swaps black and white, because in the book's data 0 is paper and 255 is ink, and our figures swap them back, so that a picture looks in them as it does in your viewer.
-# If a file is damaged, `data.load` says which one.
+# `data.load` does this for a folder of pictures, and the bookkeeping too: it turns each picture upright, puts it on white paper where it is transparent, makes it gray, and cuts out the square in the middle.
+# It also swaps black and white, because in the book's data 0 is paper and 255 is ink; our figures swap them back.
 #
 # ## When is a drawing new?
 #
 # Our data come from [Omniglot](https://github.com/brendenlake/omniglot), for which [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) asked people to draw the letters of alphabets from all over the world.
 # We use two small files of it, 3 MB in all, which `data.load` downloads the first time.
-# Two things about them are typical of collected pictures, and either would have spoiled our measurements.
+# Two things about them are typical of collected pictures, and either could have spoiled our measurements.
 #
 # First, the two files hold 5,840 drawings, but the Greek and the Latin alphabets are in both, so only 4,840 of the drawings are different.
 # If we had shuffled all of them and set some aside for measuring, many of those would have had an identical twin among the training images.
@@ -126,15 +125,14 @@ print(f"an epoch is {len(characters) // 64} steps, with MNIST it is 937")
 # %% [markdown]
 # When you split pictures of your own, ask what they share.
 # If several of them show the same person, place, or minute of a film, they belong on the same side.
-# (A folder does not say such things, so `data.load` simply holds out every tenth picture of one.)
+# (`data.load` cannot know this about a folder, so it simply holds out every tenth picture.)
 #
-# ## A ruler for strangers
+# ## A ruler for letters
 #
-# To say whether the generator gets better, we need the features of a network that knows what matters in a picture, as in [Measuring](08_measuring.ipynb).
-# That chapter's judge is a classifier of digits.
-# Nobody has trained one for our letters, nor for your pictures, so we have to make our own.
+# To say whether the generator gets better, we need the features of a network that knows what matters in a picture.
+# The judge from [Measuring](08_measuring.ipynb) knows only digits, so we have to make our own.
 # We need not start from nothing, though, because a network that can tell a six from a zero already knows about strokes, curves, and corners.
-# Omniglot tells us which character each drawing shows, so we replace the ten outputs of the digits' judge by 242 new ones and let it go on learning, now to name characters.
+# Omniglot tells us which character each drawing shows, so we replace the ten outputs of the digits' judge by 242 new ones and let it go on learning.
 
 # %% tags=["hide-input"]
 mx.random.seed(0)
@@ -188,10 +186,9 @@ print(f"and {right_real:.2f} of those held out, of {classes} characters")
 # %% [markdown]
 # The judge names 89 % of the training drawings correctly, and 77 % of those held out, where guessing would be right once in 242 times.
 # Is it a good ruler, though?
-# It has seen the training drawings many times, so perhaps its features for *them* differ from its features for new drawings, and then every distance to the held-out drawings would come out wrong.
+# It has studied the training drawings, so perhaps its features for *them* differ from its features for new drawings.
 #
-# We can test a ruler on lengths that we know.
-# So we measure the kernel distance (KID) from the held-out drawings to five sets whose quality we know: training drawings, which should be at distance 0, and four sets that we have damaged on purpose.
+# We test it on lengths that we know: the kernel distance (KID) from the held-out drawings to training drawings, which should be 0, and to four sets that we have damaged on purpose.
 # In the first of these, every drawing has its upper half from one letter and its lower half from another; the second is blurred; and the last two lack variety.
 #
 # **Which of the four damages will the judge notice least?**
@@ -243,22 +240,17 @@ display(Markdown("\n".join(rows)))
 # The training drawings get a KID of $-4.4 \pm 3.5$, little more than one error away from 0, so our ruler treats the drawings that the judge has studied like the new ones.
 # (The estimate is unbiased and can therefore fall below 0.)
 #
-# Each measure has its blind spot.
-# Precision and recall only ask whether a drawing lies *near* real ones, and each blurred drawing stays close to the one that it was made from.
-# Recall, in turn, tells at once that half of the characters are missing, or that a hundred drawings come back again and again.
+# Precision and recall let the blur pass because they only ask whether drawings lie *near* each other, and each blurred drawing stays close to the one that it was made from.
+# Recall, however, tells at once that half of the characters are missing, or that a hundred drawings come back again and again.
 # We will look at all of them, together with the coverage from [Measuring](08_measuring.ipynb), which would be 0.97 for two sets from the same source.
 # The scale of the KID belongs to our judge: 50 is a lot here, and means nothing beside the numbers of another chapter.
 #
 # ## The recipe, counted in steps
 #
-# For the GAN itself we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb), only with both networks at half the width, because this chapter trains several of them and you should not have to wait.
+# For the GAN itself we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb), only with both networks at half the width, so that you need not wait long.
+# Twelve epochs of MNIST are more than eleven thousand steps, whereas twelve epochs of 3,872 drawings are 720, so we count in steps: we take 1,200 of them and let the drawings come around as often as necessary.
 #
-# What has to change is the way we count.
-# Twelve epochs of MNIST are more than eleven thousand steps, whereas twelve epochs of 3,872 drawings are 720.
-# A network learns from steps and not from epochs, so we fix the number of steps at 1,200 and let the drawings come around as often as it takes.
-#
-# While the generator trains, we watch its opponent.
-# Every 120 steps we ask the discriminator for its opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
+# While the generator trains, we ask its opponent every 120 steps for an opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
 
 # %%
 recipe = recipes.RECIPES["dcgan"]
@@ -313,10 +305,9 @@ plots.digits(
 
 # %% [markdown]
 # Some of these could come from an alphabet, and others are bundles of strokes that nobody would write.
-# Many have a faint dot beside them, which the discriminator has not yet made the generator give up.
+# Many have a faint dot beside them.
 #
-# Now let us see what happens with fewer drawings.
-# We choose 512 of the drawings at random, about two of every character, and train on nothing else, for just as many steps.
+# Now we choose 512 of the drawings at random, about two of every character, and train on nothing else, for just as many steps.
 #
 # **What do you expect: the same quality with less variety, or worse drawings? And what will the discriminator think of real drawings that it has never seen?**
 
@@ -337,12 +328,11 @@ plots.digits(
 # %% [markdown]
 # :::{dropdown} Answer
 # Neither: there are no drawings at all, only speckle, and nearly the same speckle whatever the $z$.
-# What the discriminator thinks of real drawings that it has never seen is the subject of the next section.
+# The second question is answered in the next section.
 # :::
 #
-# This is no accident of one seed, as we will see, and with more drawings the same recipe and the same number of steps were enough for letters.
-# (The output above has a warning that all samples are alike.
-# It comes after the first epoch, which is only eight steps here, and the run of the section after next, which succeeds, prints it too.)
+# This is no accident of one seed, as we will see.
+# (The warning in the folded output proves nothing: it comes after the first epoch, which is only eight steps here, and a later run, which succeeds, prints it too.)
 #
 # ## Learned by heart
 #
@@ -390,13 +380,13 @@ for count, opinions in ((3872, by_all), (512, by_few)):
 #
 # Why should that bother the generator, which never sees a drawing anyway?
 # Because its only teacher now asks the wrong question.
-# To someone who knows 512 drawings by heart, everything else is a fake, whether it is good or bad, so the gradient need no longer say what a better drawing would look like.
+# To someone who knows 512 drawings by heart, everything else is a fake, whether it is good or bad, so the gradient need not point toward better drawings.
 #
 # ## A different view each time
 #
 # When a classifier has too little data, the usual cure is **augmentation**: each time an image comes around, it is changed a little, for example shifted, cropped, or darkened, so that there is nothing fixed to learn by heart.
 # Our judge was trained in this way, on shifted drawings.
-# For a GAN, this simple cure has a catch, though.
+# For a GAN there is a catch, though.
 #
 # **Suppose that we show the discriminator shifted drawings as examples of real ones. What will the generator learn to draw?**
 #
@@ -409,8 +399,7 @@ for count, opinions in ((3872, by_all), (512, by_few)):
 # Because the generator learns through the discriminator's input, each change has to let the gradient pass, which is why this is called **differentiable augmentation**.
 #
 # Zhao et al. change the brightness, shift the picture, and wipe out a square.
-# Our letters are black on white, so we leave the brightness alone, and they are thin and small, so that a wiped square would often take half a letter with it.
-# What remains is the shift, by up to three pixels.
+# Our letters are black on white, and so thin and small that a wiped square would often take half a letter with it, so we only shift, by up to three pixels.
 
 
 # %%
@@ -427,16 +416,13 @@ def translate(images, most=3):
 
 
 # %% [markdown]
-# There is a second catch, and it is easier to overlook.
-# If *every* picture is shifted, the discriminator never learns where a drawing really stood.
-# A generator that misplaces its letters is then hard to tell from one that does not, and some misplacements cannot be told at all, as Exercise 1 shows.
-# In that case the shift can **leak** into the samples.
-# The remedy is to leave some pictures as they are, because in those a generator that misplaces its letters gives itself away.
-# Karras et al. advise applying each change with a probability below 0.8, and Exercise 1 arrives at nearly the same number.
-# We toss a coin for each picture, so that on average half of them are shifted.
+# There is a second catch.
+# If *every* picture is shifted, the discriminator never learns where a drawing really stood, so it hardly notices when the generator misplaces its letters, and some misplacements it cannot notice at all, as Exercise 1 shows.
+# The shift can then **leak** into the samples.
+# The remedy is to leave some pictures as they are, because in those a misplaced letter shows.
+# Karras et al. advise a probability below 0.8 (Exercise 1 arrives at nearly the same number), and we toss a coin for each picture, so that on average half of them are shifted.
 #
-# Where does this belong in the program?
-# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and the shifts have to be drawn anew in every call.
+# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and each call needs new shifts.
 # Instead of touching the step, we wrap the discriminator in a module that changes its input while it is trained.
 
 
@@ -478,13 +464,13 @@ shares = " ".join(f"{share:.2f}" for share in by_heart(by_augmented))
 print(f"512 drawings, some shifted: {shares}")
 
 # %% [markdown]
-# The letters are back, and they look about as good as those from all drawings, although seven in eight of these are missing.
+# The letters are back, and from about an eighth of the drawings they look about as good as from all of them.
 # The discriminator still learns by heart, up to 0.74, but more slowly and less completely.
 #
 # ## What it brought
 #
 # Three runs with one seed are an anecdote.
-# `tools/little_data.py` has therefore trained five settings with five seeds each, in the same way: on all drawings and on 512, which every seed chooses anew, each with and without the coin, and on 512 also with every picture shifted.
+# `tools/little_data.py` has therefore trained five settings with five seeds each: on all drawings and on 512, a different choice for every seed, each with and without the coin, and on 512 also with every picture shifted.
 # From each averaged generator it drew as many samples as there are held-out drawings, and measured them with our ruler.
 
 # %% tags=["nbval-check-output"] mystnb={"markdown_format": "myst"}
@@ -514,8 +500,8 @@ display(Markdown("\n".join(rows)))
 
 # %% [markdown]
 # The table shows the median of the five runs, with the lowest and the highest behind it.
-# For a comparison it is better to subtract runs with the same seed first, because they start from the same weights and see the same drawings.
-# The next cell does so for the coverage, and adds a 95 % interval for the mean of the five differences.
+# To compare two settings, the next cell first subtracts the coverage of runs with the same seed, which start from the same weights and see the same drawings.
+# It adds a 95 % interval for the mean of the five differences, for which 2.78 is Student's factor.
 
 # %% tags=["nbval-check-output"]
 for setting, other in (
@@ -555,8 +541,6 @@ figure.legend(loc="outside right upper", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# What do the 25 runs say?
-#
 # **With 512 drawings, the coin decides everything.**
 # Without it, all five runs fail as ours did, and with it the coverage is 0.71, in no run below 0.69.
 # That is nearly as much as with all 3,872 drawings, which reach 0.77.
@@ -569,14 +553,13 @@ plt.show()
 # In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, augmentation also brings more the fewer the data are.
 #
 # **Shifting every picture is better than nothing, but worse than the coin**, by 0.15 ± 0.08 in coverage.
-# This is what we expected, but the reason that we gave for it does not fit.
-# If the shift had leaked, letters would stand in the wrong place, and our judge, which was trained on shifted drawings itself, should hardly mind.
-# What the table shows instead is a lack of variety, since precision is as high as before and recall has almost vanished.
+# This is what we expected, but the reason that we gave for it, letters in the wrong place, is not what the table shows.
+# Misplaced letters would cost precision too, as moved digits did in [Measuring](08_measuring.ipynb), whereas here precision is as high as with the coin, and it is the recall that has almost vanished: what these generators lack is variety.
 # Why that is, these runs cannot tell.
 #
-# Look at the right panel once more.
-# With every picture shifted, hardly anything is learned by heart, and yet the samples are worse than with the coin, where the number climbs to about 0.8.
-# It is a good alarm, but a discriminator with a low number is not yet a good teacher.
+# In the right panel of the figure, hardly anything is learned by heart with every picture shifted, and yet the samples are worse than with the coin, where the number climbs to about 0.8.
+# A high number is a warning, but a discriminator with a low one is not yet a good teacher.
+# (The curves are not quite on one scale: a discriminator that shifts what it sees in training also shifted what we asked it about.)
 # Finally, even the best of these generators are far from done: their KID of about 110 is higher than that of all the damaged sets above.
 #
 # ## What can it draw?
@@ -589,9 +572,7 @@ plt.show()
 #
 # *Inversion searches for the z of a given drawing: the gradient runs back through the generator, and only z is updated.*
 #
-# The search is ordinary gradient descent, except that the weights stay as they are and $z$ moves.
-# The loss is the mean squared difference between $G(z)$ and the drawing.
-# Two details matter.
+# The loss is the mean squared difference between $G(z)$ and the drawing, and two details matter.
 # First, a search from a poor start easily gets stuck, so we start from the best of a few thousand random vectors.
 # Second, before each step we put $z$ back on the sphere of radius 10, near which practically all noise lies ([Generator and discriminator](04_models.ipynb)), because far away from it we might find drawings that the generator never makes in practice.
 
@@ -635,7 +616,6 @@ def invert(generator, images, put_back=on_sphere):
 # If the search fails, is it the generator that cannot draw the letter, or the search that is too weak to find it?
 # To know, we first try it on drawings for which there certainly is a $z$: the generator's own.
 # Then we try drawings that it was trained on, held-out drawings, and the held-out drawings upside down, which have the same strokes but are seldom letters.
-# We do so with all three generators of this chapter.
 #
 # **Which of the four kinds will they draw best? And will they draw the training drawings better than the new ones?**
 
@@ -679,12 +659,12 @@ display(Markdown("\n".join(rows)))
 # The two generators that draw letters find all of their own drawings again, so the search is good enough to be taken seriously where it fails.
 # The one that learned from all 3,872 drawings misses about a quarter (0.26) of a held-out drawing, and a third (0.33) if that drawing is upside down: it has learned more than which strokes there are.
 # The one that learned from 512 with the coin misses more, 0.43, which fits its lower recall.
-# The one without the coin finds its own speckle, which is nearly always the same, and nothing else: with 3.12 its error is three times that of an empty sheet.
+# The one without the coin finds its own speckle and nothing else: with 3.12 its error is three times that of an empty sheet.
 #
 # Comparing how well a generator draws training images and new ones is also a test for copying, which [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) proposed, because a generator that had stored its training drawings would find them much more easily.
-# We see no sign of that: 0.41 ± 0.02 for training drawings beside 0.43 ± 0.01 for new ones with 512 drawings, and 0.29 ± 0.02 beside 0.26 ± 0.01 with 3,872.
+# The table shows no sign of that.
 #
-# So which drawings can the generator that has seen them all not make?
+# So which drawings are beyond the generator that learned from all 3,872?
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out drawings (first and third row), and below each the closest to it that the search found. The upper pair of rows shows the eight best of 64, the lower pair the eight worst.", "name": "fig-14-inverted"}, "image": {"alt": "Four rows of eight. In the upper two, letters such as an o, an i, a sigma, and some Sanskrit letters with a level bar, and copies that differ from them only by frayed edges and a few gray dots. In the lower two, letters such as a phi, a pi, and Japanese katakana, and copies of them in pieces: stems and corners are there, while slanted strokes, long tails, and wide curves are missing."}}
 copies = training.sample(from_all, found_z)[2 * m : 3 * m]
@@ -694,13 +674,12 @@ rows = [new[best], copies[best], new[worst], copies[worst]]
 plots.digits(mx.concatenate(rows), columns=8)
 
 # %% [markdown]
-# What it draws well is mostly made of upright stems, level bars, and small rounds.
+# What it draws well is mostly made of upright stems, level bars, and small circles.
 # Where it fails, slanted strokes, long tails, and wide curves fade or break.
-# A sheet of samples would hardly have told us that, because what a generator avoids is not on it.
 #
 # ## Two commands
 #
-# Everything in this chapter except the measuring is also on the command line.
+# The training in this chapter is also on the command line.
 # For a folder of your own pictures it is
 #
 # ```bash
@@ -708,18 +687,16 @@ plots.digits(mx.concatenate(rows), columns=8)
 # python -m mlxgan sample --model runs/mine/generator.safetensors --out mine.png
 # ```
 #
-# Here `--augment` stands for the coin, and the number of epochs follows from the number of steps: 1,200 steps are about $1{,}200 \cdot 64 / n$ epochs for $n$ pictures, which is 150 for 512 of them.
+# Here `--augment` stands for the coin, and 1,200 steps are about $1{,}200 \cdot 64 / n$ epochs for $n$ pictures, which is 150 for 512 of them.
 # `--data` also takes `omniglot`, `fashion` for the clothes of Fashion-MNIST ([Xiao et al., 2017](../book/bibliography.md#xiao-et-al-2017)), which we have not run, and an `.npz` file with an array `images` of gray levels.
-# A run on one set of pictures cannot be resumed on another, and the command `evaluate` refuses to measure your samples, because its judge knows only MNIST.
-# If your pictures have labels, you have seen how to make a judge of your own; if they have none, look at the samples, and at what inversion says about pictures that you held out.
+# The command `evaluate` refuses to measure your samples, because its judge knows only MNIST.
+# If your pictures have labels, you can make a judge of your own; if not, look at the samples, and at what inversion says about pictures that you held out.
 #
-# What you cannot change from the command line is the size.
-# These networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
-# Larger networks are trained with the same step and the same augmentation, but they need a GPU.
+# What you cannot change from the command line is the size: these networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
 #
 # ## Summary
 #
-# A picture becomes a training image when we average areas, so that thin strokes survive, and when black and white mean the same in all of them.
+# Pictures become training images when we average areas, so that thin strokes survive, and when black and white mean the same in all of them.
 # A held-out set is only worth its name if it shares nothing with the training set, neither copies nor people.
 # With little data the discriminator learns the training set by heart, which shows in its logits for real drawings that it has never seen, and with 512 drawings the generator learned no letters at all.
 # The cure is to change everything that the discriminator sees, real and fake, in ways that let the gradient pass, and a wrapper of a few lines does this without touching the training step.

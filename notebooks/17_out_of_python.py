@@ -19,7 +19,7 @@
 #
 # Our generator can draw any digit on request, as long as the request comes from Python.
 # An app on a phone, a game written in C++, or a web page has no Python, and nobody wants to install one in order to draw a seven.
-# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and prove that all of them draw the same digit.
+# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and check that they draw the same digit.
 #
 # *Before: [Choosing the digit](12_conditional.ipynb), and some C++ to read along · To read: a quarter of an hour · To run: a minute on two CPU cores*
 
@@ -78,6 +78,7 @@ def errors_shown():
 # You know from [MLX in a quarter of an hour](02_mlx.ipynb) that an operation computes nothing at first and only adds a box to a graph.
 # If we call the generator once and keep this graph instead of evaluating it, we have a recipe that no longer needs the class, and the function `mx.export_function` writes it to a file.
 # Besides the function it wants an example of each input, because their shapes and types decide which operations are recorded.
+# (In PyTorch this is called tracing.)
 
 # %%
 generator = mlxgan.load_pretrained(MODEL)
@@ -88,8 +89,8 @@ with errors_shown():
     mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
 
 # %% [markdown]
-# On a Mac this cell prints nothing, because everything went well.
-# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and one of the operations that these are made of, `Contiguous`, has no place in the file format.
+# On a Mac this cell succeeds and prints nothing.
+# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and one of their operations, `Contiguous`, cannot be written to the file.
 # A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
 # So before we export, we give the generator MLX's own convolutions back.
 
@@ -170,8 +171,9 @@ plt.show()
 
 # %% [markdown]
 # The layers have dissolved into plain operations.
-# The two `AddMM` are our linear layers, the two `Convolution` our transposed convolutions, `Gather` looks up the label's vector, and what follows in each row is batch normalization with fixed statistics and a ReLU, which MLX calls `Maximum`.
-# Together with the arrays that enter these boxes, this is everything that the file has.
+# The two `AddMM` are our linear layers, the two `Convolution` our transposed convolutions, and what follows in each row is batch normalization with fixed statistics and a ReLU, which MLX calls `Maximum`.
+# `Gather`, which is not on this path, looks up the label's vector.
+# The listed operations and the arrays that enter them are everything that the file has.
 #
 # ## What a recording freezes
 #
@@ -248,7 +250,7 @@ with errors_shown():
 # %% [markdown]
 # A pixel changed by nearly the whole range from black to white, although the noise and the label of that image stayed the same.
 # And the recording did harm on our side, too: the running mean is now a placeholder of the recording, without a value, so this generator is ruined.
-# Call `eval()` first, on everything that you export.
+# So call the model's own `eval()`, which is not `mx.eval`, before you export it.
 #
 # **Python's own decisions.** An `if`, a loop, the length of a list, a global number: the recording contains the branch that was taken and the value that was read.
 # If the decision depends on an array, MLX stops us.
@@ -366,7 +368,7 @@ for way in ("nn.Linear", "by hand"):
 # With more rows, the additional ones are wrong by about seven: they contain what our sevens left in memory.
 # With fewer, the whole process dies.
 # The layer adds its bias in one operation with the product, the `AddMM` in the figure, and for this operation the bias is first repeated for each row of the batch.
-# The recording has kept the number of repetitions, so MLX 0.32.4 fills two rows of five and leaves the rest as it was, or fills five rows where there is room for two.
+# The recording has kept the number of repetitions, so MLX 0.32.4 fills two of five rows and leaves the rest as it was, or fills five rows where there is room for two.
 # The layer that is written out by hand leaves the repeating to the addition, and is right for any number of rows.
 #
 # So shapeless recordings are possible, but each layer has to be checked, and a mistake shows in no error message.
@@ -488,7 +490,7 @@ for language, row in images.items():
 
 # %% [markdown]
 # No eye can tell the three rows apart.
-# C++ and Python run the same library, and what remains between them, less than a thousandth of a gray level, comes from the order of additions, which is another one in our fast layers and in OpenBLAS.
+# C++ and Python run the same library, and what remains between them, less than a thousandth of a gray level, comes from the order of additions, which differs in our fast layers and in OpenBLAS.
 # JavaScript differs more, by 0.77 of 255 levels, and that is on purpose: the page's weights are rounded to between 9 and 16 bits, so that the page loads faster.
 #
 # The program can also draw its own noise.
@@ -534,19 +536,19 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # :::{dropdown} Answer
 # Hardly at all: by about 5 % with one image per call, and with a hundred images we cannot tell, because the rounds of the two overlap.
-# The rows to compare are *Python, imported* and *C++, OpenBLAS*.
 # :::
 #
 # The table has milliseconds per image: the median of five rounds on one machine, with the fastest and the slowest round in parentheses.
-# The rows *Python, imported* and *C++, OpenBLAS* call the same recording with the same library for matrix products, so that nothing distinguishes them but the language.
+# The first two rows are the generator with our fast layers, as it is and with `mx.compile`.
+# *Python, imported* and *C++, OpenBLAS* call the same recording with the same library for matrix products and differ only in the language.
 # It makes little difference, because nearly all of the time passes inside MLX, which is the same machine code for both.
 #
 # Other things cost much more.
-# The recording contains MLX's own convolutions, and on this machine, with one image per call, it takes 2.6 times as long as the generator in Python with our matrix products, and with a hundred images 20 times as long.
+# The recording contains MLX's own convolutions, and on this machine it takes 2.6 times as long as the first row with one image per call, and 20 times as long with a hundred.
 # On a Mac we replace no layer, so there this loss does not exist.
 # The program is also slower as it stands than in the row *C++, OpenBLAS*, for which we told Linux (with `LD_PRELOAD`) to load the library that our package brings.
-# JavaScript draws one image after the other on one core, and even so we cannot tell it from the plain C++ program when one image is wanted.
-# Finally, `mx.compile` helps with one image and hurts with a hundred, which is one more reason to measure what you are going to use.
+# JavaScript draws one image after the other on one core, and yet, with one image per call, we cannot tell it from the plain C++ program.
+# Finally, `mx.compile` helps with one image and hurts with a hundred, so measure what you are going to use.
 #
 # How much has to be carried along?
 
