@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first that needs it sets up .venv; later ones find it there.
 .DEFAULT_GOAL := help
-.PHONY: help book lab check test lint spelling notebooks ablation bench pytorch lock wheels clean
+.PHONY: help book lighthouse lab check test lint spelling notebooks ablation bench pytorch lock wheels clean
 
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
@@ -24,6 +24,9 @@ book: $(SETUP) ## build the site and its EPUB from the stored notebooks
 	$(BIN)/jupyter-book build --quiet .
 	@echo "The book is at _build/html/index.html"
 
+lighthouse: $(SETUP) ## measure the built site with Lighthouse on a simulated phone; needs Node.js and Chromium
+	$(BIN)/python tools/lighthouse.py
+
 lab: $(SETUP) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
@@ -37,7 +40,7 @@ lint: spelling ## check the style and the types of the code, and the spelling
 	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: workflows not checked"; fi
 
 spelling: $(SETUP) ## check the spelling of text and code
-	$(BIN)/codespell --skip "*.ipynb,*.svg,*.safetensors,*.egg-info,*/_static/generator/*,*/_static/fonts/*" \
+	$(BIN)/codespell --skip "*.ipynb,*.svg,*.safetensors,*.egg-info,*/_static/generator/*,*/_static/fonts/*,*/_static/minisearch*" \
 		--ignore-words-list theis *.md .github book notebooks src tests tools
 
 test: lint ## run all that is checked, as CI does

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ROOT = Path(__file__).parents[1]
+#: The trained model that draws on the site: in the page of the generator, in the game, and on the cover.
+GENERATOR = "conditional"
 #: Images of fixed noise after each epoch, which the chapter on choosing the digit leaves behind.
 EPOCHS = ROOT / "runs" / "conditional" / "epochs.npz"
 IDLE: list[tempfile.TemporaryDirectory] = []  # temporary folders that no process uses at the moment

@@ -1,11 +1,14 @@
 """Write the conditional generator in the form that the page book/generator.md runs in the reader's browser.
 
-``python tools/export_generator.py`` reads the shipped model, and runs/conditional/epochs.npz, which the chapter on
-choosing the digit leaves behind. It writes to book/_static/generator/:
+``python tools/export_generator.py`` reads the shipped model, the discriminator of tools/opinion.py, and
+runs/conditional/epochs.npz, which the chapter on choosing the digit leaves behind. It writes to
+book/_static/generator/:
 
-- weights.js, the weights in base64 and what is needed to read them. It is a classic script, because a browser loads
-  one from https:// and from file:// alike, and fetches nothing from file://
-- manifest.json, the same without the weights, and measured.md, which puts its numbers in the page's text
+- weights-0.js, weights-1.js, ...: parts of the weights in base64, and weights.js, which says how to read them. They
+  are classic scripts, because a browser loads these from https:// and from file:// alike, and fetches nothing from
+  file://. They are several, because a page sees how many have come, but not how much of one. They are kept in git,
+  because epochs.npz is not, and another processor would round some weights the other way
+- manifest.json, the same as weights.js, and measured.md and opinion.md, which put its numbers in the page's text
 - samples.png, shown if JavaScript is off
 - epochs.png, fixed noise through the training: one row per epoch, one column per digit
 
@@ -18,6 +21,7 @@ are small enough for 12 and 16 bits.
 import base64
 import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +31,18 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from mlxgan.models import ConditionalGenerator as Generator
+    from mlxgan.models import DCGANDiscriminator as Discriminator
 
 OUT = common.ROOT / "book" / "_static" / "generator"
-MODEL = common.ROOT / "src" / "mlxgan" / "pretrained" / "conditional.safetensors"
+MODEL = common.ROOT / "src" / "mlxgan" / "pretrained" / f"{common.GENERATOR}.safetensors"
 LAYERS = {"project": 12, "expand": 9, "up1": 12, "up2": 12}  # bits of a weight; a ReLU follows each but the last
-DIRECTIONS, SAMPLES = 6, 1000
+OPINION = {
+    "down1": 8,
+    "down2": 8,
+    "shrink": 8,
+    "out": 8,
+}  # of the discriminator; a leaky ReLU after each but the last
+DIRECTIONS, SAMPLES, PARTS = 6, 1000, 8
 #: What a direction may be seen to change, and what to call its two ends.
 TRAITS = {
     "Slant": ("leans left", "leans right"),
@@ -217,6 +228,11 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         arrays[f"scale {k}"], arrays[f"shift {k}"] = ((*rounded(part, 16), 16) for part in table)
     axes, found = named(model, directions(model))
     arrays["directions"] = *rounded(axes, 16), 16
+    discriminator, notes = opinion()
+    for name, bits in OPINION.items():
+        weight, bias = (np.array(discriminator[name][part], np.float64) for part in ("weight", "bias"))
+        arrays[name] = *rounded(weight.reshape(len(weight), -1), bits), bits
+        arrays[name + " bias"] = *rounded(bias[None], 16), 16
 
     data = b""
     layout: dict[str, list[int]] = {}
@@ -238,15 +254,14 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
             "max": round(error.max().item(), 3),
         },
         "directions": found,
+        "right": {kind: float(notes[kind]) for kind in ("real", "generated")},
         "epochs": 0 if epochs is None else len(epochs) - 1,
         "arrays": layout,
+        "parts": PARTS,
+        "checksum": zlib.adler32(data),
     }
-    script = {**manifest, "data": base64.b64encode(data).decode()}
-    files = {
-        "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
-        "weights.js": f"globalThis.mlxganWeights = {json.dumps(script)};\n".encode(),
-        "measured.md": measured(manifest).encode(),
-    }
+    files = scripts(manifest, data)
+    files |= {"measured.md": measured(manifest).encode(), "opinion.md": judged(manifest).encode()}
     levels = draw(model, *noise(5, 60)).round().clip(0, 255).astype(np.uint8)
     files["samples.png"] = common.png(Image.fromarray(plots.tile(mx.array(levels[..., None]), 10)))
     if epochs is not None:
@@ -254,6 +269,17 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         black = Image.new("L", ink.size)
         files["epochs.png"] = common.png(Image.merge("LA", (black, ink)))  # the levels are the opacity of black
     return files
+
+
+def scripts(manifest: dict, data: bytes) -> dict[str, bytes]:
+    """Return the manifest as a file and as a script, and the scripts with the parts of the weights."""
+    size = 3 * -(-len(data) // (3 * PARTS))  # base64 takes three bytes at a time
+    texts = [base64.b64encode(data[size * part : size * (part + 1)]).decode() for part in range(PARTS)]
+    return {
+        "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
+        "weights.js": f"globalThis.mlxganWeights = {json.dumps(manifest)};\n".encode(),
+        **{f"weights-{k}.js": f'globalThis.mlxganParts[{k}] = "{text}";\n'.encode() for k, text in enumerate(texts)},
+    }
 
 
 def load(path: Path) -> "Generator":
@@ -264,6 +290,14 @@ def load(path: Path) -> "Generator":
     if not isinstance(model, models.ConditionalGenerator):
         raise ValueError(f"{path}: a {type(model).__name__}, not a ConditionalGenerator")
     return model
+
+
+def opinion() -> tuple["Discriminator", dict[str, str]]:
+    """Return the discriminator of tools/opinion.py, and the notes in its file."""
+    from mlxgan import checkpoints
+
+    path = common.ROOT / "book" / "data" / "opinion.safetensors"
+    return checkpoints.load(path), checkpoints.read(path)[1]  # type: ignore[return-value]
 
 
 def restored(path: Path, layout: dict[str, list[int]], data: bytes) -> "Generator":
@@ -289,6 +323,12 @@ def measured(manifest: dict) -> str:
         f"99 of 100 pixels, and by {error['max']:.1f} at most.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def judged(manifest: dict) -> str:
+    """Return what the text of the page says about the discriminator."""
+    real, generated = (f"{100 * manifest['right'][kind]:.1f}%" for kind in ("real", "generated"))
+    return f"It is right about {real} of MNIST's 10,000 test images and about {generated} of 10,000 new samples.\n"
 
 
 def main() -> None:

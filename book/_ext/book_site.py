@@ -1,11 +1,12 @@
-"""What the book's site has beyond Jupyter Book, and what its EPUB needs.
+"""What the book's site has beyond Jupyter Book.
 
 Directives: ``chapters`` (the map on the landing page), ``executions`` (where the stored outputs come from),
-``film`` (frames with a slider) and ``epub`` (a paragraph that is there only if the EPUB was built). A link to a story
-of the lab, as in ``[the lab](../book/lab.md#preset=collapse)``, has that story to play with below it. ``SITE_URL`` in
-the environment gives canonical addresses, social cards and a sitemap; the repository's address, from
-``GITHUB_REPOSITORY`` or pyproject.toml, gives the buttons for Colab, Binder, edits and issues. Without them these are
-absent.
+``film`` (frames with a slider), ``game`` (*Real or generated?*), ``on-site`` (in a section that the EPUB does not have)
+and ``epub`` (a paragraph that is there only if the EPUB was built). A link to a story of the lab, as in
+``[the lab](../book/lab.md#preset=collapse)``, has that story to play with below it. ``SITE_URL`` in the environment
+gives canonical addresses, social cards and a sitemap; the repository's address, from ``GITHUB_REPOSITORY`` or
+pyproject.toml, gives the buttons for Colab, Binder, edits and issues. Without them these are absent. What the pages
+load is the business of book_assets, formulas that of book_math, and the EPUB that of book_epub.
 """
 
 import json
@@ -14,23 +15,27 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterable
-from html import escape, unescape
+from html import escape
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlparse
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from docutils.utils.math import latex2mathml
 from PIL import Image
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
-from sphinx_design.tabs import sd_tab_input, sd_tab_label
+from sphinx_design.dropdown import dropdown_main, dropdown_title
 
 EPUB, LAB = "gan-in-mlx.epub", "book/lab"
+CARD = {"image": "book/images/card.png", "image_mini": "book/_static/logo.png", "line_color": "#D55E00"}
+MARGIN = ("Coming from PyTorch", "On other machines")  # boxes that stand beside the text where there is room
+logger = logging.getLogger(__name__)
 WORDS_PER_MINUTE, SECONDS_PER_LINE = 220, 2  # of prose, of code
 
 Inline: TypeAlias = str | nodes.Node
@@ -45,13 +50,24 @@ class film(nodes.General, nodes.Element):
 
 
 class Chapters(SphinxDirective):
+    """Each line of the content says what a chapter brings; a chapter without one has its own first sentence."""
+
+    has_content = True
+
     def run(self) -> list[nodes.Node]:
-        return [placeholder(kind="chapters")]
+        return [placeholder(kind="chapters", sentences=dict(line.split(": ", 1) for line in self.content))]
 
 
 class Executions(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         return [placeholder(kind="executions")]
+
+
+class OnSite(SphinxDirective):
+    """The section that it stands in is on the site only."""
+
+    def run(self) -> list[nodes.Node]:
+        return [placeholder(kind="on-site")]
 
 
 class Epub(SphinxDirective):
@@ -64,7 +80,7 @@ class Epub(SphinxDirective):
 
 
 class Film(SphinxDirective):
-    """``{film} picture.png``: a picture of tools/brand.py, whose text chunk ``epochs`` names the frames."""
+    """``{film} picture.png``: frames under one another, one per epoch, each a row of ten digits."""
 
     required_arguments = 1
     has_content = True
@@ -74,13 +90,36 @@ class Film(SphinxDirective):
         name, path = self.env.relfn2path(self.arguments[0])
         self.env.note_dependency(name)
         with Image.open(path) as picture:
-            labels = [f"epoch {number}" for number in picture.text["epochs"].split()]  # type: ignore[attr-defined]
+            epochs = 10 * picture.height // picture.width
+        labels = [f"epoch {epoch}" for epoch in range(epochs)]
         figure = nodes.figure(classes=["film-figure"])
-        figure += film(file=path, alt=self.options["alt"], labels=labels, autoplay=True)
+        figure += film(file=path, alt=self.options["alt"], labels=labels, cells=10)
         caption = nodes.caption()
         caption += self.parse_inline("\n".join(self.content))[0]
         figure += caption
         return [figure]
+
+
+class Game(SphinxDirective):
+    """``{game} sheet.png``: *Real or generated?* with a sheet of tools/brand.py, which says what is what."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        name, path = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(name)
+        with Image.open(path) as sheet:
+            about = {"real": sheet.text["real"], "columns": sheet.width // 28}  # type: ignore[attr-defined]
+        page = self.env.app.builder.get_target_uri(self.env.docname)
+        picture = relative_uri(page, f"_static/{Path(path).name}")
+        html = (
+            f'<div class="game" data-game="{escape(json.dumps(about))}" style="--sheet: url({picture})">'
+            f"<noscript><p>{escape(' '.join(self.content))}</p></noscript></div>"
+            f'<script src="{relative_uri(page, "_static/game.js")}" defer></script>'
+        )
+        return [nodes.raw("", html, format="html")]
 
 
 # Facts about chapters
@@ -108,9 +147,21 @@ def facts(app: Sphinx, docname: str, doctree: nodes.document) -> str:
     return " · ".join(times)
 
 
-def summary(doctree: nodes.document) -> str:
-    """The first paragraph."""
-    return next(iter(doctree.findall(nodes.paragraph))).astext().replace("\n", " ")
+def aside(paragraph: nodes.paragraph) -> bool:
+    """Whether all of it is in italics: what to know before, or a caption."""
+    return len(paragraph) == 1 and isinstance(paragraph[0], nodes.emphasis)
+
+
+def summary(doctree: nodes.document, sentences: int | None = None) -> str:
+    """The first paragraph that is neither a picture nor an aside, or its first sentences."""
+    prose = (
+        text for text in doctree.findall(nodes.paragraph) if not any(text.findall(nodes.image)) and not aside(text)
+    )
+    first = next(prose, None)
+    if first is None:
+        raise ExtensionError(f"{doctree['source']} has no paragraph of prose, so nothing can describe it")
+    found = re.split(r"(?<=[.?!])\s+(?=[A-Z])", first.astext().replace("\n", " "))
+    return " ".join(found[:sentences])
 
 
 def duration(seconds: float) -> str:
@@ -138,7 +189,30 @@ def link(app: Sphinx, docname: str, to: str, text: str) -> nodes.reference:
     return nodes.reference("", text, internal=True, refuri=uri)
 
 
-def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
+def thumbnail(app: Sphinx, docname: str, name: str) -> list[nodes.Node]:
+    """The first picture of a chapter, small; only the site has it."""
+    picture = next(iter(app.env.get_doctree(name).findall(nodes.image)), None)
+    if picture is None or picture["uri"] not in app.env.images or app.builder.name != "html":
+        return []
+    source = Path(app.srcdir, picture["uri"])
+    file = app.env.images[picture["uri"]][1]
+    if source.suffix == ".png":
+        file = f"{source.stem}-small.webp"
+        folder = Path(app.outdir) / app.builder.imagedir
+        folder.mkdir(parents=True, exist_ok=True)
+        with Image.open(source) as image:
+            image.thumbnail((272, 272))
+            image.convert("RGB").save(folder / file, quality=80)
+    uri = relative_uri(app.builder.get_target_uri(docname), f"{app.builder.imagedir}/{file}")
+    html = f'<a class="thumb" href="{app.builder.get_relative_uri(docname, name)}" tabindex="-1" aria-hidden="true">'
+    html += f'<img src="{uri}" alt="" width="136" height="82" loading="lazy"></a>'
+    return [nodes.raw("", html, format="html")]
+
+
+def chapters(app: Sphinx, docname: str, sentences: dict[str, str]) -> Iterable[nodes.Node]:
+    known = {Path(name).name for _, names in parts(app) for name in names}
+    if strange := ", ".join(sentences.keys() - known):
+        logger.warning("the list of chapters has a sentence about what is no chapter: %s", strange, location=docname)
     for caption, names in parts(app):
         yield nodes.paragraph("", caption, classes=["part"])
         pages = nodes.bullet_list(classes=["chapters"])
@@ -151,8 +225,9 @@ def chapters(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
             title += link(app, docname, name, app.env.titles[name].astext())
             pages += nodes.list_item(
                 "",
+                *thumbnail(app, docname, name),
                 title,
-                nodes.paragraph("", summary(doctree), classes=["summary"]),
+                nodes.paragraph("", sentences.get(Path(name).name) or summary(doctree, 1), classes=["summary"]),
                 nodes.paragraph("", facts(app, name, doctree), classes=["facts"]),
             )
         yield pages
@@ -192,10 +267,15 @@ def executions(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
 
 def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for box in list(doctree.findall(placeholder)):
-        if box["kind"] == "epub":
+        if box["kind"] == "on-site":
+            gone = box.parent if app.builder.name == "epub" else box
+            gone.parent.remove(gone)
+        elif box["kind"] == "epub":
             box.replace_self(offer_epub(app, box) if epub(app).exists() and app.builder.name == "html" else [])
+        elif box["kind"] == "chapters":
+            box.replace_self(list(chapters(app, docname, box["sentences"])))
         else:
-            box.replace_self(list({"chapters": chapters, "executions": executions}[box["kind"]](app, docname)))
+            box.replace_self(list(executions(app, docname)))
     for reference in list(doctree.findall(addnodes.download_reference)):
         if "/films/" in reference["reftarget"]:
             reference.parent.replace_self(linked_film(app, reference, docname))
@@ -203,27 +283,31 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         place(app, node, docname)
     if docname != LAB:
         place_labs(app, doctree, docname)
-    if docname.startswith("notebooks/"):
-        before = next((strong for strong in doctree.findall(nodes.strong) if strong.astext() == "Before"), None)
-        if before:
-            unresolved = app.env.get_doctree(docname)  # as the landing page counts it
-            before.parent.parent += nodes.paragraph("", facts(app, docname, unresolved), classes=["facts"])
-    if app.builder.name == "epub":
-        spread_tabs(doctree)
+    for node in doctree.findall(dropdown_main):
+        plain(node)
+    if app.builder.name == "html":
+        for note in doctree.findall(nodes.admonition):
+            if note[0].astext() in MARGIN:
+                note["classes"].append("margin")
+    for paragraph in doctree.findall(nodes.paragraph):
+        if aside(paragraph):
+            paragraph["classes"].append("aside")
+    if address := repository():
+        for literal in doctree.findall(nodes.literal):
+            if literal.astext() == "git clone":
+                literal += nodes.Text(f" {address}")
 
 
-def spread_tabs(doctree: nodes.document) -> None:
-    """A book on paper has no tabs: their contents stand under one another, each with its label."""
-    for tabs in list(doctree.findall(nodes.container)):
-        if "sd-tab-set" not in tabs["classes"]:
-            continue
-        tabs["classes"] = []
-        children = [node for node in tabs.children if not isinstance(node, sd_tab_input)]
-        tabs.clear()
-        for node in children:
-            label = isinstance(node, sd_tab_label)
-            tabs += nodes.paragraph("", "", nodes.strong("", node.astext())) if label else node
-            tabs[-1]["classes"] = []
+def plain(dropdown: dropdown_main) -> None:
+    """Leave a details element with its title and content, without the classes and pictures of sphinx-design."""
+    dropdown["classes"] = ["answer"]
+    for node in dropdown.children:
+        node["classes"] = []  # type: ignore[index]
+        if isinstance(node, dropdown_title):
+            node.children = [child for child in node.children if "sd-summary-text" in child["classes"]]  # type: ignore[index]
+            node.children[0]["classes"] = []  # type: ignore[index]
+    for part in dropdown.findall(nodes.Element):
+        part["classes"] = [name for name in part.get("classes", []) if name != "sd-card-text"]
 
 
 def offer_epub(app: Sphinx, box: placeholder) -> list[nodes.Node]:
@@ -237,7 +321,7 @@ def linked_film(app: Sphinx, reference: nodes.Element, docname: str) -> film:
     path = app.env.relfn2path(reference["reftarget"], docname)[1]
     with Image.open(path) as sheet:
         labels = sheet.text["labels"].split("|")  # type: ignore[attr-defined]
-    return film(file=path, alt=reference.astext(), labels=labels, autoplay=False)
+    return film(file=path, alt=reference.astext(), labels=labels, cells=0)
 
 
 def place(app: Sphinx, node: film, docname: str) -> None:
@@ -248,7 +332,8 @@ def place(app: Sphinx, node: film, docname: str) -> None:
     with Image.open(node["file"]) as sheet:
         node["width"], node["height"] = sheet.width, sheet.height // len(node["labels"])
         if app.builder.name == "epub":
-            sheet.crop((0, sheet.height - node["height"], sheet.width, sheet.height)).save(target)
+            last = sheet.crop((0, sheet.height - node["height"], sheet.width, sheet.height))
+            last.resize((2 * last.width, 2 * last.height)).save(target)
         else:
             shutil.copy(node["file"], target)
     here = app.builder.get_target_uri(docname)
@@ -279,36 +364,25 @@ def place_labs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def visit_film(self, node: film) -> None:
-    alt, count = escape(node["alt"]), len(node["labels"])
+    alt, count, cells = escape(node["alt"]), len(node["labels"]), node["cells"]
     if node["still"]:
         self.body.append(f'<p><img src="{node["uri"]}" alt="{alt}"/></p>')
         return
     style = f"--frames: {count}; --frame: {count - 1}; --width: {node['width']}; --height: {node['height']}"
     labels = escape(json.dumps(node["labels"]))
-    self.body.append(
-        f'<div class="film" style="{style}" data-labels="{labels}"{" data-autoplay" if node["autoplay"] else ""}>'
-        f'<div class="film-screen"><img src="{node["uri"]}" alt="{alt}" width="{node["width"]}" '
-        f'height="{node["height"] * count}" decoding="async"></div></div>'
-    )
+    if cells:
+        style += f"; --sheet: url({node['uri']})"
+        spans = "".join(f'<span style="--cell: {cell}"></span>' for cell in range(cells))
+        screen = f'<div class="film-cells" role="img" aria-label="{alt}">{spans}</div>'
+    else:
+        picture = f'<img src="{node["uri"]}" alt="{alt}" width="{node["width"]}" height="{node["height"] * count}">'
+        screen = f'<div class="film-screen">{picture}</div>'
+    play = " data-autoplay" * bool(cells)
+    self.body.append(f'<div class="film" style="{style}" data-labels="{labels}"{play}>{screen}</div>')
 
 
 def leave_film(self, node: film) -> None:
     pass
-
-
-# Mathematics in the EPUB: readers of books show MathML, and run no script
-
-
-def mathml(self, node: nodes.Element, block: bool) -> None:
-    tex = re.sub(r"\\[bB]igg?[lr]?(?![a-zA-Z])", "", node.astext()).replace("gathered}", "aligned}")
-    tex = tex.replace(r"\dots", r"\ldots").replace("°", r"^{\circ}")
-    tex = re.sub(r"\\([td]?frac)\s*(\d)\s*(\d)", r"\\frac{\2}{\3}", tex)
-    if block and "\\\\" in tex and "\\begin" not in tex:
-        tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
-    markup = latex2mathml.tex2mathml(tex, as_block=block)
-    # XHTML knows five named characters
-    self.body.append(re.sub(r"&(?!lt;|gt;|amp;|quot;|apos;|#)\w+;", lambda name: unescape(name[0]), markup))
-    raise nodes.SkipNode
 
 
 # Pages, and what is around them
@@ -318,44 +392,40 @@ def epub(app: Sphinx) -> Path:
     return Path(app.outdir).parent / "epub" / EPUB
 
 
-def repository() -> str | None:
-    """The repository's address: on GitHub that of the build, elsewhere the one in pyproject.toml, if it is known."""
-    if name := os.environ.get("GITHUB_REPOSITORY"):
-        return f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}"
+def stated_repository() -> str | None:
+    """The repository's address in pyproject.toml, if it stands there."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project.get("urls", {}).get("Repository")
+
+
+def repository() -> str | None:
+    """The repository's address: on GitHub that of the build, elsewhere the one in pyproject.toml."""
+    if name := os.environ.get("GITHUB_REPOSITORY"):
+        return f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}"
+    return stated_repository()
 
 
 def configure(app: Sphinx, config) -> None:
     options = config.html_theme_options
     if address := repository():
+        launch = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
+        if stated_repository():  # only then tools/notebooks.py gives the notebooks the cell that Colab needs
+            launch["colab_url"] = "https://colab.research.google.com"
         options |= {
             "repository_url": address,
             "repository_branch": os.environ.get("GITHUB_REF_NAME", "main"),
             "use_repository_button": True,
             "use_edit_page_button": True,
             "use_issues_button": True,
-            "launch_buttons": {
-                "colab_url": "https://colab.research.google.com",
-                "binderhub_url": "https://mybinder.org",
-                "notebook_interface": "jupyterlab",
-            },
+            "launch_buttons": launch,
         }
-    config.ogp_social_cards = {"enable": bool(config.html_baseurl), "line_color": "#D55E00"}
+    config.ogp_social_cards = {"enable": bool(config.html_baseurl), **CARD}
     config.ogp_site_url = config.html_baseurl
     config.sitemap_url_scheme = "{link}"
     config.notfound_urls_prefix = urlparse(config.html_baseurl).path or "/"
     config.ogp_site_name = config.html_title
     config.epub_title = config.html_title
     config.epub_basename = EPUB.removesuffix(".epub")
-
-
-def without_buttons(app: Sphinx) -> None:
-    """An EPUB has no header for the theme's buttons, which would stop the build."""
-    if app.builder.name == "epub":
-        for name in ("launch_buttons", "repository_url", "use_repository_button", "use_issues_button"):
-            app.config.html_theme_options.pop(name, None)
-        app.config.html_theme_options["use_edit_page_button"] = False
 
 
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
@@ -369,23 +439,14 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
 
 
 def page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
-    """Scripts that a page does not need go; edits go to a chapter's source."""
-    unused = ["thebe"] if doctree and any(doctree.findall(is_math)) else ["thebe", "mathjax"]
-    context["script_files"] = [
-        file for file in context["script_files"] if not any(word in str(file.filename or file) for word in unused)
-    ]
-    context["css_files"] = [file for file in context["css_files"] if "thebe" not in str(file.filename)]
-    if "body" in context:  # docutils gives roles that contradict each other
-        for role in (' role="list"', ' role="doc-biblioentry"'):
-            context["body"] = context["body"].replace(role, "")
+    """Mend what docutils and extensions leave in a page; edits go to a chapter's source."""
+    if "body" in context:
+        for needless in (' role="list"', ' role="doc-biblioentry"', ' id="exercise-content"', ' id="solution-content"'):
+            context["body"] = context["body"].replace(needless, "")  # roles that contradict, ids that repeat
     for group in context.get("header_buttons", []):
         for button in [group, *group.get("buttons", [])]:
             if button.get("label") == "source-edit-button":
                 button["url"] = button["url"].replace(".ipynb", ".py")
-
-
-def is_math(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.math | nodes.math_block)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -407,18 +468,14 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    for name, directive in (("chapters", Chapters), ("executions", Executions), ("epub", Epub), ("film", Film)):
-        app.add_directive(name, directive)
+    for directive in (Chapters, Executions, Epub, Film, Game, OnSite):
+        app.add_directive(re.sub(r"(?<=.)(?=[A-Z])", "-", directive.__name__).lower(), directive)
     app.add_node(placeholder)
     app.add_node(film, html=(visit_film, leave_film))
-    inline, block = (lambda self, node: mathml(self, node, False)), (lambda self, node: mathml(self, node, True))
-    app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.add_config_value("epub_math_renderer", "mathml", "env")
     if url := os.environ.get("SITE_URL"):
         app.config.html_baseurl = url.rstrip("/") + "/"
         app.setup_extension("sphinx_sitemap")
     app.connect("config-inited", configure, priority=1)
-    app.connect("builder-inited", without_buttons)
     app.connect("env-updated", lambda app, env: [env.config.root_doc, "book/executions"])
     app.connect("env-updated", know_stories)
     app.connect("doctree-resolved", fill)

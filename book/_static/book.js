@@ -1,9 +1,31 @@
-// Films, and search where pages are files.
+// Printing, keys that turn pages, films, and the search, which is loaded when its dialog opens.
+"use strict";
 
-// Search shows excerpts that it fetches, which browsers forbid to pages that are opened as files.
-if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
-  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
-}
+// On paper nothing unfolds, so all that is folded is printed.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  for (const details of opened) details.open = true;
+});
+addEventListener("afterprint", () => { for (const details of opened) details.open = false; });
+
+// The keys turn the page only where they move nothing else: not in a field, and not in code that scrolls.
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || document.activeElement !== document.body) return;
+  const link = { ArrowLeft: ".left-prev", ArrowRight: ".right-next" }[event.key];
+  if (link) document.querySelector(`.prev-next-area ${link}`)?.click();
+});
+
+const searchField = document.querySelector("[data-search] input");
+searchField?.addEventListener("focus", () => {
+  const add = (names) => {
+    const [name, ...rest] = names;
+    const script = Object.assign(document.createElement("script"), { src: `${searchField.form.dataset.search}/${name}` });
+    if (rest.length) script.onload = () => add(rest);
+    document.head.append(script);
+  };
+  add(["minisearch.js", "search-sections.js", "search.js"]);
+}, { once: true });
 
 // A film is one picture with its frames under one another; without this script its last frame stands still.
 for (const film of document.querySelectorAll(".film")) {
@@ -18,11 +40,10 @@ for (const film of document.querySelectorAll(".film")) {
   let timer = null;
 
   const show = (frame) => {
-    const label = labels[frame] || `${frame + 1} of ${labels.length}`;
     film.style.setProperty("--frame", frame);
     slider.value = frame;
-    slider.setAttribute("aria-valuetext", label);
-    output.textContent = label;
+    slider.setAttribute("aria-valuetext", labels[frame]);
+    output.textContent = labels[frame];
   };
   const stop = () => {
     clearInterval(timer);
@@ -37,7 +58,7 @@ for (const film of document.querySelectorAll(".film")) {
     timer = setInterval(() => {
       show(Number(slider.value) + 1);
       if (Number(slider.value) === last) stop();
-    }, 200);
+    }, 150);
   };
 
   button.addEventListener("click", () => (timer ? stop() : play()));
@@ -48,5 +69,11 @@ for (const film of document.querySelectorAll(".film")) {
   film.append(controls);
   stop();
   show(last);
-  if ("autoplay" in film.dataset && !matchMedia("(prefers-reduced-motion: reduce)").matches) play();
+  if ("autoplay" in film.dataset && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    new IntersectionObserver(([entry], observer) => {
+      if (!entry.isIntersecting) return;
+      observer.disconnect();
+      play();
+    }, { threshold: 0.6 }).observe(film);
+  }
 }

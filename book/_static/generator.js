@@ -1,23 +1,33 @@
-// The conditional generator of chapter 10 in the page. Every <div data-generator> becomes a generator: the whole one,
-// or with data-generator="small" one digit and its controls, loaded after a press. tools/export_generator.py writes
-// what is loaded. No library; what stands in the div is shown until the weights are there.
+// The conditional generator of the chapter "Choosing the digit" in the page: <div data-generator="digit"> becomes one
+// digit with its controls, "plane" a plane between four, "training" the digits after each epoch.
+// tools/export_generator.py writes what is loaded. No library.
 "use strict";
 (() => {
   const folder = document.currentScript.src.replace(/[^/]*$/, "");
-  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${folder}generator.css` });
-  document.head.append(style);
 
   // ---- the network ----
 
   // The arrays of the export, each column after column: whole numbers in bit planes, times the scale of their row.
-  function unpack(weights) {
-    const text = atob(weights.data), bytes = new Uint8Array(text.length), arrays = {};
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  async function unpack(weights, parts) {
+    const damaged = new Error("its weights are damaged");
+    let text;
+    try { text = parts.map((part) => atob(part)).join(""); } catch { throw damaged; }
+    const bytes = Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+    let [a, b] = [1, 0]; // Adler-32, in steps that stay below 2 ** 53
+    for (let i = 0; i < bytes.length; i++) {
+      a += bytes[i];
+      b += a;
+      if (i % 4096 === 4095) [a, b] = [a % 65521, b % 65521];
+    }
+    if (bytes.length !== weights.bytes || b % 65521 * 65536 + a % 65521 !== weights.checksum) throw damaged;
+    const arrays = {};
+    let until = performance.now() + 30;
     for (const [name, [rows, columns, bits, offset]] of Object.entries(weights.arrays)) {
       const n = rows * columns, start = offset + 4 * rows, plane = Math.ceil(n / 8);
       const scale = new Float32Array(bytes.slice(offset, start).buffer);
       const values = arrays[name] = new Float32Array(n);
       for (let row = 0, i = 0; row < rows; row++) {
+        if (performance.now() > until) { await rest(); until = performance.now() + 30; }
         for (let column = 0; column < columns; column++, i++) {
           let code = bytes[start + i] << 24 >> 24;
           for (let k = 0; k < bits - 8; k++) code = 2 * code + (bytes[start + n + k * plane + (i >> 3)] >> (i & 7) & 1);
@@ -32,6 +42,22 @@
     const y = bias.slice(), m = y.length;
     for (let j = 0; j < x.length; j++) {
       if (x[j]) for (let i = 0, w = j * m; i < m; i++) y[i] += x[j] * weight[w + i];
+    }
+    return y;
+  }
+
+  // Convolution, kernel 4, stride 2, padding 1: (size, size, in) to (size / 2, size / 2, out).
+  function downsample(x, size, weight, bias) {
+    const inputs = x.length / size ** 2, outputs = bias.length, half = size / 2;
+    const y = new Float32Array(half * half * outputs).map((_, i) => bias[i % outputs]);
+    for (let row = 0; row < half; row++) for (let column = 0; column < half; column++) for (let tap = 0; tap < 16; tap++) {
+      const above = 2 * row - 1 + (tap >> 2), left = 2 * column - 1 + (tap & 3);
+      if (above < 0 || left < 0 || above >= size || left >= size) continue;
+      const to = (row * half + column) * outputs, from = (above * size + left) * inputs;
+      for (let c = 0; c < inputs; c++) {
+        const value = x[from + c], w = (tap * inputs + c) * outputs;
+        for (let i = 0; i < outputs; i++) y[to + i] += value * weight[w + i];
+      }
     }
     return y;
   }
@@ -52,7 +78,7 @@
     return y;
   }
 
-  // Normalisation with fixed statistics and the class: a scale and a shift for each channel, mixed as `mix` says; ReLU.
+  // Normalization with fixed statistics and the class: a scale and a shift for each channel, mixed as `mix` says; ReLU.
   function activate(x, scales, shifts, mix) {
     const channels = scales.length / 10, blend = (table, c) => mix.reduce((sum, m, d) => sum + m * table[c * 10 + d], 0);
     const scale = new Float32Array(channels).map((_, c) => blend(scales, c));
@@ -69,22 +95,38 @@
     return upsample(y, 14, a.up2, a["up2 bias"]).map(Math.tanh);
   }
 
+  // The probability that an image (784) is real, as a discriminator sees it in the 256 shades that a screen shows.
+  function opinion(a, image) {
+    const leaky = (x) => x.map((v) => (v < 0 ? 0.2 * v : v));
+    const x = leaky(downsample(image.map((v) => Math.round((v + 1) * 127.5) / 127.5 - 1), 28, a.down1, a["down1 bias"]));
+    const h = leaky(linear(leaky(downsample(x, 14, a.down2, a["down2 bias"])), a.shrink, a["shrink bias"]));
+    return 1 / (1 + Math.exp(-linear(h, a.out, a["out bias"])[0]));
+  }
+
   // ---- loading ----
 
-  let loading; // the weights come once, for all generators of the page
-  const load = () => loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = `${folder}generator/weights.js`;
-    script.onload = () => {
-      const weights = globalThis.mlxganWeights, arrays = unpack(weights);
-      const draw = (z, mix) => generate(arrays, z, mix);
-      resolve(globalThis.mlxganGenerator = { ...weights, data: undefined, axes: arrays.directions, draw });
+  let loading, attempt = 0; // the weights come once, for all parts of the page
+  function load(progress) {
+    const script = (name) => new Promise((resolve, reject) => {
+      const node = element("script", { src: `${folder}generator/${name}${attempt ? `?${attempt}` : ""}` });
+      node.onload = () => { node.remove(); resolve(); };
+      node.onerror = () => { node.remove(); reject(new Error(`${name} did not load`)); };
+      document.head.append(node);
+    });
+    const all = async () => {
+      globalThis.mlxganParts = [];
+      await script("weights.js");
+      const weights = globalThis.mlxganWeights, numbers = Array.from({ length: weights.parts }, (_, k) => k);
+      let done = 0;
+      progress(0);
+      await Promise.all(numbers.map((k) => script(`weights-${k}.js`).then(() => progress(++done / weights.parts))));
+      const arrays = await unpack(weights, mlxganParts);
+      return globalThis.mlxganGenerator = { ...weights, axes: arrays.directions, draw: (z, mix) => generate(arrays, z, mix), opinion: (image) => opinion(arrays, image) };
     };
-    script.onerror = () => { loading = undefined; script.remove(); reject(new Error("weights.js was not loaded")); };
-    document.head.append(script);
-  });
+    return loading ??= all().catch((error) => { loading = undefined; attempt++; throw error; });
+  }
 
-  // ---- the page ----
+  // ---- small parts of the page ----
 
   function element(tag, properties = {}, ...children) {
     const { attributes = {}, ...rest } = properties, made = Object.assign(document.createElement(tag), rest);
@@ -94,10 +136,25 @@
   }
   let count = 0;
   const unique = (name) => `gan-${name}-${count++}`;
-  const canvas = (size, className) => element("canvas", { width: size, height: size, className, attributes: { role: "img" } });
+  const canvas = (width, height, className) =>
+    element("canvas", { width, height, className, attributes: { role: "img" } });
   const one = (digit) => Array.from({ length: 10 }, (_, d) => Number(d === digit));
   const number = (x) => x.toFixed(1).replace("-", "−");
-  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  const percent = (x) => (x < 0.01 ? "under 1%" : x > 0.99 ? "over 99%" : `${Math.round(100 * x)}%`);
+  const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+  const rest = () => new Promise((resolve) => setTimeout(resolve)); // lets the page answer in between
+
+  // Normal noise that a seed decides (mulberry32, Box and Muller), so that a link brings the same digit back.
+  function normal(seed, n) {
+    let state = seed >>> 0;
+    const uniform = () => {
+      state = (state + 0x6D2B79F5) >>> 0;
+      let t = Math.imul(state ^ state >>> 15, 1 | state);
+      t = (t + Math.imul(t ^ t >>> 7, 61 | t)) ^ t;
+      return ((t ^ t >>> 14) >>> 0) / 4294967296;
+    };
+    return Float32Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+  }
 
   // Black ink whose opacity is the pixel, so that it lies on any ground; the dark theme inverts it.
   function paint(target, image, x = 0, y = 0) {
@@ -124,108 +181,250 @@
 
   function choice(legend, chosen, onChange) {
     const name = unique("digit");
-    const options = one(chosen).map((checked, digit) => {
+    const inputs = one(chosen).map((checked, digit) => {
       const input = element("input", { type: "radio", name, value: digit, checked: Boolean(checked) });
       input.addEventListener("change", () => onChange(digit));
-      return element("label", {}, input, element("span", { textContent: digit }));
+      return input;
     });
-    return element("fieldset", { className: "gan-digits" }, element("legend", { textContent: legend }), ...options);
+    const labels = inputs.map((input, digit) => element("label", {}, input, element("span", { textContent: digit })));
+    return [element("fieldset", { className: "gan-digits" }, element("legend", { textContent: legend }), ...labels), inputs];
   }
 
-  const panel = (title, text, ...children) => element("section", { className: "gan-panel" },
-    element("h3", { textContent: title }), element("p", { textContent: text }), ...children);
+  function button(text, act, className = "gan-button") {
+    const made = element("button", { type: "button", className, textContent: text });
+    made.addEventListener("click", act);
+    return made;
+  }
 
-  // One digit: class, handwriting, new sample. `changed(z)` is told of each new noise.
-  function single(model, shown, changed) {
-    const directions = model.directions, picture = canvas(28, "gan-picture"), [said, say] = status();
-    let digit = 3, rest, place;
-    const noise = () => rest.map((r, i) => place.reduce((sum, p, k) => sum + p * model.axes[i * directions.length + k], r));
-    function show() {
-      const z = noise();
-      paint(picture, model.draw(z, one(digit)));
-      const where = directions.slice(0, shown).map(({ name }, k) => `${name.toLowerCase()} ${number(place[k])}`).join(", ");
-      picture.setAttribute("aria-label", `A generated ${digit}; ${where}`);
-      say(`A generated ${digit}: ${where}.`);
-      changed(z);
-    }
-    const sliders = directions.slice(0, shown).map(({ name, ends }, k) =>
-      slider(name, ends, { min: -3.5, max: 3.5, step: 0.1 }, (value) => { place[k] = value; show(); }));
-    function sample() { // the sliders show its place along the directions; the rest of the noise has no slider
-      const z = Array.from({ length: 100 }, normal);
+  // Draws a few pictures a frame, so that the page stays responsive; a newer call ends an older one.
+  function painter() {
+    let run = 0;
+    return (jobs) => {
+      const mine = ++run;
+      let next = 0;
+      const some = () => {
+        const until = performance.now() + 8;
+        while (mine === run && next < jobs.length && performance.now() < until) jobs[next++]();
+        if (mine === run && next < jobs.length) requestAnimationFrame(some);
+      };
+      requestAnimationFrame(some);
+    };
+  }
+
+  // ---- the state, which a link can hold: #digit=3&seed=7&to=9&turn=0.2&at=0,1.5,...&corners=3856&mix=50,0 ----
+  // The noise stands on the way from that of one seed to that of another; `at` is where it lies along the directions.
+
+  const START = { digit: 3, seed: 1, to: 1, turn: 0, at: null, corners: [3, 8, 5, 6], mix: [50, 0] };
+  function read() {
+    const given = new URLSearchParams(location.hash.slice(1)), state = structuredClone(START);
+    const numbers = (text, length, low, high) => {
+      const values = (text ?? "").split(",").map(Number);
+      return values.length === length && values.every(Number.isFinite) ? values.map((value) => clamp(value, low, high)) : null;
+    };
+    if (/^\d$/.test(given.get("digit"))) state.digit = Number(given.get("digit"));
+    for (const name of ["seed", "to"]) if (/^\d{1,9}$/.test(given.get(name))) state[name] = Number(given.get(name));
+    [state.turn] = numbers(given.get("turn"), 1, 0, 1) ?? [0];
+    state.at = numbers(given.get("at"), 6, -3.5, 3.5);
+    if (/^\d{4}$/.test(given.get("corners"))) state.corners = [...given.get("corners")].map(Number);
+    state.mix = numbers(given.get("mix"), 2, 0, 100) ?? state.mix;
+    return state;
+  }
+  const state = read();
+  let keeping;
+  function keep() { // browsers refuse to change the address too often
+    clearTimeout(keeping);
+    keeping = setTimeout(() => history.replaceState(null, "", `#${link()}`), 300);
+  }
+  const link = () => `digit=${state.digit}&seed=${state.seed}&to=${state.to}&turn=${state.turn}&at=${state.at.join(",")}&corners=${state.corners.join("")}&mix=${state.mix.join(",")}`;
+
+  // ---- one digit: class, handwriting, new sample ----
+
+  let shown; // its noise
+  const listeners = []; // who is told of it
+  function single(root, model) {
+    const directions = model.directions, steps = [-3, -2, -1, 0, 1, 2, 3], draft = painter();
+    const picture = canvas(28, 28, "gan-picture"), [said, say] = status();
+    const judge = element("div", { className: "gan-judge", attributes: { "aria-hidden": "true" } }), verdict = element("p", { className: "gan-verdict" });
+    let left, walking = 0; // the noise without its part along the directions
+    const noise = (at = state.at) => left.map((r, i) => at.reduce((sum, p, k) => sum + p * model.axes[i * directions.length + k], r));
+    const where = () => directions.map(({ name }, k) => `${name.toLowerCase()} ${number(state.at[k])}`).join(", ");
+    function split(z) {
       const along = directions.map((_, k) => z.reduce((sum, v, i) => sum + v * model.axes[i * directions.length + k], 0));
-      rest = z.map((v, i) => along.reduce((left, p, k) => left - p * model.axes[i * directions.length + k], v));
-      place = along.map((p) => Math.round(10 * Math.min(3.5, Math.max(-3.5, p))) / 10);
-      sliders.forEach(([, input], k) => { input.value = place[k]; });
+      left = z.map((v, i) => along.reduce((sum, p, k) => sum - p * model.axes[i * directions.length + k], v));
+      return along.map((p) => Math.round(10 * clamp(p, -3.5, 3.5)) / 10);
+    }
+    function show() {
+      const z = shown = noise(), image = model.draw(z, one(state.digit)), real = model.opinion(image);
+      paint(picture, image);
+      judge.style.setProperty("--opinion", real);
+      verdict.textContent = `The discriminator: ${percent(real)} real`;
+      if (walking) return;
+      picture.setAttribute("aria-label", `A generated ${state.digit}; ${where()}`);
+      say(`A generated ${state.digit}: ${where()}.`);
+      keep();
+      draft(sliders.flatMap(({ strip }, k) => steps.map((step, place) => () => {
+        paint(strip, model.draw(noise(state.at.map((p, other) => (other === k ? step : p))), one(state.digit)), 28 * place, 0);
+      })));
+      for (const listener of listeners) listener();
+    }
+    // Each slider has the digits that it leads to above it.
+    const sliders = directions.map(({ name, ends }, k) => {
+      const [row, input] = slider(name, ends, { min: -3.5, max: 3.5, step: 0.1 }, (value) => { stop(); state.at[k] = value; show(); });
+      const strip = canvas(28 * steps.length, 28, "gan-way");
+      strip.setAttribute("role", "presentation");
+      row.insertBefore(strip, input);
+      return { row, input, strip };
+    });
+    const place = (at) => {
+      state.at = at;
+      sliders.forEach(({ input }, k) => { input.value = at[k]; });
+    };
+    // On a circle around the origin, as noise lies (see "Generating").
+    function base() {
+      const from = normal(state.seed, 100), to = normal(state.to, 100), angle = Math.PI / 2 * state.turn;
+      return from.map((v, i) => Math.cos(angle) * v + Math.sin(angle) * to[i]);
+    }
+    function restore(at) {
+      const own = split(base());
+      place(at ?? own);
       show();
     }
-    const button = element("button", { type: "button", className: "gan-button", textContent: "New sample" });
-    button.addEventListener("click", sample);
-    const hands = element("fieldset", { className: "gan-sliders" }, element("legend", { textContent: "Handwriting" }), ...sliders.map(([row]) => row));
-    sample();
-    const controls = element("div", { className: "gan-controls" }, choice("Digit", digit, (chosen) => { digit = chosen; show(); }), hands, button);
-    return element("div", { className: "gan-columns" }, element("div", {}, picture, said), controls);
+    const fresh = () => Math.floor(1e9 * Math.random());
+    function sample() {
+      stop();
+      Object.assign(state, { seed: fresh(), turn: 0 });
+      restore();
+    }
+    function walk() {
+      if (walking) return stop();
+      const mine = walking = fresh() + 1, own = split(base());
+      let moved = state.at.map((p, k) => p - own[k]), began = performance.now() - 2600 * state.turn;
+      if (!state.turn) state.to = fresh();
+      walker.textContent = "Stop";
+      walker.setAttribute("aria-pressed", "true");
+      const step = (now) => {
+        if (mine !== walking) return;
+        state.turn = Math.round(1000 * Math.max(0, now - began) / 2600) / 1000;
+        if (state.turn >= 1) {
+          Object.assign(state, { seed: state.to, to: fresh(), turn: 0 });
+          [began, moved] = [now, moved.map(() => 0)];
+        }
+        place(split(base()).map((p, k) => Math.round(10 * clamp(p + (1 - state.turn) * moved[k], -3.5, 3.5)) / 10));
+        show();
+        requestAnimationFrame(step);
+      };
+      requestAnimationFrame(step);
+    }
+    function stop() {
+      if (!walking) return;
+      walking = 0;
+      walker.textContent = "Walk";
+      walker.setAttribute("aria-pressed", "false");
+      show();
+    }
+    function save() {
+      const large = canvas(280, 280), to = large.getContext("2d");
+      to.fillStyle = "#fff";
+      to.fillRect(0, 0, 280, 280);
+      to.imageSmoothingEnabled = false;
+      to.drawImage(picture, 0, 0, 280, 280);
+      element("a", { href: large.toDataURL(), download: `generated-${state.digit}.png` }).click();
+    }
+    async function share() {
+      keep();
+      const address = `${location.href.split("#")[0]}#${link()}`;
+      try {
+        await navigator.clipboard.writeText(address);
+        say("The link is copied: it brings back this digit.");
+      } catch {
+        say("Copy the address of this page: it brings back this digit.");
+      }
+    }
+    const [digits, inputs] = choice("Digit", state.digit, (digit) => { state.digit = digit; show(); });
+    const walker = button("Walk", walk, "gan-quiet");
+    walker.setAttribute("aria-pressed", "false");
+    const reset = () => {
+      stop();
+      const { digit, seed, to, turn } = START;
+      Object.assign(state, { digit, seed, to, turn });
+      inputs[digit].checked = true;
+      restore();
+    };
+    const hands = element("fieldset", { className: "gan-sliders" }, element("legend", { textContent: "Handwriting" }), ...sliders.map(({ row }) => row));
+    const acts = element("div", { className: "gan-acts" }, button("New sample", sample),
+      walker, button("Reset", reset, "gan-quiet"), button("Save picture", save, "gan-quiet"), button("Copy link", share, "gan-quiet"));
+    root.replaceChildren(element("div", { className: "gan-columns" }, element("div", { className: "gan-view" }, picture, element("div", {}, verdict, judge, said)),
+      element("div", { className: "gan-controls" }, digits, acts, hands)));
+    restore(state.at);
+    addEventListener("hashchange", () => {
+      stop();
+      Object.assign(state, read());
+      inputs[state.digit].checked = true;
+      restore(state.at);
+    });
   }
 
-  // A plane with a class in each corner: every point is a mix of the four, drawn with the noise of the single digit.
-  function plane(model) {
-    const tiles = 7, corners = [3, 8, 5, 6], map = canvas(28 * tiles, "gan-map"), picture = canvas(28, "gan-picture");
+  // ---- a plane with a class in each corner: every point is a mix of the four, with the noise of the digit above ----
+
+  function plane(root, model) {
+    const tiles = 7, map = canvas(28 * tiles, 28 * tiles, "gan-map"), picture = canvas(28, 28, "gan-picture"), fill = painter();
     const knob = element("div", { className: "gan-knob" }), [said, say] = status();
-    let x = 0.5, y = 0, z, run = 0; // between the upper two
+    let z;
     map.setAttribute("aria-label", "A plane of 49 digits that change from corner to corner");
     function mixAt(u, v) {
       const mix = one(-1);
-      [(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v].forEach((share, k) => { mix[corners[k]] += share; });
+      [(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v].forEach((share, k) => { mix[state.corners[k]] += share; });
       return mix;
     }
     function show() {
-      const mix = mixAt(x, y);
+      const [x, y] = state.mix.map((share) => share / 100), mix = mixAt(x, y);
       paint(picture, model.draw(z, mix));
       const parts = mix.map((share, digit) => [Math.round(100 * share), digit]).filter(([share]) => share).sort((a, b) => b[0] - a[0]);
-      const text = parts.map(([share, digit]) => `${share}\u00a0% of ${digit}`).join(", ");
+      const text = parts.map(([share, digit]) => `${share}% of ${digit}`).join(", ");
       picture.setAttribute("aria-label", `A generated digit, a mix: ${text}`);
       say(`A mix: ${text}.`);
       knob.style.left = `${100 * (x * (tiles - 1) + 0.5) / tiles}%`; // 0 and 1 are the middles of the outer tiles
       knob.style.top = `${100 * (y * (tiles - 1) + 0.5) / tiles}%`;
-      across.value = Math.round(100 * x);
-      down.value = Math.round(100 * y);
+      [across.value, down.value] = state.mix;
     }
-    function fill() { // a few tiles a frame, so that the page stays responsive; a newer call ends an older one
-      const mine = ++run;
-      let tile = 0;
-      const some = () => {
-        const until = performance.now() + 8;
-        while (mine === run && tile < tiles ** 2 && performance.now() < until) {
-          const column = tile % tiles, row = Math.floor(tile / tiles);
-          paint(map, model.draw(z, mixAt(column / (tiles - 1), row / (tiles - 1))), 28 * column, 28 * row);
-          tile++;
-        }
-        if (mine === run && tile < tiles ** 2) requestAnimationFrame(some);
-      };
-      some();
-    }
-    const [acrossRow, across] = slider("Left to right", ["", ""], { min: 0, max: 100, value: 50 }, (value) => { x = value / 100; show(); });
-    const [downRow, down] = slider("Top to bottom", ["", ""], { min: 0, max: 100, value: 50 }, (value) => { y = value / 100; show(); });
+    const redraw = () => fill(Array.from({ length: tiles ** 2 }, (_, tile) => () => {
+      const column = tile % tiles, row = Math.floor(tile / tiles);
+      paint(map, model.draw(z, mixAt(column / (tiles - 1), row / (tiles - 1))), 28 * column, 28 * row);
+    }));
+    const move = (k, value) => { state.mix[k] = value; show(); keep(); };
+    const [acrossRow, across] = slider("Left to right", ["", ""], { min: 0, max: 100 }, (value) => move(0, value));
+    const [downRow, down] = slider("Top to bottom", ["", ""], { min: 0, max: 100 }, (value) => move(1, value));
     const field = element("div", { className: "gan-plane" }, map, knob);
     const follow = (event) => {
       const box = field.getBoundingClientRect();
-      const place = (share) => Math.min(1, Math.max(0, (share * tiles - 0.5) / (tiles - 1)));
-      [x, y] = [place((event.clientX - box.left) / box.width), place((event.clientY - box.top) / box.height)];
+      const place = (share) => Math.round(100 * clamp((share * tiles - 0.5) / (tiles - 1), 0, 1));
+      state.mix = [place((event.clientX - box.left) / box.width), place((event.clientY - box.top) / box.height)];
       show();
+      keep();
     };
     field.addEventListener("pointerdown", (event) => { field.setPointerCapture(event.pointerId); follow(event); });
     field.addEventListener("pointermove", (event) => { if (field.hasPointerCapture(event.pointerId)) follow(event); });
     const selects = ["Upper left", "Upper right", "Lower left", "Lower right"].map((label, k) => {
-      const select = element("select", {}, ...one(corners[k]).map((chosen, digit) => new Option(digit, digit, false, Boolean(chosen))));
-      select.addEventListener("change", () => { corners[k] = Number(select.value); show(); fill(); });
+      const select = element("select", {}, ...one(state.corners[k]).map((chosen, digit) => new Option(digit, digit, false, Boolean(chosen))));
+      select.addEventListener("change", () => { state.corners[k] = Number(select.value); show(); redraw(); keep(); });
       return element("label", {}, element("span", { textContent: label }), select);
     });
     const controls = element("div", { className: "gan-controls" }, element("div", { className: "gan-result" }, picture, said),
       element("fieldset", { className: "gan-corners" }, element("legend", { textContent: "Corners" }), ...selects), acrossRow, downRow);
-    return [element("div", { className: "gan-columns" }, field, controls), (noise) => { z = noise; show(); fill(); }];
+    root.replaceChildren(element("div", { className: "gan-columns" }, field, controls));
+    const renew = () => {
+      z = shown;
+      selects.forEach((label, k) => { label.lastChild.value = state.corners[k]; });
+      show();
+      redraw();
+    };
+    renew();
+    listeners.push(renew);
   }
 
-  // Ten fixed noise vectors, one a digit, as the generator drew them after each epoch: a window on epochs.png.
-  function training(epochs) {
+  // ---- ten fixed noise vectors, one a digit, as the generator drew them after each epoch: a window on epochs.png ----
+
+  function training(root, { epochs }) {
     const [said, say] = status(), sprite = `url("${folder}generator/epochs.png")`;
     const cells = one(0).map((_, digit) => {
       const cell = element("span", {});
@@ -235,51 +434,41 @@
     const strip = element("div", { className: "gan-strip", attributes: { role: "img" } }, ...cells);
     function show(epoch) {
       for (const cell of cells) cell.style.backgroundPositionY = `${epoch / epochs * 100}%`;
-      const text = epoch ? `The digits 0 to 9 after epoch ${epoch} of ${epochs}` : "The digits 0 to 9 before training: grey noise";
+      const text = epoch ? `The digits 0 to 9 after epoch ${epoch} of ${epochs}` : "The digits 0 to 9 before training: an even gray";
       strip.setAttribute("aria-label", text);
       say(`${text}.`);
     }
     const [row] = slider("Epoch", ["untrained", `epoch ${epochs}`], { min: 0, max: epochs, value: epochs }, show);
+    root.replaceChildren(strip, row, said);
     show(epochs);
-    return element("div", { className: "gan-training" }, strip, row, said);
   }
 
-  function build(root, model, small) {
-    if (small) return root.replaceChildren(single(model, 2, () => {}));
-    const [field, setNoise] = plane(model);
-    const parts = [
-      panel("Choose a digit", "The class and the noise decide together what is drawn.", single(model, model.directions.length, setNoise)),
-      panel("Between four digits", "The handwriting of the digit above, and a mix of four classes. Drag the point.", field),
-    ];
-    if (model.epochs) parts.push(panel("How it learnt", "The same ten noise vectors after each epoch of the training.", training(model.epochs)));
-    root.replaceChildren(...parts);
-  }
+  // ---- start ----
 
-  function start(root) {
-    const small = root.dataset.generator === "small", [said, say] = status();
-    const button = element("button", { type: "button", className: "gan-button", textContent: "Draw digits here (2.6 MB)" });
-    root.classList.add("gan");
+  const builders = { digit: single, plane, training };
+  function start() {
+    const roots = [...document.querySelectorAll("[data-generator]")];
+    const [first] = roots, bar = element("progress", { max: 1, attributes: { "aria-label": "loading the generator" } });
+    const [said, say] = status();
     const open = async () => {
-      button.disabled = true;
-      say("Loading the generator's weights.");
+      const wait = element("div", { className: "gan-wait" }, bar, said);
+      first.replaceChildren(wait);
+      say("Loading the generator: 2 MB of weights.");
       try {
-        build(root, await load(), small);
-        if (small) root.querySelector("input").focus();
+        const model = await load((share) => { bar.value = share; });
+        for (const root of roots) {
+          await rest();
+          builders[root.dataset.generator](root, model);
+        }
       } catch (error) {
-        say(`The generator could not be loaded (${error.message}). Press to try again.`);
-        button.disabled = false;
-        root.append(button, said);
+        bar.remove();
+        say(`The generator could not be loaded: ${error.message}.`);
+        wait.append(button("Try again", open));
       }
     };
-    button.addEventListener("click", open);
-    root.append(...(small ? [button, said] : [said]));
-    if (small) return;
-    new IntersectionObserver(([entry], observer) => {
-      if (entry.isIntersecting) { observer.disconnect(); open(); }
-    }).observe(root);
+    for (const root of roots) root.classList.add("gan");
+    if (document.readyState === "complete") open();
+    else addEventListener("load", open);
   }
-
-  const startAll = () => document.querySelectorAll("[data-generator]:not(.gan)").forEach(start);
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", startAll);
-  else startAll();
+  start();
 })();

@@ -1,16 +1,28 @@
 """The book builds without a warning, from clean, and its pages are whole."""
 
+import html
 import json
+import posixpath
 import re
 import shutil
+import subprocess
+import urllib.parse
 import zipfile
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import book_assets
+import book_math
 import book_site
+import latex2mathml.converter
 import pytest
+import tinycss2
 from docutils import nodes
+from PIL import ImageFont
+from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +44,13 @@ def pages(site: Path) -> list[Path]:
     return found
 
 
+def chapters() -> list[Path]:
+    """The notebooks, as the contents list them."""
+    listed = [ROOT / f"{file}.ipynb" for file in re.findall(r"file: (notebooks/\S+)", (ROOT / "_toc.yml").read_text())]
+    assert sorted(listed) == sorted((ROOT / "notebooks").glob("*.ipynb")), "_toc.yml lists every chapter"
+    return listed
+
+
 def test_every_page_of_the_contents_is_there(site):
     files = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
     assert len(files) >= 10
@@ -47,7 +66,8 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
         parser.feed(page.read_text())
         for image in parser.found:
             count += 1
-            assert len(image.get("alt", "")) > 20, f"{page.name}: {image}"
+            beside_its_title = image.get("alt") == "" and page.name == "index.html"
+            assert beside_its_title or len(image.get("alt", "")) > 20, f"{page.name}: {image}"
             if "src" in image:
                 assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
     assert count >= 15
@@ -68,6 +88,42 @@ def test_references_resolve_and_figures_are_numbered(site):
     assert "Fig." in (site / "notebooks" / "06_training.html").read_text()
 
 
+def test_the_font_of_formulas_has_all_their_signs(site):
+    font = ImageFont.truetype(site / "_static" / "fonts" / "stix-two-math-subset.woff2", 40)
+    absent = bytes(font.getmask("\ue123"))
+    used = {
+        sign
+        for page in pages(site)
+        for formula in re.findall(r"<math.*?</math>", page.read_text(), re.DOTALL)
+        for sign in html.unescape(re.sub(r"<[^>]*>|[\s\u2061-\u2064]", "", formula))
+    }
+    assert len(used) > 60 and "\\" not in used, "a command that nothing translated"
+    assert [sign for sign in sorted(used) if bytes(font.getmask(sign)) == absent] == []
+
+
+def test_signs_and_functions_in_formulas_have_the_space_that_tex_gives_them():
+    markup = book_math.spaced(latex2mathml.converter.convert(r"L = -\log D - \mathrm{softplus}(-\ell)"))
+    assert re.findall(r'<mo form="prefix">', markup) == ['<mo form="prefix">'] * 2, "but the minus between two terms"
+    assert "<mi>log</mi><mspace" in markup and ">softplus</m" in markup
+
+
+def test_a_long_formula_in_a_line_of_text_may_break_after_a_relation():
+    def pieces(tex: str) -> list[str]:
+        markup = book_math.breakable(book_math.spaced(latex2mathml.converter.convert(tex)))
+        return [re.sub(r"<[^>]*>", "", piece) for piece in re.findall(r"<math.*?</math>", markup)]
+
+    assert pieces(r"D(x) = 1") == ["D(x)=1"]
+    whole = r"\mathrm{KL}(m \| p) = \mathrm{KL}(q \| p) - 2 \mathrm{JSD}(p, q) \le \sum_{i=1}^{n} q_i"
+    assert [piece[-1] for piece in pieces(whole)] == ["=", "≤", "i"], "not at the relation below the sum"
+
+
+def test_punctuation_stays_on_the_line_of_its_formula():
+    formula = '<math display="inline"><mi>x</mi></math>'
+    assert book_math.kept(f"(for all ({formula}, and {formula} is") == (
+        f'(for all <span class="nowrap">({formula},</span> and {formula} is'
+    )
+
+
 def meta(page: Path) -> dict[str, str]:
     return dict(re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)"', page.read_text()))
 
@@ -81,19 +137,33 @@ def test_every_page_has_a_title_and_a_description(site):
     assert len(set(descriptions)) == len(descriptions)
 
 
-def test_landing_page_has_every_chapter_with_its_times(site):
+def test_landing_page_has_every_chapter_with_a_picture_a_sentence_and_its_times(site):
     text = (site / "book" / "index.html").read_text()
-    entries = re.findall(r'<p class="chapter">.*?</li>', text, re.DOTALL)
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    assert [re.search(r'href="\.\./notebooks/(\w+)\.html', entry)[1] for entry in entries] == [
-        p.stem for p in notebooks
-    ]
-    for entry, notebook in zip(entries, notebooks, strict=True):
-        seconds = json.loads(notebook.read_text())["metadata"]["mlxgan"]["seconds"]
-        times = re.search(r"\d+ min to read · [^<]+", entry)[0]
-        assert f"{book_site.duration(seconds)} to run" in times
-        page = (site / "notebooks" / f"{notebook.stem}.html").read_text()
-        assert times in page or "To run: " in page  # a chapter of the second edition says it in words
+    lists = "".join(re.findall(r'<ul class="chapters">.*?</ul>', text, re.DOTALL))
+    for entry, notebook in zip(re.findall(r"<li>.*?</li>", lists, re.DOTALL), chapters(), strict=True):
+        assert f'href="../notebooks/{notebook.stem}.html"' in entry
+        stored = json.loads(notebook.read_text())
+        picture = re.search(r'<img src="([^"]+)"', entry)
+        assert picture, f"{notebook.name}: its first picture stands on the landing page, and it has none"
+        assert (site / "book" / picture[1]).stat().st_size < 40_000, notebook
+        said = re.search(rf"^{notebook.stem}: (.+)$", (ROOT / "book" / "index.md").read_text(), re.MULTILINE)
+        assert said, f"{notebook.stem} has no sentence in the list of chapters of book/index.md"
+        assert html.unescape(re.search(r'<p class="summary">([^<]+)', entry)[1]) == said[1]
+        assert said[1][-1] in ".?!" and len(said[1]) < 130, notebook
+        assert re.search(r"\d+ min to read · [^<]+", entry)[0].endswith(
+            f"{book_site.duration(stored['metadata']['mlxgan']['seconds'])} to run"
+        )
+
+
+def test_a_chapter_without_a_sentence_has_its_own_first_one():
+    doctree = nodes.document("", "", source="new.ipynb")
+    doctree += nodes.paragraph("", "", nodes.image())
+    doctree += nodes.paragraph("", "", nodes.emphasis("", "What to know before."))
+    with pytest.raises(ExtensionError, match="new.ipynb has no paragraph of prose"):
+        book_site.summary(doctree)
+    doctree += nodes.paragraph("", "Why is this so? We find out, e.g. by counting. It takes long.")
+    assert book_site.summary(doctree, 1) == "Why is this so?"
+    assert book_site.summary(doctree).endswith("It takes long.")
 
 
 def test_times_are_worked_out_from_length(site):
@@ -108,23 +178,139 @@ def test_times_are_worked_out_from_length(site):
 def test_execution_table_says_what_the_notebooks_say(site):
     text = (site / "book" / "executions.html").read_text()
     rows = re.findall(r"<tr.*?</tr>", text, re.DOTALL)[1:]
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    for row, notebook in zip(rows, notebooks, strict=True):
+    for row, notebook in zip(rows, chapters(), strict=True):
         about = json.loads(notebook.read_text())["metadata"]["mlxgan"]
         for fact in (about["date"], about["machine"], *about["versions"].values()):
             assert fact in row, notebook.name
 
 
-def test_epub_is_well_formed_and_offered(site):
+def test_site_is_small(site):
+    sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 20e6
+    assert not [path for path in sizes if path.suffix == ".map"]
+    assert sum(size for path, size in sizes.items() if path.name == "book.css") < 170_000
+
+
+def test_notebooks_to_take_along_have_all_cells_and_no_outputs(site):
+    for stored in chapters():
+        page = (site / "notebooks" / f"{stored.stem}.html").read_text()
+        assert f'href="../_sources/notebooks/{stored.name}"' in page
+        taken = json.loads((site / "_sources" / "notebooks" / stored.name).read_text())
+        sources = [cell["source"] for cell in json.loads(stored.read_text())["cells"]]
+        assert [cell["source"] for cell in taken["cells"]] == sources
+        assert not any(cell.get("outputs") for cell in taken["cells"])
+
+
+def test_every_static_file_is_there_that_a_page_or_sheet_names(site):
+    count = 0
+    for page in [*pages(site), site / "404.html"]:
+        for name in re.findall(r'(?:src|href)="([^"]*_static/[^"?]+)', page.read_text()):
+            count += 1
+            assert (site / name.lstrip("/") if name.startswith("/") else page.parent / name).exists(), (page.name, name)
+    assert count > 100
+    for name in re.findall(r"url\(([^)]+)\)", (site / "_static" / "book.css").read_text()):
+        assert name.startswith(("data:", '"data:')) or (site / "_static" / name).is_file(), name
+
+
+def test_a_rule_stays_only_if_a_page_can_need_it():
+    sheet = ".a{x:1}.b,.a .c{x:2}.a:not(.b){x:3}@media print{.b{x:4}.a{x:5}}html[data-theme=dark] p{x:6}"
+    rules = book_assets.needed(tinycss2.parse_stylesheet(sheet, True, True), {"a"})
+    assert "".join(rules).replace("\n", "") == (
+        ".a{x:1}.a:not(.b){x:3}@media print{.a{x:5}}@media screen{html[data-theme=dark] p{x:6}}"
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(site) -> Iterator[zipfile.ZipFile]:
     with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
-        names = book.namelist()
-        parts = [name for name in names if name.endswith((".xhtml", ".opf"))]
-        assert len(parts) >= 15
-        for part in parts:
-            ElementTree.fromstring(book.read(part))  # readers of books refuse what is not well-formed
-        assert b"<math" in book.read("notebooks/05_losses.xhtml")
-        assert not [name for name in names if name.endswith(".js")]
-    assert 'href="../gan-in-mlx.epub"' in (site / "book" / "index.html").read_text()
+        yield book
+
+
+XHTML, OPF = "{http://www.w3.org/1999/xhtml}", "{http://www.idpf.org/2007/opf}"
+
+
+def package(book: zipfile.ZipFile) -> tuple[ElementTree.Element, dict[str, dict[str, str]], list[str]]:
+    """The package file of an EPUB, its files by their names, and the files of the reading order."""
+    root = ElementTree.fromstring(book.read("content.opf"))
+    items = {item.attrib["href"]: item.attrib for item in root.iter(f"{OPF}item")}
+    names = {item["id"]: name for name, item in items.items()}
+    order = [names[entry.attrib["idref"]] for entry in root.iter(f"{OPF}itemref")]
+    assert not [entry for entry in root.iter(f"{OPF}itemref") if entry.get("linear") == "no"]
+    return root, items, order
+
+
+def test_epub_reads_in_the_order_of_the_contents(opened):
+    files = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    _, items, order = package(opened)
+    assert order == ["epub-cover.xhtml", *(f"{file}.xhtml" for file in files)]
+    assert sorted([*items, "content.opf", "mimetype", "META-INF/container.xml"]) == sorted(opened.namelist())
+    nav = ElementTree.fromstring(opened.read("nav.xhtml"))
+    targets = [link.attrib["href"] for link in nav.iter(f"{XHTML}a")]
+    listed = list(dict.fromkeys(target.partition("#")[0] for target in targets))
+    assert listed == order[1:]
+    captions = re.findall(r'caption: "?([^"\n]+)', (ROOT / "_toc.yml").read_text())
+    tops = [link.text for link in nav.findall(f".//{XHTML}nav/{XHTML}ol/{XHTML}li/{XHTML}a")]
+    assert tops[1:] == captions
+
+
+def test_epub_has_all_that_it_refers_to(opened):
+    pages = {name: ElementTree.fromstring(opened.read(name)) for name in opened.namelist() if name.endswith(".xhtml")}
+    anchors = {}
+    for name, page in pages.items():
+        ids = [node.attrib["id"] for node in page.iter() if "id" in node.attrib]
+        assert len(set(ids)) == len(ids), name
+        anchors[name] = set(ids)
+    count = 0
+    for name, page in pages.items():
+        for node in page.iter():
+            for attribute in ("href", "src"):
+                target = urllib.parse.urlparse(node.get(attribute, ""))
+                if not node.get(attribute) or target.scheme:
+                    continue
+                count += 1
+                file = posixpath.normpath(posixpath.join(posixpath.dirname(name), urllib.parse.unquote(target.path)))
+                file = file if target.path else name
+                assert file in opened.namelist(), (name, node.get(attribute))
+                if target.fragment:
+                    assert urllib.parse.unquote(target.fragment) in anchors[file], (name, node.get(attribute))
+    assert count > 500
+    for sheet in ("_static/epub.css", "_static/pygments.css"):
+        for address in re.findall(r"url\(([^)]+)\)", opened.read(sheet).decode()):
+            assert f"_static/{address}" in opened.namelist()
+    assert sum(name.endswith(".woff2") for name in opened.namelist()) == 5
+    assert not [name for name in opened.namelist() if name.endswith(".js")]
+
+
+def test_epub_says_what_it_is(opened):
+    root, items, _ = package(opened)
+    found = {node.tag.partition("}")[2]: node.text for node in root.find(f"{OPF}metadata")}
+    assert found["title"] == "Generative Adversarial Networks in MLX"
+    assert found["language"] == "en" and found["identifier"].startswith("urn:uuid:")
+    assert "unknown" not in found.values()
+    (cover,) = [name for name, item in items.items() if item.get("properties") == "cover-image"]
+    assert opened.read(cover).startswith(b"\x89PNG")
+    for name, item in items.items():
+        if name.endswith(".xhtml"):
+            assert (b"<math" in opened.read(name)) == ("mathml" in item.get("properties", "")), name
+    assert "mathml" in items["notebooks/05_losses.xhtml"]["properties"]
+
+
+def test_epub_is_offered_and_its_first_page_written_for_it(site, opened):
+    landing = (site / "book" / "index.html").read_text()
+    assert 'href="../gan-in-mlx.epub"' in landing and 'class="game"' in landing
+    page = opened.read("book/index.xhtml").decode()
+    assert "one file" in page and "Real or generated" not in page and "Without JavaScript" not in page
+
+
+def test_epub_passes_epubcheck(site):
+    program = shutil.which("epubcheck")
+    if program is None:
+        pytest.skip("epubcheck is not installed: apt-get install epubcheck")
+    command = ["java", "-jar", program] if zipfile.is_zipfile(program) else [program]  # Debian's is a Java archive
+    found = subprocess.run(
+        [*command, "--failonwarnings", site / "gan-in-mlx.epub"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr[-5000:]
 
 
 def test_chapters_have_stories_of_the_lab_and_the_epub_has_links(site):
@@ -145,18 +331,27 @@ def test_films_come_without_another_hosts_icons(site):
     assert 'class="film"' in (site / "notebooks" / "06_training.html").read_text()
 
 
-def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tmp_path):
+@pytest.fixture(scope="module")
+def known(sources, build, tmp_path_factory) -> Path:
+    """The site as GitHub builds it, with its EPUB: the repository and the site's address are known."""
+    out = tmp_path_factory.mktemp("known")
+    shutil.copytree(sources / "_build" / ".doctrees", out / "_build" / ".doctrees")  # spares reading again
+    environment = {
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_REF_NAME": "main",
+        "SITE_URL": "https://book.example/name",
+    }
+    build(sources, out, "--builder", "custom", "--custom-builder", "epub", **environment)
+    build(sources, out, **environment)
+    return out / "_build" / "html"
+
+
+def test_buttons_cards_and_sitemap_need_a_known_address(site, known):
     plain = (site / "notebooks" / "06_training.html").read_text()
     assert not re.search(r"colab|mybinder|github\.com/[^\"]*(edit|issues)|og:image", plain)
     assert not (site / "sitemap.xml").exists()
-    shutil.copytree(sources / "_build" / ".doctrees", tmp_path / "_build" / ".doctrees")  # spares reading again
-    build(
-        sources, tmp_path, GITHUB_REPOSITORY="owner/name", GITHUB_REF_NAME="main", SITE_URL="https://book.example/name"
-    )
-    known = tmp_path / "_build" / "html"
     text = (known / "notebooks" / "06_training.html").read_text()
     for address in (
-        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/06_training.ipynb",
         "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/06_training.ipynb",
         "https://github.com/owner/name/edit/main/notebooks/06_training.py",
         "https://github.com/owner/name/issues/new",
@@ -168,6 +363,24 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, sources, build, tm
         assert (known / card.removeprefix("https://book.example/name/")).is_file()
     assert 'href="/name/_static/' in (known / "404.html").read_text()
     assert "<loc>https://book.example/name/notebooks/06_training.html</loc>" in (known / "sitemap.xml").read_text()
+    words = re.sub(r"<[^>]*>", "", (known / "book" / "running.html").read_text())
+    assert "git clone https://github.com/owner/name" in words
+
+
+def test_epub_is_the_same_book_where_the_address_is_known(known, opened):
+    with zipfile.ZipFile(known / "gan-in-mlx.epub") as book:
+        assert package(book)[2] == package(opened)[2]
+
+
+def test_colab_is_offered_where_the_notebooks_have_its_cell(monkeypatch):
+    offered = []
+    for stated in (None, "https://github.com/owner/name"):
+        monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+        monkeypatch.setattr(book_site, "stated_repository", lambda stated=stated: stated)
+        config = SimpleNamespace(html_theme_options={}, html_baseurl="", html_title="")
+        book_site.configure(None, config)
+        offered.append("colab_url" in config.html_theme_options["launch_buttons"])
+    assert offered == [False, True]
 
 
 def test_tables_of_reproducibility_say_what_was_measured():

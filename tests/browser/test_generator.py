@@ -9,12 +9,13 @@ import export_generator
 import mlx.core as mx
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 
 PAGE = "/book/generator.html"
-READY = ".gan-panel .gan-picture"
+READY = ".gan-map"
 
 
 def opened(browser: Browser, url: str, **options) -> Page:
@@ -22,7 +23,6 @@ def opened(browser: Browser, url: str, **options) -> Page:
     page.set_default_timeout(30_000)
     page.goto(url)
     if options.get("java_script_enabled", True):
-        page.locator("[data-generator]").scroll_into_view_if_needed()
         page.wait_for_selector(READY)
     return page
 
@@ -35,7 +35,6 @@ def loaded(browser, server) -> Iterator[tuple[Page, list[str]]]:
     page.on("request", lambda request: requests.append(request.url))
     page.set_default_timeout(30_000)
     page.goto(server + PAGE)
-    page.locator("[data-generator]").scroll_into_view_if_needed()
     page.wait_for_selector(READY)
     assert page.locator("[data-generator] noscript").count() == 0
     yield page, requests
@@ -70,13 +69,13 @@ def spoken(page: Page, k: int, text: str) -> None:
 
 
 DIGIT, MIX, MAP = ".gan-picture >> nth=0", ".gan-picture >> nth=1", ".gan-map"
-SLIDERS, NEW = ".gan-sliders input", ".gan-controls .gan-button"
+SLIDERS, NEW, STRIP = ".gan-sliders input", ".gan-acts .gan-button", ".gan-way >> nth=1"
 
 
 def test_the_page_draws_what_mlx_draws(page):
     manifest = json.loads((export_generator.OUT / "manifest.json").read_text())
-    script = (export_generator.OUT / "weights.js").read_text()
-    data = base64.b64decode(script.rsplit('"data": "', 1)[1].rsplit('"', 1)[0])
+    parts = [(export_generator.OUT / f"weights-{part}.js").read_text() for part in range(export_generator.PARTS)]
+    data = b"".join(base64.b64decode(part.split('"')[1]) for part in parts)
     model = export_generator.restored(export_generator.MODEL, manifest["arrays"], data)
     z, labels = export_generator.noise(6, 50)
     wanted = export_generator.draw(model, z, labels)
@@ -100,6 +99,24 @@ def test_a_mix_of_classes_is_what_mlx_gives_for_mixed_vectors(page):
     script = "z => Array.from(mlxganGenerator.draw(Float32Array.from(z), [0, 0, 0, 0.3, 0, 0, 0, 0, 0.7, 0]))"
     found = np.array(page.evaluate(script, z[0].tolist()))
     assert np.abs(found - np.array(image).reshape(-1)).max() * 127.5 < 2
+
+
+def test_the_opinion_is_what_the_discriminator_says_of_the_picture(page):
+    discriminator, _ = export_generator.opinion()
+    z, labels = export_generator.noise(10, 100)
+    images = export_generator.draw(export_generator.load(export_generator.MODEL), z, labels).round() / 127.5 - 1
+    wanted = np.array(mx.sigmoid(discriminator(mx.array(images[..., None].astype(np.float32)))))
+    script = "images => images.map(image => mlxganGenerator.opinion(Float32Array.from(image)))"
+    found = np.array(page.evaluate(script, images.reshape(100, -1).tolist()))
+    assert wanted.max() - wanted.min() > 0.5, "not always the same"
+    assert np.abs(found - wanted).mean() < 0.01 and np.abs(found - wanted).max() < 0.06
+    page.locator(NEW).click()
+    shown = page.evaluate(script, [(pixels(page, DIGIT) / 127.5 - 1).tolist()])[0]
+    place = page.locator(".gan-judge").evaluate("node => Number(node.style.getPropertyValue('--opinion'))")
+    assert place == pytest.approx(shown, abs=1e-4)
+    said = page.locator(".gan-verdict").inner_text()
+    spoken_share = "under 1%" if shown < 0.01 else "over 99%" if shown > 0.99 else f"{100 * shown:.0f}%"
+    assert said == f"The discriminator: {spoken_share} real"
 
 
 def test_a_digit_takes_less_than_10_ms(page):
@@ -134,18 +151,18 @@ def test_every_control_answers_to_the_mouse(page):
     box = page.locator(".gan-plane").bounding_box()
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3)
     page.mouse.down()
-    spoken(page, 1, "A mix: 100\u00a0% of 6.")
+    spoken(page, 1, "A mix: 100% of 6.")
 
     def drag():
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
 
     assert changed(page, MIX, drag)
     page.mouse.up()
-    spoken(page, 1, "25\u00a0% of 3")
+    spoken(page, 1, "25% of 3")
     page.mouse.move(box["x"] + 3, box["y"] + 3)
-    spoken(page, 1, "25\u00a0% of 3")  # let go is let go
+    spoken(page, 1, "25% of 3")  # let go is let go
     assert changed(page, MIX, lambda: page.locator(".gan-corners select").first.select_option("1"))
-    spoken(page, 1, "25\u00a0% of 1")
+    spoken(page, 1, "25% of 1")
 
 
 def test_every_control_answers_to_the_keyboard(page):
@@ -168,10 +185,10 @@ def test_every_control_answers_to_the_keyboard(page):
         page.get_by_label(label).focus()
         page.keyboard.press("Home")
         assert changed(page, MIX, lambda: page.keyboard.press("End")), label
-    spoken(page, 1, "100\u00a0% of 6")
+    spoken(page, 1, "100% of 6")
     page.get_by_label("Lower right").focus()
     assert changed(page, MIX, lambda: page.keyboard.press("9"))
-    spoken(page, 1, "100\u00a0% of 9")
+    spoken(page, 1, "100% of 9")
     strip = page.locator(".gan-strip")
     pictures = []
     for key, text in (("Home", "before training"), ("End", "after epoch"), ("ArrowLeft", "after epoch")):
@@ -191,8 +208,10 @@ def test_it_answers_to_touch_and_fits_a_phone(browser, server):
     assert changed(page, DIGIT, page.locator(".gan-digits input[value='8']").tap)
     assert changed(page, DIGIT, page.locator(NEW).tap)
     assert changed(page, DIGIT, lambda: page.locator(SLIDERS).first.tap(position={"x": 3, "y": 14}))
-    assert changed(page, MIX, lambda: page.locator(".gan-plane").tap(position={"x": 290, "y": 290}))
-    spoken(page, 1, "100\u00a0% of 6")
+    plane = page.locator(".gan-plane")
+    corner = plane.evaluate("node => node.clientWidth - 5")
+    assert changed(page, MIX, lambda: plane.tap(position={"x": corner, "y": corner}))
+    spoken(page, 1, "100% of 6")
     inverted = page.locator(DIGIT).evaluate("node => getComputedStyle(node).filter")
     assert inverted == "invert(1)", "ink is light on the dark theme"
     page.context.close()
@@ -214,37 +233,125 @@ def test_without_javascript_there_is_a_picture(browser, server):
     page = opened(browser, server + PAGE, java_script_enabled=False)
     picture = page.locator("[data-generator] img")
     assert picture.is_visible() and len(picture.get_attribute("alt")) > 40
-    assert "JavaScript is switched off" in page.locator("[data-generator]").inner_text()  # of what is to be seen
+    assert "JavaScript is switched off" in page.locator("[data-generator=digit]").inner_text()
     page.context.close()
 
 
-def test_the_small_one_loads_after_a_press(browser, server, site):
-    html = (site / PAGE[1:]).read_text().replace("<div data-generator>", '<div data-generator="small">')
-    page = browser.new_context().new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.route("**" + PAGE, lambda route: route.fulfill(body=html, content_type="text/html"))
-    page.goto(server + PAGE)
-    button = page.locator("[data-generator] button")
-    button.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    assert page.locator("[data-generator] img").is_visible()
-    assert not any("weights.js" in url for url in requests)
-    button.press("Enter")
-    page.wait_for_selector(".gan-picture")
+def test_strips_show_where_the_sliders_lead(page):
+    """The middle of a strip is the digit with this slider at 0, whatever the slider itself says."""
+    page.locator(SLIDERS).nth(1).fill("2")
+    page.wait_for_timeout(700)
+    before = pixels(page, STRIP).reshape(28, 7, 28)
+    page.locator(SLIDERS).nth(1).fill("0")
+    page.wait_for_timeout(700)
+    after = pixels(page, STRIP).reshape(28, 7, 28)
+    assert (before == after).all()
+    assert (after[:, 3] == pixels(page, DIGIT).reshape(28, 28)).all()
+    assert all((after[:, k] != after[:, k + 1]).any() for k in range(6))
+
+
+def test_a_link_brings_the_digit_back(browser, server):
+    page = opened(browser, server + PAGE, permissions=["clipboard-read", "clipboard-write"])
+    page.locator(".gan-digits input[value='5']").click()
+    page.locator(NEW).click()
+    page.locator(SLIDERS).first.fill("-2.5")
+    page.get_by_label("Lower right").select_option("1")
+    page.get_by_label("Left to right").fill("80")
+    page.get_by_role("button", name="Copy link").click()
+    spoken(page, 0, "The link is copied")
+    address = page.evaluate("navigator.clipboard.readText()")
+    wanted = [pixels(page, selector) for selector in (DIGIT, MIX)]
+    page.context.close()
+    other = opened(browser, address)
+    assert all(
+        (pixels(other, selector) == picture).all() for selector, picture in zip((DIGIT, MIX), wanted, strict=True)
+    )
+    assert other.locator(".gan-digits input:checked").input_value() == "5"
+    assert other.locator(SLIDERS).first.input_value() == "-2.5"
+    other.context.close()
+
+
+@pytest.mark.parametrize("hash_", ["digit=77&seed=x&at=1,2", "at=a,b,c,d,e,f&mix=1e9,-3&corners=12345", "%E0%A4%A"])
+def test_a_damaged_link_gives_a_digit_all_the_same(browser, server, hash_):
+    page = opened(browser, f"{server}{PAGE}#{hash_}")
     assert pixels(page, DIGIT).max() > 150
-    assert changed(page, DIGIT, page.locator(NEW).click)
+    assert page.locator(".gan-digits input:checked").input_value() == "3"
     page.context.close()
 
 
-def test_weights_that_do_not_load_leave_the_picture(browser, server):
+def test_reset_walk_and_picture(page, tmp_path):
+    reset = page.get_by_role("button", name="Reset")
+    reset.click()
+    start = pixels(page, DIGIT)
+    page.locator(".gan-digits input[value='8']").click()
+    page.locator(SLIDERS).nth(3).fill("3")
+    assert (pixels(page, DIGIT) != start).any()
+    reset.click()
+    assert (pixels(page, DIGIT) == start).all()
+    page.get_by_role("button", name="Walk").click()
+    seen = []
+    for _ in range(4):
+        page.wait_for_timeout(150)
+        seen.append(pixels(page, DIGIT).tobytes())
+    assert len(set(seen)) == 4, "it walks"
+    page.get_by_role("button", name="Stop").click()
+    still = pixels(page, DIGIT)
+    page.wait_for_timeout(500)
+    assert (pixels(page, DIGIT) == still).all()
+    other = opened(page.context.browser, page.url)
+    assert (pixels(other, DIGIT) == still).all(), "where it stopped has an address"
+    other.context.close()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save picture").click()
+    download.value.save_as(tmp_path / "digit.png")
+    with Image.open(tmp_path / "digit.png") as picture:
+        assert picture.size == (280, 280)
+        saved = 255 - np.array(picture.convert("L"), int)[5::10, 5::10]
+    assert np.abs(saved - still.reshape(28, 28)).max() <= 2
+    reset.click()
+
+
+def test_the_picture_stays_in_view_on_a_phone(browser, server):
+    page = opened(browser, server + PAGE, viewport={"width": 390, "height": 844})
+    page.locator(SLIDERS).last.evaluate("node => node.scrollIntoView({block: 'end'})")
+    page.wait_for_timeout(100)
+    box = page.locator(DIGIT).bounding_box()
+    assert 0 <= box["y"] and box["y"] + box["height"] < page.locator(SLIDERS).last.bounding_box()["y"]
+    page.context.close()
+
+
+def test_progress_is_shown_while_it_loads(browser, server):
     page = browser.new_context().new_page()
-    page.route("**/weights.js", lambda route: route.abort())
+    held = []
+    page.route("**/weights-5.js", lambda route: held.append(route))
     page.goto(server + PAGE)
-    page.locator("[data-generator]").scroll_into_view_if_needed()
-    page.wait_for_selector("text=could not be loaded")
-    assert page.locator("[data-generator] img").is_visible()
-    page.unroute("**/weights.js")
-    page.locator("[data-generator] button").click()
+    page.wait_for_function("() => document.querySelector('.gan progress')?.value === 7 / 8")
+    assert "2 MB" in page.locator("[data-generator=digit]").inner_text()
+    held[0].continue_()
     page.wait_for_selector(READY)
+    assert page.locator("progress").count() == 0
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("abort", "weights-2.js did not load"),
+        ('globalThis.mlxganParts[2] = "AAAA";', "its weights are damaged"),
+        ("<html>not found", "its weights are damaged"),
+    ],
+)
+def test_weights_that_do_not_come_whole_give_a_message_and_a_way_to_try_again(browser, server, how, said):
+    page = browser.new_context().new_page()
+    answer = "**/weights-2.js"
+    page.route(
+        answer,
+        lambda route: route.abort() if how == "abort" else route.fulfill(body=how, content_type="text/javascript"),
+    )
+    page.goto(server + PAGE)
+    page.locator(".gan-status", has_text=said).wait_for()
+    page.unroute(answer)
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(READY)
+    assert pixels(page, DIGIT).max() > 150
     page.context.close()

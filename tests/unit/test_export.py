@@ -1,26 +1,30 @@
 """The export of the generator: its parts, and that the committed files are those of the shipped model."""
 
-from mlxgan import models
+from mlxgan import data, models
 
 import base64
 import io
 import json
+import zlib
 
 import export_generator as tool
 import mlx.core as mx
 import numpy as np
+import opinion
 import pytest
 from PIL import Image
 
 
-def data_of(script: bytes) -> bytes:
-    head, tail = b"globalThis.mlxganWeights = ", b";\n"
-    assert script.startswith(head) and script.endswith(tail)
-    return base64.b64decode(json.loads(script[len(head) : -len(tail)])["data"])
-
-
 def committed(name: str) -> bytes:
     return (tool.OUT / name).read_bytes()
+
+
+def data_of(read) -> bytes:
+    """The weights in the scripts that ``read`` returns by their names."""
+    texts = [read(f"weights-{part}.js").decode() for part in range(tool.PARTS)]
+    for part, text in enumerate(texts):
+        assert text.startswith(f'globalThis.mlxganParts[{part}] = "') and text.endswith('";\n')
+    return b"".join(base64.b64decode(text.split('"')[1]) for text in texts)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +45,15 @@ def test_the_committed_files_are_those_of_the_shipped_model(fresh):
     assert [d["name"] for d in new["directions"]] == [d["name"] for d in old["directions"]], hint
     for key, value in new["error"].items():
         assert old["error"][key] == pytest.approx(value, rel=0.1), hint
-    new_data, old_data = data_of(fresh["weights.js"]), data_of(committed("weights.js"))
+    new_data, old_data = data_of(fresh.get), data_of(committed)
     for name, layout in new["arrays"].items():  # another processor rounds a few weights the other way
         ours, theirs = tool.unpack(new_data, *layout), tool.unpack(old_data, *layout)
         assert np.isclose(ours, theirs, atol=np.abs(theirs).max() / 1000).mean() > 0.99, f"{name} differs: {hint}"
     assert committed("measured.md").decode() == tool.measured(old), hint
+    assert committed("opinion.md").decode() == tool.judged(old) == fresh["opinion.md"].decode(), hint
     script = json.loads(committed("weights.js").decode()[len("globalThis.mlxganWeights = ") : -2])
-    script.pop("data")
     assert script == old, hint
+    assert zlib.adler32(old_data) == old["checksum"], hint
     for name in ("samples.png", "epochs.png"):
         pictures = [np.array(Image.open(io.BytesIO(file)), int) for file in (fresh[name], committed(name))]
         assert np.abs(pictures[0] - pictures[1]).max() <= 1, f"{name} differs: {hint}"
@@ -56,7 +61,8 @@ def test_the_committed_files_are_those_of_the_shipped_model(fresh):
 
 def test_what_is_shipped_is_small_and_close():
     manifest = json.loads(committed("manifest.json"))
-    assert manifest["bytes"] == len(data_of(committed("weights.js"))) <= 2_000_000
+    data = data_of(committed)
+    assert manifest["bytes"] == len(data) < 2_200_000 and manifest["checksum"] == zlib.adler32(data)
     assert manifest["samples"] == 1000 and manifest["error"]["max"] < 2
     assert manifest["epochs"] >= 1 and len(manifest["directions"]) == tool.DIRECTIONS
     assert sum(path.stat().st_size for path in tool.OUT.iterdir()) < 3e6
@@ -127,3 +133,15 @@ def test_traits_measure_what_their_names_say():
     assert thick[thickness] > 1.3 * plain[thickness] and thick[width] > 1.3 * plain[width]
     assert tall[height] > 1.2 * plain[height] and tall[width] == pytest.approx(plain[width])
     assert right[width] == pytest.approx(plain[width], rel=0.1), "slant is not width"
+
+
+@pytest.mark.slow
+def test_the_discriminator_learns_to_tell_a_fixed_generator_from_the_data(model, capsys):
+    digits, before = data.load("train", "small"), model.parameters()["project"]["weight"]
+    discriminator = opinion.fit(model, digits, epochs=3, seed=0)
+    samples = model(*(mx.array(part) for part in tool.noise(9, 200)))
+    assert opinion.right(discriminator, data.normalize(digits.images), 1) > 0.95
+    assert opinion.right(discriminator, samples, -1) > 0.95
+    assert mx.array_equal(before, model.parameters()["project"]["weight"]), "the generator stays as it is"
+    alone, together = discriminator(samples[:1]), discriminator(samples[:50])
+    assert alone.item() == pytest.approx(together[0].item(), abs=1e-4), "an opinion is of one image"
