@@ -77,7 +77,7 @@ def test_figures_have_a_caption_and_an_alternative_text(source):
                 continue
             assert about["figure"]["caption"].endswith(".")
             names.append(about["figure"]["name"])
-    assert names and len(set(names)) == len(names)
+    assert len(set(names)) == len(names)
     assert all(name.startswith(f"fig-{source.stem[:2]}-") for name in names)
 
 
