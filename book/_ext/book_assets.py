@@ -155,7 +155,7 @@ def assets(app: Sphinx, pagename: str, templatename: str, context: dict, doctree
     ]
     for file in context["script_files"]:
         file.attributes["defer"] = "defer"
-    context["has_math"] = "<math" in body
+    context["has_math"], context["has_italics"] = "<math" in body, body.count("<em>") > 40  # fonts to load early
     if body:
         context["body"] = sized(app, body)
 
