@@ -76,6 +76,7 @@ def gpu_troubles(text: str) -> list[str]:
 #: What is done on purpose: a trap that is shown, and reference values that are computed on the CPU.
 ON_PURPOSE = {
     "02_mlx": ["np.asarray(a): NumPy may share MLX's memory"],
+    "14_own_pictures": ["np.asarray(canvas.convert('L')): NumPy may share MLX's memory"],  # Pillow's, and only read
     "export_lab": ["mx.float64: there is none on the GPU"],
 }
 
