@@ -208,27 +208,47 @@ def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
     assert export_lab.TABLE.read_text() == export_lab.table(stored)
 
 
-ALONE = """() => {
-  const game = ganLabEngine().game("plane", { ...ganLabPresets().HEALTHY }), start = performance.now();
-  while (performance.now() - start < 1000) for (const who of "dg") game.move(who);
-  return 1000 * game.step / (performance.now() - start);
+# Lower quartiles of short pieces of work: other work on the machine hardly changes them, but what is done in a second.
+WORKER = """() => {
+  const game = ganLabEngine().game("plane", { ...ganLabPresets().HEALTHY });
+  const quick = (work) => {
+    const times = Array.from({ length: 41 }, () => {
+      const start = performance.now();
+      work();
+      return performance.now() - start;
+    });
+    return times.sort((a, b) => a - b)[10];
+  };
+  const step = () => { game.move("d"); game.move("g"); };
+  return [step, () => game.observe("dg", false), () => game.observe("dg", true)].map(quick);
 }"""
+TIMED = """
+  window.drawn = [];
+  const request = window.requestAnimationFrame.bind(window);
+  const frames = () => document.querySelector("[data-lab]")?.lab?.frames;
+  window.requestAnimationFrame = (draw) => request((time) => {
+    const start = performance.now(), before = frames();
+    draw(time);
+    if (before > 0 && frames() > before) window.drawn.push(performance.now() - start);
+  });
+"""
 
 
 @pytest.mark.slow
-def test_it_is_fast_and_draws_often(engine, browser, folder):
-    """60 steps and 25 frames a second; on a busy machine, a third of the steps without drawing and 10 frames."""
-    alone, page = engine.evaluate(ALONE), opened(browser, folder)
-    for _ in range(10):  # other work on the machine may take the processor away for a while
-        before = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
-        page.wait_for_timeout(1000)
-        after = page.evaluate(f"[performance.now(), {LAB}.step, {LAB}.frames]")
-        milliseconds, steps, frames = np.subtract(after, before)
-        steps, frames = 1000 * steps / milliseconds, 1000 * frames / milliseconds
-        if steps >= 60 and frames >= 25:
-            break
-    print(f"{alone:.0f} steps a second without drawing, {steps:.0f} with {frames:.0f} frames")
-    assert steps >= min(60, alone / 3) and frames >= 10
+def test_it_has_time_for_sixty_steps_and_thirty_frames_a_second(engine, browser, folder):
+    """Against the time of a step, which is 4 to 5 ms on the two cores of the book, so that this holds on any machine.
+
+    In a second the worker makes 60 steps, of which the page sees 30, four of them in detail.
+    """
+    step, seen, detail = engine.evaluate(WORKER)
+    page = opened(browser, folder, script=TIMED)
+    page.wait_for_function("window.drawn.length > 40")
+    draw = np.quantile(page.evaluate("window.drawn"), 0.25)
+    print(f"a step {step:.1f} ms, one that is seen {seen:.1f}, in detail {detail:.1f}; drawing it {draw:.1f} ms")
+    assert 30 * step + 26 * seen + 4 * detail < 200 * step
+    assert 30 * draw < 200 * step
+    before = page.evaluate(f"{LAB}.step")
+    page.wait_for_function(f"{LAB}.step > {before} + 60")
     close(page)
 
 
