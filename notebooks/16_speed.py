@@ -49,7 +49,7 @@ print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
 print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
-# The last two lines of this output belong to every number below: it was measured on a Linux computer with two CPU cores and no GPU.
+# Keep the last two lines of this output in mind: every number below was measured on a Linux computer with two CPU cores and no GPU.
 # On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions, so run the chapter on yours.
 #
 # ## A stopwatch for lazy code
@@ -70,7 +70,7 @@ def new_step(name="tutorial", batch=64):
 
 
 # %% [markdown]
-# Let us begin with three wrong ways to time it: a call without `mx.eval`, the very first call with it, and a single later one.
+# Let us begin with three wrong ways to time the first of the two: a call without `mx.eval`, the very first call with it, and a single later one.
 #
 # **How far from the median of many calls is each of them?**
 
@@ -100,8 +100,8 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Without `mx.eval` we time the notes that MLX takes ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
-# The first call traces the step, and on a Linux CPU it may also have kernels built, so here it took 28 times as long as the median.
+# Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
+# The first call traces the step, and on a Linux CPU it may also have to build kernels, so here it took 28 times as long as the median.
 # A single later call lies anywhere between 0.92 and 1.57 times the median.
 # :::
 #
@@ -110,6 +110,7 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 # Other programs run beside ours, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
+# Its ratio is the median over the rounds, so it can differ from the ratio of the two medians beside it.
 
 
 # %%
@@ -154,8 +155,8 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# `mx.eval` inside the stopwatch does what `torch.cuda.synchronize()` does on a GPU: it waits for the result.
-# MLX needs it on a CPU, too.
+# `mx.eval` inside the stopwatch takes the place of `torch.cuda.synchronize()`, but it also starts the work, so MLX needs it on a CPU, too.
+# To hand work over without waiting, as PyTorch does by default on a GPU, MLX has `mx.async_eval`, which comes below.
 # :::
 #
 # ## Data, Python, or computation?
@@ -205,7 +206,7 @@ display(Markdown("\n".join(table)))
 # Would it be faster to do it less often?
 # And how bad is a loop that prints its loss in every step, or calls `mx.eval` after every line to be on the safe side?
 #
-# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and once it also reads the numbers of each step with `.item()`.
+# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and a fourth variant also reads the numbers of each step with `.item()`.
 #
 # **Which is the fastest?**
 
@@ -234,7 +235,7 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 # :::{dropdown} Answer
 # Evaluating after every step comes out first, but the others take only 3 to 5 % longer, which is no more than a step differed from itself above.
 # With five rounds we cannot be sure of the order, nor that reading the numbers costs anything.
-# What we can say is that evaluating less often does not help here.
+# What we can say is that evaluating less often does not help here, where Python has so little to do.
 # :::
 #
 # One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
@@ -281,8 +282,7 @@ for one, each in (names[:2], names[2:]):
 # If Python's part is *not* small, the picture at the top of this chapter suggests a cure: `mx.async_eval` hands the work over without waiting, so that Python can prepare the next step while the device computes this one.
 # MLX's authors introduced it for language models, which pay Python's price for each token, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
 #
-# To have something to overlap, we let Python before each step either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
-# Both take about half as long as a step.
+# To have something to overlap, before each step we let Python either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
 #
 # **If preparing takes half as long as computing, how much of the time would perfect overlap save?
 # And which of the two cases will come closer to it?**
@@ -380,8 +380,8 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 # %% [markdown]
 # Without compiling, the step of the MLPs takes 1.27 times as long.
 # That of the DCGAN takes 1.16 times as long, but its middle half reaches from 0.99 to 1.28, so we cannot be sure that compiling gains anything there.
-# Matrix products and convolutions stay as they are, so whatever is saved is saved in between them, for the most part in Adam, which consists of nothing but elementwise operations.
-# We can count them, because `mx.export_to_dot` writes a graph as text with a box for each operation.
+# Matrix products and convolutions stay as they are, so the saving must come from what lies between them, for the most part from Adam, which consists of nothing but elementwise operations.
+# We can count these, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
 
 # %%
@@ -424,7 +424,7 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
 # A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work.
-# The eager update takes twice as long, about 5 ms more for this one network, while the whole step, which updates two, loses about 9.
+# The eager update takes twice as long, about 5 ms more for this one network, so updating two of them explains why the whole step loses about 9 ms.
 #
 # ## The batch size
 #
@@ -464,7 +464,7 @@ plt.show()
 # TF32, a mode of the matrix units of NVIDIA's GPUs and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
 # MLX uses it [by default](https://ml-explore.github.io/mlx/build/html/usage/precision.html) where it can; `MLX_ENABLE_TF32=0` switches it off.
 #
-# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product of both types.
+# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product in each of the two types.
 
 # %%
 devices = [mx.cpu] + [mx.gpu] * mx.is_available(mx.gpu)
@@ -544,22 +544,20 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We cannot tell: all ratios lie between 0.94 and 1.07, and the middle half of the rounds reaches 1 each time.
-# For the DCGAN with 1 GiB it even extends from 0.70 to 1.71.
-# On a GPU, where memory is more expensive to get, it may be different.
+# We cannot tell: all ratios lie between 0.94 and 1.07, and the middle half of the rounds includes 1 each time.
 # :::
 #
 # ## How fast could it be?
 #
-# Is the step that we have now any good?
-# To tell, we need a limit, and there are two of them, because a machine can only do so many operations, and move so many bytes, per second.
+# To tell whether our step is any good, we need a limit, and there are two of them, because a machine can only do so many operations, and move so many bytes, per second.
 # Whichever takes longer bounds the time of a piece of work from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
 #
 # Let us count.
 # A fully connected layer multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
-# A convolution is the same product with one row for each *place* of its kernel.
+# A convolution is the same product with one row for each *place* where its kernel lies on an image, and 16 numbers per channel, because the kernel is $4 \times 4$.
 # On the way back come two more products of the same size, for the gradients of the weights and of the inputs.
-# Per step, each layer of $G$ is passed forward twice and backward once, and each layer of $D$ three times both ways, but only twice for its weights, which the generator's move leaves alone.
+# In a step, each layer of $G$ is passed forward twice and backward once.
+# Each layer of $D$ is passed three times both ways, but its weights need gradients only twice, because the generator's move leaves them alone.
 # First layers need no gradient where their input is data or noise (Exercise 1).
 
 # %% tags=["nbval-check-output"]
@@ -601,6 +599,7 @@ for name, step in shapes.items():
 # What does the machine do at best?
 # For arithmetic we time a product of two large square matrices, and for memory we add 1 to every number of an array that fits into no cache.
 # Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
+# Products and Adam are separate pieces of work, so their limits add up.
 # The next cell measures both limits in one race with the two steps, their products alone, and their Adam updates alone.
 
 # %%
@@ -680,16 +679,16 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take more than one and a half times their limits; the rest is about a fifth of the MLPs' step and almost half of the DCGAN's. The table gives the same numbers.*
+# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take more than one and a half times their limits; the rest is about a fifth of the MLPs' step and almost half of the DCGAN's.*
 #
-# In the MLPs' step, the products take 16.6 ms and could not take less than 11.5, so they run at about 70 % of the best rate although a batch of 64 makes thin matrices.
+# In the MLPs' step, the products take 16.6 ms instead of 11.5, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
 # Adam reaches less than half of the best bandwidth.
-# All in all the step takes about twice as long as the two limits together, so even a perfect program could not make it much more than twice as fast.
+# All in all the step takes about twice as long as the two limits together, so even a program that reached both best rates would not be much more than twice as fast.
 #
 # The DCGAN has two and a half times as many operations, and its products, too, run at about 70 % of the best rate.
 # However, almost half of its time, 43 of 96 ms, is neither products nor Adam.
-# (Earlier in this chapter, in another race and with a smaller cache, the same step took 115 ms: once more, only times from the same race can be compared.)
-# This rest, which our limit does not count, goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
+# (The 115 ms that it took further up are from another race, with a smaller cache.)
+# This rest goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
 # A faster step would have to come from here, since even perfect products would save only 13 ms.
 #
 # ## Inside the GPU
@@ -713,7 +712,7 @@ display(Markdown("\n".join(table)))
 # Is MLX the right framework for such a step?
 # We can only compare it with PyTorch on our CPU, which is PyTorch's home ground and not MLX's.
 # PyTorch appears in three forms: with plain Adam, with its fused Adam, and with `torch.compile` in addition (and the layout *channels last* for the DCGAN).
-# `make pytorch` measured all of them in turns.
+# `make pytorch` measured all of them in turns; in the last column, a number below 1 means that MLX is faster.
 
 
 # %% tags=["hide-input"]
@@ -810,7 +809,7 @@ if not files:
 # The discriminator's move draws fakes, which takes 4 products forward in $G$, and passes them and the real images through $D$, which takes $2 \cdot 4$ forward, $2 \cdot 4$ for the gradients of the weights, and $2 \cdot 3$ for the gradients between the layers.
 # The gradients with respect to the images, one product for each batch, are not needed.
 # The generator's move takes $4 + 4$ products forward, 4 back through all layers of $D$ including the first, none for the weights of $D$, and then 4 for the weights of $G$ and 3 between its layers, but none for its noise.
-# The sum is 26 and 19, so 45.
+# That makes 26 and 19 products, so 45.
 # :::
 
 
@@ -930,7 +929,7 @@ for dtype in (mx.float32, mx.bfloat16):
 # That makes 11, but the graph has 16.
 # The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
 # MLX does not know this, and multiplies zeros.
-# By the operations, the step should take 1.41 times as long; it takes 1.29 times, because Adam, whose work stays the same, dilutes the difference.
+# By the operations, these zeros included, the step should take 1.41 times as long; it takes 1.29 times, because Adam, whose work stays the same, dilutes the difference.
 # :::
 
 # %% tags=["hide-cell"]
@@ -946,5 +945,5 @@ show(race({"without R1": mlp, "with R1": with_r1}))
 # ## Further reading
 #
 # - [Williams et al. (2009)](../book/bibliography.md#williams-et-al-2009) introduce the roofline and show how to read off what would help a program.
-# - [MLX's documentation](https://ml-explore.github.io/mlx/build/html/usage/compile.html) says what `mx.compile` fuses and how to time it, and [another page](https://ml-explore.github.io/mlx/build/html/python/memory_management.html) lists all limits of memory, including the wired limit, which matters on a Mac for models that fill most of its memory.
+# - [MLX's documentation](https://ml-explore.github.io/mlx/build/html/usage/compile.html) says what `mx.compile` fuses and how to time it, and [another page](https://ml-explore.github.io/mlx/build/html/python/memory_management.html) lists all limits of memory.
 # - [Kingma and Ba (2015)](../book/bibliography.md#kingma-and-ba-2015) have the update whose bytes we counted.
