@@ -19,8 +19,8 @@
 #
 # MLX was written for Apple's chips, and its backend for Linux CPUs is there so that programs run, not so that they run fast.
 # This book runs on such a CPU whenever its outputs are made, so its package had to do something about that: with `import mlxgan`, the training steps of both GANs are more than twenty times as fast as with MLX alone.
-# This appendix shows what was slow, how it was found and what replaces it, and at the end what we tried with little or no success, so that you need not try it again.
-# If you have a Mac, nothing of it concerns you, except perhaps the way of looking for the cause.
+# This appendix shows what was slow, why, and what replaces it, and at the end what we tried with little or no success, so that you need not try it again.
+# If you have a Mac, or train on an NVIDIA GPU, nothing of it concerns you, except perhaps the way of looking for a cause.
 #
 # *Before: [Where the time goes](16_speed.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: two and a half minutes on two CPU cores*
 
@@ -78,7 +78,8 @@ def show(seconds):
 
 
 # %% [markdown]
-# The folded cell holds the stopwatch of [Where the time goes](16_speed.ipynb), which lets its candidates take turns and compares each with the first.
+# The folded cell holds the stopwatch of [Where the time goes](16_speed.ipynb), which lets its candidates take turns and compares each with the first, round by round.
+# Its ratio is the median over the rounds, so it can differ from the ratio of the two medians beside it.
 #
 # ## Three causes
 #
@@ -277,7 +278,7 @@ show(race(whole))
 # %% [markdown]
 # :::{dropdown} Answer
 # By rows, Adam takes 1.83 times as long for the discriminator, 12 ms instead of 6.73.
-# The whole step, which updates both networks, takes 1.34 times as long, 45 ms instead of 36, and the middle half of the rounds lies between 1.26 and 1.39.
+# The whole step, which updates both networks, takes 1.34 times as long (the medians are 45 and 36 ms), and the middle half of the rounds lies between 1.26 and 1.39.
 # :::
 #
 # The networks after five steps from the same seed are the same:
@@ -300,11 +301,11 @@ print(f"largest difference of a weight {largest:.4f}")
 # ## Convolutions as products
 #
 # The third cause concerns the DCGAN.
-# All of its convolutions have kernel 4, stride 2 and padding 1, and each of them is a matrix product in disguise, an old trick of the trade ([Chellapilla et al., 2006](../book/bibliography.md#chellapilla-et-al-2006)).
+# All of its convolutions have kernel 4, stride 2 and padding 1, and each of them is a matrix product in disguise, an old trick that you may know as *im2col* ([Chellapilla et al., 2006](../book/bibliography.md#chellapilla-et-al-2006)).
 # Each output pixel sees a window of $4 \times 4$ pixels with $c$ channels.
 # Write every window as a row of $16c$ numbers, and the kernel as a matrix of $16c$ rows with a column for each output channel; then their product is the convolution.
 #
-# The windows need no loop, because `mx.as_strided` reads memory with a stride for each axis: two rows of pixels down to the next window, two pixels to the right, and inside a window row by row, where the $4c$ numbers of a row lie side by side.
+# The windows need no loop, because `mx.as_strided` reads memory with a stride for each axis: the next window down is two rows of pixels away, the next one to the right two pixels, and inside a window the $4c$ numbers of a row lie side by side.
 
 
 # %% tags=["nbval-check-output"]
@@ -328,10 +329,10 @@ print(f"shape {convolve(x, weight).shape}, largest error {error:.4f}")
 
 # %% [markdown]
 # MLX does the same in its forward pass, so there is nothing to gain from that yet.
-# But a transposed convolution, and with it the gradient of every convolution with respect to its input, is for MLX a convolution of an image with zeros between its pixels, and for those its CPU backend has only a plain loop.
-# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the parameters of MLX's layers and write the gradients as products too: each of the two is the gradient of the other.
+# But MLX treats a transposed convolution, and with it the gradient of every convolution with respect to its input, as a convolution of an image with zeros between its pixels, for which its CPU backend has only a plain loop.
+# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the same parameters as MLX's layers, but compute these cases as products, too: each of the two layers is the gradient of the other.
 #
-# **In which rows of the table will MLX's own layer hold its own?**
+# **In which cells of the table will MLX's layer hold its own?**
 
 
 # %%
@@ -427,7 +428,7 @@ first_call("mean of 24 rows", mean, mx.ones((24, 16)))
 # And a number that changes from call to call belongs in an array.
 #
 # MLX keeps the kernels in the temporary folder of the machine, where every program may write, and where two processes that build the same kernel at the same time can ruin it for each other.
-# `import mlxgan` therefore gives each process a folder of its own in the user's cache, and throws away kernels that are not whole ([Running the book](../book/running.md) has the details).
+# `import mlxgan` therefore keeps them in the user's cache, in a folder that only one process uses at a time, and throws away kernels that are not whole ([Running the book](../book/running.md) has the details).
 #
 # ## What was tried with little or no gain
 #
@@ -483,7 +484,7 @@ for threads in ("1", "2"):
 # With one thread it saves more than a quarter of the time, because it puts the idle core to work, but during the products OpenBLAS's second thread does that already.
 # Each line compares two streams with one stream at the same number of threads, so it remains open whether two streams of one thread each would beat one stream with two.
 #
-# **Full-size arrays instead of broadcasting.** Batch normalization multiplies each channel by its own number, and a kernel that looks up one number per channel might be slower than one that runs along two arrays of the same size.
+# **Full-size arrays instead of broadcasting.** Batch normalization multiplies each channel by its own number, and a kernel that looks up one number per channel might be slower than one that runs along arrays of the same size.
 
 # %%
 x = mx.random.normal((196 * BATCH, 32))
