@@ -281,7 +281,7 @@ print(f"MLX differs by {np.abs(by_hand - by_mlx[0, :, :, 0]).max():.1f}")
 # The first pixel, a 1, has stamped the kernel and the last one, a 2, twice the kernel.
 # In the middle they overlap: the 13 consists of the kernel's 11 from the first stamp and of twice its 1 from the second.
 # `ConvTranspose2d` does the same for many channels at once, and Exercise 2 shows where its odd name comes from.
-# (`mlxgan.layers` computes what MLX's own layers compute, only faster on a CPU; see [Where the time goes](16_speed.ipynb).)
+# (`mlxgan.layers` computes what MLX's own layers compute, only faster on a CPU; see [MLX on a Linux CPU](20_linux_cpu.ipynb).)
 #
 # ## Checkerboards
 #

@@ -90,7 +90,7 @@ with errors_shown():
 
 # %% [markdown]
 # On a Mac this cell succeeds and prints nothing.
-# On a Linux CPU, however, our package replaces the convolutions by matrix products ([Where the time goes](16_speed.ipynb)), and one of their operations, `Contiguous`, cannot be written to the file.
+# On a Linux CPU, however, our package replaces the convolutions by matrix products ([MLX on a Linux CPU](20_linux_cpu.ipynb)), and one of their operations, `Contiguous`, cannot be written to the file.
 # A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
 # So before we export, we give the generator MLX's own convolutions back.
 
