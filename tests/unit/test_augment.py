@@ -64,6 +64,7 @@ def test_only_training_changes_what_is_seen():
     assert not mx.allclose(wrapped(IMAGES), wrapped(IMAGES))
 
 
+@pytest.mark.slow
 def test_a_compiled_step_draws_anew_each_time():
     wrapped = augment.Augmented(models.MLPDiscriminator())
     call = mx.compile(wrapped, inputs=[mx.random.state], outputs=[mx.random.state])
@@ -89,6 +90,7 @@ def test_labels_pass_through():
     assert wrapped(IMAGES[:8], mx.arange(8)).shape == (8,)
 
 
+@pytest.mark.slow
 def test_a_run_with_it_trains():
     part = data.load("train")
     few = data.Digits(part.images[:200], part.labels[:200], "few")

@@ -77,6 +77,7 @@ def test_what_is_missing_is_a_warning_with_its_cure(tmp_path, obstacle):
     assert "pip install -r requirements.txt" in run.stderr
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("obstacle", ["a file in its place", "for everybody to write"])
 def test_a_cache_that_cannot_be_used_is_done_without(tmp_path, obstacle):
@@ -91,6 +92,7 @@ def test_a_cache_that_cannot_be_used_is_done_without(tmp_path, obstacle):
     assert obstacle == "a file in its place" or list((tmp_path / "cache" / "mlxgan").iterdir()) == []
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("damage", ["cut short", "a bit flipped", "empty", "for everybody to write"])
 def test_a_damaged_library_is_made_anew(tmp_path, damage):
@@ -112,6 +114,7 @@ def test_a_damaged_library_is_made_anew(tmp_path, damage):
     assert cached(tmp_path)[0].stat().st_mode & 0o022 == 0
 
 
+@pytest.mark.slow
 @linux
 def test_the_copy_is_made_once(tmp_path):
     libraries = []
@@ -131,6 +134,7 @@ print(mx.compile(lambda x: mx.sin(x) * 3 + mx.exp(x))(mx.zeros(2)).tolist())
 """
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.skipif(shutil.which("g++") is None, reason="without g++ no kernels are built")
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF" + bytes(60) + b"\xff" * 60, b"no library"])
@@ -144,6 +148,7 @@ def test_a_damaged_kernel_is_built_again(tmp_path, damage):
     assert (again.stdout, again.stderr) == (first.stdout, "") and first.stdout == "[1.0, 1.0]\n"
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("temporary", ["/nonexistent", "/dev/null", "/proc"])
 def test_the_temporary_folder_does_not_matter(tmp_path, temporary):
@@ -164,6 +169,7 @@ def test_a_compiler_that_fails_is_one_warning(tmp_path):
     assert run.stderr.count("Warning") == 1 and "mx.compile is off" in run.stderr
 
 
+@pytest.mark.slow
 @linux
 def test_two_processes_at_once_use_two_folders(tmp_path):
     program = FUSED + "print(os.environ['TMPDIR'], flush=True); sys.stdin.read()"

@@ -253,6 +253,7 @@ def test_a_name_that_cannot_be_written_is_refused_before_the_work(capsys):
     assert "is not a name in UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_progress_in_a_file_is_a_line_per_epoch(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
     run = python_m("train", "--epochs", "2", "--batch-size", "500", "--out", tmp_path, env=environment)

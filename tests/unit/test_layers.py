@@ -126,6 +126,7 @@ def test_second_derivatives_equal_the_stock_layers(ours, stock, into, out):
     assert mx.abs(results[0] - results[1]).max().item() < 1e-4 * mx.abs(results[1]).max().item()
 
 
+@pytest.mark.slow
 @pairs
 def test_gradients_take_at_most_half_of_the_stock_layers_time(ours, stock):
     """They take a tenth or less; the rest is room for a busy machine."""

@@ -507,6 +507,7 @@ def test_ctrl_c_on_the_command_line_is_one_line_and_status_130(tmp_path, capsys,
 # One seed
 
 
+@pytest.mark.slow
 def test_the_command_line_and_the_api_give_the_same_weights(tmp_path):
     assert main(["train", "--seed", "5", "--epochs", "1", "--batch-size", "300", "--out", str(tmp_path)]) == 0
     seed = recipes.seed_everything(5)
