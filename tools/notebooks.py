@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 FOLDER = common.ROOT / "notebooks"
-SHIPPED = {  # chapters whose model ships with the package: under which name, and from which file in runs/
-    "06_training": ("mlp", "mlp/generator.safetensors"),
-    "08_measuring": ("classifier", "classifier/classifier.safetensors"),
-    "09_convolutions": ("dcgan", "dcgan/generator.safetensors"),
-    "12_conditional": ("conditional", "conditional/generator.safetensors"),
+SHIPPED = {  # what the chapters train for the package: under which name, and from which file in runs/
+    "06_training": {"mlp": "mlp/generator.safetensors"},
+    "08_measuring": {"classifier": "classifier/classifier.safetensors"},
+    "09_convolutions": {"dcgan": "dcgan/generator.safetensors"},
+    "12_conditional": {"conditional": "conditional/generator.safetensors"},
+    "13_to_the_floor": {"judge": "best/judge.safetensors", "best": "best/best.safetensors"},
 }
 
 DATA = {"14_own_pictures": "Omniglot and MNIST"}  # of all other chapters MNIST
@@ -138,8 +139,8 @@ def main() -> None:
             print(f"{path.name} ...", flush=True)
             start = time.perf_counter()
             execute(path)
-            if source.stem in SHIPPED:
-                ship(*SHIPPED[source.stem])
+            for name, file in SHIPPED.get(source.stem, {}).items():
+                ship(name, file)
             print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

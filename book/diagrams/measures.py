@@ -90,7 +90,7 @@ def density_coverage() -> Card:
 def rejection() -> Card:
     c = Card(
         "Rejection",
-        "A generator makes six digits. A judge accepts four good ones and rejects two malformed ones: the "
+        "A generator makes six digits. A referee accepts four good ones and rejects two malformed ones: the "
         "acceptance rate is 4 of 6.",
         310,
     )
@@ -102,7 +102,7 @@ def rejection() -> Card:
     c.text(231, 258, "samples", "gen", 20)
     c.arrow((286, 145), (318, 145))
     c.polygon([(390, 85), (460, 145), (390, 205), (320, 145)], "s-paper l-ink", 2.5)
-    c.text(390, 152, "judge", bold=True, size=20)
+    c.text(390, 152, "referee", bold=True, size=20)
     c.arrow((425, 113), (425, 80), (466, 80))
     c.arrow((425, 177), (425, 210), (466, 210))
     good = [name for name in names if name[0] == "f"]

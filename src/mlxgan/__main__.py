@@ -19,6 +19,7 @@ from . import augment, checkpoints, data, export, leave, metrics, pictures, reci
 from .files import part_of
 from .history import ALIKE
 from .models import is_conditional
+from .rejection import Selective, draw
 
 MOST = 10**5  # images in a file: they are held in memory
 MOST_IN_A_PICTURE = 10**4  # larger ones are refused by the library that writes them, and by viewers
@@ -61,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=_path, required=True, help="folder for the results")
     about = "mnist, small (scikit-learn's digits), omniglot, fashion, or the path of a folder of pictures or of an .npz"
     command.add_argument("--data", default="mnist", help=about)
-    command.add_argument(
-        "--augment", action="store_true", help="shift half of what the discriminator sees; for little data"
-    )
+    command.add_argument("--augment", action="store_true", help="shift half of what the discriminator sees")
     command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
     command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     command.set_defaults(run=_train)
@@ -165,17 +164,24 @@ def _sample(options: argparse.Namespace) -> None:
     z, labels = mx.random.normal((options.n, generator.latent_dim)), None
     if is_conditional(generator):
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
-    images = training.sample(generator, z, labels)
+    drawn = ""
+    if isinstance(generator, Selective) and labels is not None:
+        images, accepted = draw(generator, labels)
+        drawn = f"; the referee accepted {accepted:.0%} of those drawn"
+    else:
+        images = training.sample(generator, z, labels)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with part_of(options.out) as part:
         _write(part, images, labels, about.get("data", ""))
-    print(f"wrote {options.n:,} images to {options.out}")
+    print(f"wrote {options.n:,} images to {options.out}{drawn}")
     _warn_if_alike(images)
 
 
 def _export(options: argparse.Namespace) -> None:
-    names = export.write(options.out, *_generator(options.model))
-    print(f"wrote {' and '.join(names)} to {options.out}")
+    generator, about = _generator(options.model)
+    names = export.write(options.out, generator, about)
+    without = ", without the referee: what it draws is not selected" if isinstance(generator, Selective) else ""
+    print(f"wrote {' and '.join(names)} to {options.out}{without}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -199,9 +205,8 @@ def _warn_if_alike(images: mx.array) -> None:
     """Warn if images in [-1, 1], (N, 28, 28, 1), hardly differ from each other."""
     deviation = float(np.array(mx.std(images, axis=0).mean()))
     if len(images) > 1 and deviation < ALIKE:
-        warnings.warn(
-            f"all {len(images):,} images are alike (standard deviation of a pixel {deviation:.4f})", stacklevel=2
-        )
+        message = f"all {len(images):,} images are alike (standard deviation of a pixel {deviation:.4f})"
+        warnings.warn(message, stacklevel=2)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from . import models
+from . import models, rejection
 from .files import digest, part_of, publish
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -191,7 +191,8 @@ def evaluated(path: str | Path, arrays: dict[str, mx.array]) -> dict[str, mx.arr
 
 
 def _build(path: str | Path, about: dict[str, str]) -> nn.Module:
-    factory = getattr(models, about.get("model", ""), None)
+    name = about.get("model", "")
+    factory = getattr(models, name, None) or getattr(rejection, name, None)
     try:
         if not (inspect.isclass(factory) and issubclass(factory, nn.Module)):
             raise TypeError("no such model")

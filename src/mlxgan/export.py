@@ -38,7 +38,8 @@ def write(folder: Path, generator: nn.Module, notes: Mapping[str, str] | None = 
     mode, with the weights. It takes the batches of :data:`BATCHES` and no others, and runs on the kind of device that
     is the default here. ``example.safetensors`` holds :func:`inputs` for ten images, as ``z`` and ``labels``, and the
     ``images`` that Python makes of them, to test a reader with; ``notes`` are its metadata. The generator is left with
-    stock layers, in evaluation mode. Raises OSError if the folder cannot be made or written.
+    stock layers, in evaluation mode. A :class:`mlxgan.rejection.Selective` leaves its referee behind. Raises OSError if
+    the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arguments = inputs(generator, 10)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import cast
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
 from . import checkpoints, data
@@ -24,15 +24,15 @@ from .measures import (
     nearer_to_training,
     precision_recall,
 )
-from .models import Classifier
 
 BLOCK = 1000  # images at a time
 
 
-def features(classifier: Classifier, images: mx.array) -> tuple[np.ndarray, np.ndarray]:
-    """Return penultimate features, float32 (N, 128), and class probabilities, float32 (N, 10), in evaluation mode.
+def features(classifier: nn.Module, images: mx.array) -> tuple[np.ndarray, np.ndarray]:
+    """Return penultimate features, float32 (N, F), and class probabilities, float32 (N, 10), in evaluation mode.
 
-    ``images`` are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to gray levels, as in a file.
+    ``classifier`` is one of :mod:`mlxgan.models`, or another network with ``features`` and ``output``. ``images``
+    are (N, 28, 28, 1), uint8 or float in [-1, 1]; floats are rounded to gray levels, as in a file.
     """
     classifier.eval()
     found, probabilities = [], []
@@ -67,18 +67,18 @@ class Reference:
     """What images are compared with: features of the test images, and of training images."""
 
     name: str
-    classifier: Classifier
+    classifier: nn.Module
     real: np.ndarray  #: features of the test images, in random order
     training: np.ndarray  #: features of the training images without those of the floor
     floor: Scores  #: the scores of as many real training images as there are test images
 
 
-def reference(name: str = "mnist", classifier: Classifier | None = None, seed: int = 0) -> Reference:
+def reference(name: str = "mnist", classifier: nn.Module | None = None, seed: int = 0) -> Reference:
     """Return the reference for :func:`evaluate` on the data set of this name (:func:`mlxgan.data.load`).
 
     The classifier is the one that ships with the book unless given. ``seed`` draws the training images of the floor.
     """
-    classifier = classifier or cast(Classifier, checkpoints.load_pretrained("classifier"))
+    classifier = classifier or checkpoints.load_pretrained("classifier")
     test, train = data.load("test", name), data.load("train", name)
     shuffled = np.random.default_rng(seed)  # the test set as stored begins with its easier half
     order, test_order = (mx.array(shuffled.permutation(len(x)).astype(np.uint32)) for x in (train, test))
@@ -99,21 +99,19 @@ def evaluate(images: mx.array, against: Reference) -> Scores:
     return _scores(against.classifier, images, against.real, against.training)
 
 
-def _scores(classifier: Classifier, images: mx.array, real: np.ndarray, training: np.ndarray) -> Scores:
+def _scores(classifier: nn.Module, images: mx.array, real: np.ndarray, training: np.ndarray) -> Scores:
     found, probabilities = features(classifier, images)
     histogram = class_histogram(probabilities)
-    kernel, error = kid(real, found)
-    precision, recall = precision_recall(real, found)
-    density, coverage = density_coverage(real, found)
     return Scores(
-        fid=fid(real, found),
-        **{"kid": kernel, "kid_error": error, "precision": precision, "recall": recall},
-        **{"density": density, "coverage": coverage},
-        classifier_score=classifier_score(probabilities),
-        confident=float((probabilities.max(axis=1) > 0.9).mean()),
-        kl_from_uniform=kl_from_uniform(histogram),
-        nearer_to_training=nearer_to_training(found, training, real),
-        histogram=tuple(histogram.tolist()),
+        fid(real, found),
+        *kid(real, found),
+        *precision_recall(real, found),
+        *density_coverage(real, found),
+        classifier_score(probabilities),
+        float((probabilities.max(axis=1) > 0.9).mean()),
+        kl_from_uniform(histogram),
+        nearer_to_training(found, training, real),
+        tuple(histogram.tolist()),
     )
 
 

@@ -9,6 +9,8 @@ from itertools import pairwise
 import mlx.core as mx
 import mlx.nn as nn
 
+from .classifiers import Classifier as Classifier
+from .classifiers import Judge as Judge
 from .layers import Conv2d, ConvTranspose2d
 
 
@@ -214,29 +216,3 @@ class SpectralNorm(nn.Module):
             self.u = u
         bias = self.layer.bias
         return (self.layer(x) - bias) / (u @ matrix @ v) + bias
-
-
-class Classifier(nn.Module):
-    """Small convolutional classifier whose penultimate layer measures samples.
-
-    Maps images of shape (N, 28, 28, 1) in [-1, 1] to the logits of the ten digits, (N, 10).
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = Conv2d(1, 32, 4, stride=2, padding=1)
-        self.norm1 = nn.BatchNorm(32)
-        self.conv2 = Conv2d(32, 64, 4, stride=2, padding=1)
-        self.norm2 = nn.BatchNorm(64)
-        self.hidden = nn.Linear(7 * 7 * 64, 128)
-        self.dropout = nn.Dropout(0.3)
-        self.output = nn.Linear(128, 10)
-
-    def features(self, images: mx.array) -> mx.array:
-        """Return the penultimate layer, (N, 128), none negative."""
-        x = nn.relu(self.norm1(self.conv1(images)))
-        x = nn.relu(self.norm2(self.conv2(x)))
-        return nn.relu(self.hidden(x.reshape(len(x), -1)))
-
-    def __call__(self, images: mx.array) -> mx.array:
-        return self.output(self.dropout(self.features(images)))

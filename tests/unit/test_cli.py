@@ -1,10 +1,11 @@
 """The command line."""
 
-from mlxgan import checkpoints, data, files, metrics, models
+from mlxgan import checkpoints, data, files, metrics, models, rejection, training
 from mlxgan.__main__ import main
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 from PIL import Image
 
 
@@ -158,6 +160,38 @@ def test_a_digit_is_drawn_to_order(tmp_path):
     shared = every["labels"] == 7
     assert shared.sum() == 2
     assert np.array_equal(sevens["images"][shared], every["images"][shared])  # the same noise, the same class
+
+
+@pytest.fixture
+def selective(tmp_path):
+    """The path of a generator with a referee that accepts about half of what is drawn."""
+    mx.random.seed(0)
+    network = rejection.Selective(channels=2, hidden=8).eval()
+    labels = mx.arange(100) % 10
+    log_ratios = network.log_ratio(network(mx.random.normal((100, 100)), labels), labels)
+    network.thresholds = log_ratios.reshape(10, 10).mean(axis=0) + np.log(2)
+    checkpoints.save(tmp_path / "selective.safetensors", network, notes={"data": data.load("train").name})
+    return str(tmp_path / "selective.safetensors")
+
+
+def test_a_referee_selects_what_is_drawn_and_the_fraction_is_told(tmp_path, capsys, selective):
+    path = tmp_path / "fives.npz"
+    assert main(["sample", "--model", selective, "--digit", "5", "--n", "400", "--out", str(path)]) == 0
+    [said] = re.findall(r"wrote 400 images to \S+; the referee accepted (\d+)% of those drawn", capsys.readouterr().out)
+    assert 40 <= int(said) <= 60
+    stored = np.load(path)
+    assert stored["images"].shape == (400, 28, 28) and stored["labels"].tolist() == [5] * 400
+    assert main(["evaluate", str(path)]) == 0
+
+
+def test_what_is_exported_of_a_selective_generator_is_the_generator(tmp_path, capsys, selective):
+    assert main(["export", "--model", selective, "--out", str(tmp_path / "out")]) == 0
+    assert "without the referee" in capsys.readouterr().out
+    z, labels = mx.random.normal((10, 100)), mx.arange(10)
+    (images,) = mx.import_function(str(tmp_path / "out" / "generator.mlxfn"))(z, labels)
+    assert mx.allclose(images, training.sample(checkpoints.load(selective).generator, z, labels), atol=1e-4)
+    referee = sum(a.nbytes for _, a in tree_flatten(checkpoints.load(selective).classifier.parameters()))
+    assert (tmp_path / "out" / "generator.mlxfn").stat().st_size < referee
 
 
 @pytest.fixture

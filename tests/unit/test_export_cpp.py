@@ -41,7 +41,7 @@ def test_the_file_draws_what_the_package_draws(exported, n):
     assert mx.allclose(images, training.sample(shipped(), z, labels), atol=CLOSE)
 
 
-@pytest.mark.parametrize("name", sorted({*checkpoints.pretrained_names()} - {"classifier", tool.MODEL}))
+@pytest.mark.parametrize("name", sorted({*checkpoints.pretrained_names()} - {"classifier", "judge", tool.MODEL}))
 def test_every_shipped_generator_can_be_exported(tmp_path, name):
     generator = shipped(name)
     export.write(tmp_path, generator)

@@ -26,6 +26,7 @@ NAMES = (
     "opinion",
     "reproducibility",
     "speed",
+    "speedrun",
 )
 
 
@@ -106,6 +107,9 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("speed", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
         ("speed", ["--seconds", "0"], "--seconds: '0' is not a number above 0"),
         ("speed", ["--work", "vae"], "--work"),
+        ("speedrun", ["--recipe", "vae"], "--recipe"),
+        ("speedrun", ["--seeds", "0"], "--seeds: '0' is not a whole number from 1 to 100"),
+        ("speedrun", ["--name", "../mine"], "--name: '../mine' is not made of 1 to 60 small letters"),
     ]
     + [
         ("distributed", ["train", "--out", "unused", f"--{name}", value], f"--{name}: '{value}' is not a whole number")
@@ -154,6 +158,7 @@ FULL = {
     "export_lab": ["digits"],
     "notebooks": ["execute", "01"],
     "reproducibility": [],
+    "speedrun": [],
 }
 
 
