@@ -25,8 +25,8 @@ FOLDER = common.ROOT / "book" / "data" / "speedrun"
 RUNS = common.ROOT / "runs" / "speedrun"
 RECIPES = ("tutorial", "mlp", "dcgan", "conditional", "best")
 REJECTING = ("best",)  # recipes that get a referee, and a part of the time is for that
-BUDGET, FOR_REFEREE, EARLY, EVERY = 900.0, 110.0, 130.0, 10.0  # seconds
-GOAL, SAMPLES, RATE = 3.0, 10_000, 0.7
+BUDGET, FOR_REFEREE, EARLY, EVERY = 900.0, 110.0, 130.0, 30.0  # seconds
+GOAL, SAMPLES, RATE, WIDTH = 3.0, 10_000, 0.7, 1.05
 MEASURES = ("fid", "precision", "recall", "coverage", "confident")
 
 
@@ -124,7 +124,7 @@ def with_referee(generator, digits) -> "Selective":
     selective = rejection.Selective()
     selective.generator.update(generator.parameters())
     classifiers.train(selective.classifier, first, epochs=4)
-    rejection.fit(selective, second, rate=RATE)
+    rejection.fit(selective, second, rate=RATE, width=WIDTH)
     return selective
 
 

@@ -87,5 +87,5 @@ RECIPES = {
     ),
     "conditional": Recipe(*CONDITIONAL, rates_g=(3e-4, 3e-5), rates_d=(1e-3, 1e-4), epochs=12),
     # of the chapter To the floor, which adds a referee (mlxgan.rejection)
-    "best": Recipe(*CONDITIONAL, rates_g=(2e-3, 1e-4), rates_d=(5e-4, 1e-4), epochs=7),
+    "best": Recipe(*CONDITIONAL, rates_g=(2e-3, 3e-4), rates_d=(5e-4, 2e-4), epochs=5),
 }

@@ -31,6 +31,7 @@ class Selective(nn.Module):
         self.classifier = Classifier()
         self.ratio = ratio_network()
         self.thresholds = mx.zeros(classes)  # log ratios from which on a sample of a class is always accepted
+        self.width = mx.array(1.0)  # of the noise that draw proposes samples from, in standard deviations
 
     def __call__(self, z: mx.array, labels: mx.array) -> mx.array:
         return self.generator(z, labels)
@@ -56,6 +57,11 @@ def ratio_network() -> nn.Module:
     return nn.Sequential(*hidden, nn.Linear(256, 1))
 
 
+def propose(selective: Selective, labels: mx.array) -> mx.array:
+    """Return an image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], that no referee has seen."""
+    return selective(selective.width * mx.random.normal((len(labels), selective.latent_dim)), labels)
+
+
 def draw(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     """Return an accepted image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], and the fraction accepted."""
     selective.eval()
@@ -64,7 +70,7 @@ def draw(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     while len(missing):
         wanted, others = missing[:PROPOSED], missing[PROPOSED:]
         y = labels[mx.array(wanted)]
-        x = selective(mx.random.normal((len(y), selective.latent_dim)), y)
+        x = propose(selective, y)
         chances = mx.exp(selective.log_ratio(x, y) - selective.thresholds[y])
         taken = np.array(mx.random.uniform(shape=y.shape) < chances)
         images[wanted[taken]] = np.array(x)[taken]
@@ -73,28 +79,34 @@ def draw(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     return mx.array(images), len(labels) / proposed
 
 
-def fit(selective: Selective, real: Digits, rate: float = 0.7, epochs: int = 15, seed: int = 0) -> None:
+def fit(
+    selective: Selective, real: Digits, rate: float = 0.7, width: float = 1.0, epochs: int = 15, seed: int = 0
+) -> None:
     """Train the estimate of the ratio, and set the thresholds so that the fraction ``rate`` of each class is accepted.
 
     ``real`` are images that the classifier has not learned from: features that know an image make it look more real
-    than any new one. As many samples are drawn, with the same labels. Raises ValueError for fewer than 500 images, or a
-    rate that is not above 0 and at most 1.
+    than any new one. As many samples are drawn, with the same labels, from noise with ``width`` as its standard
+    deviation, which :func:`draw` will use too: wider noise proposes more unusual samples, good and bad. Raises
+    ValueError for fewer than 500 images, a rate that is not above 0 and at most 1, or a width not above 0.
     """
     if len(real) < PROPOSED:
         raise ValueError(f"real has {len(real)} images, but must have at least {PROPOSED}")
     if not 0 < rate <= 1:
         raise ValueError(f"rate is {rate}, but must be above 0 and at most 1")
+    if not width > 0:
+        raise ValueError(f"width is {width}, but must be above 0")
     mx.random.seed(seed)
     selective.eval()
+    selective.width = mx.array(width)
     features = []
     for images, labels in data.batches(real, PROPOSED, seed=seed):
-        samples = selective(mx.random.normal((PROPOSED, selective.latent_dim)), labels)
+        samples = propose(selective, labels)
         features.append(selective.features(mx.concatenate([images, samples])).reshape(2, PROPOSED, -1))
         mx.eval(features[-1])
     train_ratio(selective.ratio, *mx.concatenate(features, axis=1), epochs=epochs)
     for label in range(selective.classes):
         y = mx.full((2 * PROPOSED,), label)
-        samples = selective(mx.random.normal((len(y), selective.latent_dim)), y)
+        samples = propose(selective, y)
         selective.thresholds[label] = threshold(np.array(selective.log_ratio(samples, y)), rate)
 
 

@@ -44,6 +44,13 @@ def test_draw_gives_each_label_an_image_and_the_fraction_accepted(selective):
     assert accepted == pytest.approx(1200 / (600 / 0.5 + 600), abs=0.03)
 
 
+def test_samples_are_proposed_from_noise_of_the_width_fitted(selective):
+    selective.generator = lambda z, labels: z[:, :1, None, None] + mx.zeros((1, 28, 28, 1))
+    selective.width = mx.array(3.0)
+    images = rejection.propose(selective, mx.zeros(2000, mx.int32))
+    assert mx.std(images[:, 0, 0, 0]).item() == pytest.approx(3, abs=0.2)
+
+
 def test_draw_keeps_only_what_the_referee_accepts(selective):
     """The referee accepts images brighter than the middle one alone; each keeps the label asked for."""
     selective.generator = lambda z, labels: (mx.tanh(z[:, :1]) * mx.ones((1, 784))).reshape(-1, 28, 28, 1)
@@ -74,26 +81,27 @@ def test_fit_accepts_what_looks_like_the_real_images(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("count", "rate", "said"),
+    ("count", "settings", "said"),
     [
-        (499, 0.7, "real has 499 images, but must have at least 500"),
-        (500, 0.0, "rate is 0.0, but must be above 0 and at most 1"),
-        (500, 1.1, "rate is 1.1, but"),
+        (499, {}, "real has 499 images, but must have at least 500"),
+        (500, {"rate": 0.0}, "rate is 0.0, but must be above 0 and at most 1"),
+        (500, {"rate": 1.1}, "rate is 1.1, but"),
+        (500, {"width": 0.0}, "width is 0.0, but must be above 0"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(selective, count, rate, said):
+def test_what_cannot_be_fitted_is_refused(selective, count, settings, said):
     real = data.Digits(mx.zeros((count, 28, 28, 1), mx.uint8), mx.zeros(count, mx.int32), "dark")
     with pytest.raises(ValueError, match=said):
-        rejection.fit(selective, real, rate=rate)
+        rejection.fit(selective, real, **settings)
 
 
 def test_the_whole_of_it_is_kept_in_a_file(tmp_path, selective):
-    selective.thresholds = mx.arange(10).astype(mx.float32)
+    selective.thresholds, selective.width = mx.arange(10).astype(mx.float32), mx.array(1.5)
     checkpoints.save(tmp_path / "best.safetensors", selective)
     again = checkpoints.load(tmp_path / "best.safetensors")
     assert isinstance(again, rejection.Selective)
     labels, images = mx.arange(10), mx.random.uniform(-1, 1, (10, 28, 28, 1))
-    assert mx.array_equal(again.thresholds, selective.thresholds)
+    assert mx.array_equal(again.thresholds, selective.thresholds) and again.width.item() == 1.5
     assert np.allclose(again.log_ratio(images, labels), selective.log_ratio(images, labels))
 
 
