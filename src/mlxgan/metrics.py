@@ -102,17 +102,11 @@ def evaluate(images: mx.array, against: Reference) -> Scores:
 def _scores(classifier: nn.Module, images: mx.array, real: np.ndarray, training: np.ndarray) -> Scores:
     found, probabilities = features(classifier, images)
     histogram = class_histogram(probabilities)
-    return Scores(
-        fid(real, found),
-        *kid(real, found),
-        *precision_recall(real, found),
-        *density_coverage(real, found),
-        classifier_score(probabilities),
-        float((probabilities.max(axis=1) > 0.9).mean()),
-        kl_from_uniform(histogram),
-        nearer_to_training(found, training, real),
-        tuple(histogram.tolist()),
-    )
+    pair = real, found
+    of_features = fid(*pair), *kid(*pair), *precision_recall(*pair), *density_coverage(*pair)
+    confident = float((probabilities.max(axis=1) > 0.9).mean())
+    of_classes = classifier_score(probabilities), confident, kl_from_uniform(histogram)
+    return Scores(*of_features, *of_classes, nearer_to_training(found, training, real), tuple(histogram.tolist()))
 
 
 def _fraction(digit: int, scores: Scores) -> float:

@@ -75,6 +75,7 @@ class Recipe:
 
 
 MLP = models.MLPGenerator, models.MLPDiscriminator
+DCGAN = models.DCGANGenerator, models.VarietyDiscriminator
 CONDITIONAL = models.ConditionalGenerator, models.ConditionalDiscriminator
 
 #: The recipes by the name that the command line knows.
@@ -82,9 +83,7 @@ RECIPES = {
     "tutorial": Recipe(*MLP, rates_g=(2e-4, 2e-4), rates_d=(2e-4, 2e-4), epochs=50),
     # without the penalty, some seeds collapse
     "mlp": Recipe(*MLP, rates_g=(2e-4, 2e-4), rates_d=(2e-4, 2e-4), epochs=20, penalty=losses.r1_penalty),
-    "dcgan": Recipe(
-        models.DCGANGenerator, models.VarietyDiscriminator, rates_g=(2e-3, 2e-3), rates_d=(3e-4, 3e-4), epochs=12
-    ),
+    "dcgan": Recipe(*DCGAN, rates_g=(2e-3, 2e-3), rates_d=(3e-4, 3e-4), epochs=12),
     "conditional": Recipe(*CONDITIONAL, rates_g=(3e-4, 3e-5), rates_d=(1e-3, 1e-4), epochs=12),
     # of the chapter To the floor, which adds a referee (mlxgan.rejection)
     "best": Recipe(*CONDITIONAL, rates_g=(2e-3, 3e-4), rates_d=(5e-4, 2e-4), epochs=5),
