@@ -25,7 +25,7 @@
 
 # %%
 import mlxgan  # before mlx.core: on Linux it makes MLX fast
-from mlxgan import data, plots
+from mlxgan import data, plots, rejection
 
 import time
 from functools import partial
@@ -340,17 +340,17 @@ plots.digits(draw(60).reshape(-1, 28, 28, 1), columns=12)
 #
 # And this is where the map leads.
 # The first of the four rows below is drawn by the generator that we have just trained.
-# Of the other three, one was written by people, and two were drawn by generators that you will build in [Convolutions](09_convolutions.ipynb) and in [Choosing the digit](12_conditional.ipynb), and that come with the book.
+# Of the other three, one was written by people, and two were drawn by generators that you will build in [Convolutions](09_convolutions.ipynb) and in [To the floor](13_to_the_floor.ipynb), and that come with the book.
 #
 # **Which row was written by people?**
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Four rows of digits from four sources. The first is from the generator of this chapter; one of the others was written by people.", "name": "fig-01-promise"}, "image": {"alt": "Four rows of ten digits. The digits in the first row have specks around them and some cannot be read. Those in the other three rows have smooth strokes on clean paper. The second and the third row show the same ten digits in the same order, in different handwriting."}}
 dcgan = mlxgan.load_pretrained("dcgan")
-conditional = mlxgan.load_pretrained("conditional")
-z = mx.random.normal((10, conditional.latent_dim))
+best = mlxgan.load_pretrained("best")
+accepted, _ = rejection.draw(best, digits.labels[:10])
 rows = [
     draw(10).reshape(-1, 28, 28, 1),
-    conditional(z, digits.labels[:10]),
+    accepted,
     data.normalize(digits.images[:10]),
     dcgan(mx.random.normal((10, dcgan.latent_dim))),
 ]
@@ -361,7 +361,7 @@ plots.digits(mx.concatenate(rows), columns=10)
 # The third, which holds the first ten digits of MNIST; you saw six of them at the beginning of this page.
 # The generator of the second row was asked for the same ten digits in the same order.
 # The one of the fourth row draws what it likes.
-# None of these digits was selected, either.
+# None of these digits was selected by us, but the second row was by a program: its generator works with a referee, who rejects three of ten drawings on average.
 # :::
 #
 # ## Where GANs stand
