@@ -230,10 +230,8 @@ def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: 
         return
     from PIL import Image
 
-    from . import plots
-
     columns = min(16, math.ceil(math.sqrt(len(images))))
-    picture = Image.fromarray(plots.tile(images, columns))
+    picture = Image.fromarray(data.tile(images, columns))
     picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.NEAREST).save(path)
 
 

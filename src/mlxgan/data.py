@@ -108,6 +108,17 @@ def levels(images: mx.array) -> mx.array:
     return images if images.dtype == mx.uint8 else to_uint8(images)
 
 
+def tile(images: mx.array, columns: int, gap: int = 2) -> np.ndarray:
+    """One uint8 picture (height, width) of images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white.
+
+    Row by row, ``columns`` to a row, ``gap`` white pixels between; the last row may be short.
+    """
+    pixels = 255 - np.array(levels(images))[..., 0]
+    padded = np.pad(pixels, ((0, -len(pixels) % columns), (0, gap), (0, gap)), constant_values=255)
+    rows = padded.reshape(-1, columns, *padded.shape[1:]).swapaxes(1, 2)
+    return rows.reshape(-1, columns * padded.shape[2])[:-gap, :-gap]
+
+
 def draw_labels(n: int) -> mx.array:
     """Labels, int32 (n,), in a random order, with the share that each digit has in the training images."""
     shares = np.cumsum(COUNTS) / sum(COUNTS)

@@ -41,12 +41,12 @@ class History:
             column.append(value)
 
     def line(self) -> str:
-        """Return the last epoch as one line of text, and a second one at the first sign of collapse."""
+        """Return the last epoch as one line, and a warning as a second one if a collapse has begun in it."""
         line = (
             f"epoch {len(self):3d}   loss D {self.loss_d[-1]:.3f}   loss G {self.loss_g[-1]:.3f}   "
             f"D(x) {self.d_real[-1]:.3f}   D(G(z)) {self.d_fake[-1]:.3f}   {self.seconds[-1]:.0f} s"
         )
-        earlier = any(self.warning(epoch) for epoch in range(1, len(self)))
+        earlier = len(self) > 1 and self.warning(len(self) - 1)
         return line if earlier or not self.warning() else f"{line}\n{self.warning()}"
 
     def warning(self, epoch: int = 0) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .data import levels
+from .data import tile
 
 if TYPE_CHECKING:
     from .history import History
@@ -35,17 +35,6 @@ plt.rcParams.update(
         "lines.linewidth": 1.8,
     }
 )
-
-
-def tile(images: mx.array, columns: int, gap: int = 2) -> np.ndarray:
-    """One uint8 picture (height, width) of images (N, 28, 28, 1) in [-1, 1] or uint8, dark ink on white.
-
-    Row by row, ``columns`` to a row, ``gap`` white pixels between; the last row may be short.
-    """
-    pixels = 255 - np.array(levels(images))[..., 0]
-    padded = np.pad(pixels, ((0, -len(pixels) % columns), (0, gap), (0, gap)), constant_values=255)
-    rows = padded.reshape(-1, columns, *padded.shape[1:]).swapaxes(1, 2)
-    return rows.reshape(-1, columns * padded.shape[2])[:-gap, :-gap]
 
 
 def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list | None = None) -> None:

@@ -74,6 +74,10 @@ def test_no_file_has_more_than_250_lines_and_no_function_more_than_50(name):
     assert [f"{node.name} has {length(node)} lines" for node in functions if length(node) > 50] == []
 
 
+def test_the_layers_have_at_most_160_lines():
+    assert LINES["layers"] <= 160
+
+
 def test_the_training_is_read_in_a_minute():
     """Its file has at most 220 lines, and its loop, without signature and docstring, at most 40."""
     assert LINES["training"] <= 220

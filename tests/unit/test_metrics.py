@@ -66,6 +66,14 @@ def test_a_collapsed_set_is_precise_and_recalls_nothing(rng):
     assert precision == 1 and recall < 0.01
 
 
+def test_repetition_fools_recall_and_not_coverage(rng):
+    """A hundred points make large balls, which reach most real ones; each thirty times, they make balls of no size."""
+    few = rng.normal(size=(100, 4))
+    often = few.repeat(30, axis=0)
+    assert metrics.precision_recall(CLOUD, few)[1] > 0.7 and metrics.precision_recall(CLOUD, often)[1] < 0.05
+    assert metrics.density_coverage(CLOUD, few)[1] == metrics.density_coverage(CLOUD, often)[1] < 0.3
+
+
 def test_precision_and_recall_by_hand():
     """On a line, with k = 1: the balls around 0, 1, 3 reach 1, 1 and 2 far."""
     real, fake = np.array([[0.0], [1.0], [3.0]]), np.array([[2.0], [2.5], [5.1], [9.0]])
