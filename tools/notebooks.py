@@ -109,7 +109,7 @@ def execute(path: Path) -> None:
 
 
 def ship(name: str, file: str) -> None:
-    """Put the model in runs/FILE into the package, in half precision."""
+    """Put the model in runs/FILE into the package: the judge as it is, the others in half precision."""
     from mlxgan import checkpoints
 
     import mlx.core as mx
@@ -117,9 +117,8 @@ def ship(name: str, file: str) -> None:
     path = common.ROOT / "runs" / file
     _, about = checkpoints.read(path)
     notes = {key: value for key, value in about.items() if key not in ("model", "arguments")}
-    checkpoints.save(
-        checkpoints.PRETRAINED / f"{name}.safetensors", checkpoints.load(path), dtype=mx.float16, notes=notes
-    )
+    dtype = mx.float32 if name == "judge" else mx.float16
+    checkpoints.save(checkpoints.PRETRAINED / f"{name}.safetensors", checkpoints.load(path), dtype=dtype, notes=notes)
 
 
 def main() -> None:
