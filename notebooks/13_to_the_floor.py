@@ -189,15 +189,15 @@ show(results)
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The order is the same: the MLP GAN is far behind with an FID of @@, and the other two are close together with @@ and @@, where real digits have @@.
+# The order is the same: the MLP GAN is far behind with an FID of 13.9, and the other two are close together with 2.3 and 1.9, where real digits have 1.2.
 # And no, each of these two lacks something that the other one has.
 # :::
 #
 # (The values are smaller than those of the old judge, since each judge has a scale of its own.
-# It has learned from the training images, so it is sure of nearly all of them; of the test images, which it has never seen, it is sure of @@ %, and more than that we should not expect of a generator.)
+# It has learned from the training images, so it is sure of nearly all of them; of the test images, which it has never seen, it is sure of 98.1 %, and more than that we should not expect of a generator.)
 #
-# The DCGAN has nearly all the variety of real digits, with a recall of @@ instead of @@, but only @@ of its samples could be real, instead of @@, and the judge is in doubt about @@ % of them.
-# For the conditional GAN it is the other way around: its precision is that of real digits, and its recall is @@.
+# The DCGAN has nearly all the variety of real digits, with a recall of 0.86 instead of 0.89, but only 0.81 of its samples could be real, instead of 0.88, and the judge is in doubt about 8.6 % of them.
+# For the conditional GAN it is the other way around: its precision is nearly that of real digits, and its recall is 0.81.
 # A generator with the virtues of both would be close to the floor, so let us find out where each of the faults comes from.
 #
 # ## A border must be crossed
@@ -234,7 +234,7 @@ seen, sure = judged(walked)
 #
 # **Must there be a picture on the way of which the judge is *not* sure?**
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Two walks of the DCGAN from one digit to another, and above each how sure the judge is of what it sees. Between two digits there is a picture that is neither.", "name": "fig-13-walks"}, "image": {"alt": "@@ two panels, each with a curve over a strip of digits. The curve lies near 1 at both ends and drops to about one half in between, where the pictures below it are halfway between two digits. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Two walks of the DCGAN from one digit to another, and above each how sure the judge is of what it sees. Between two digits there is a picture that is neither.", "name": "fig-13-walks"}, "image": {"alt": "Two panels, each with a curve over a strip of sixteen digits. In the first the digit turns from a leaning 8 into a 4, in the second from a 4 into an upright 0. The curves lie at 1 nearly everywhere and drop to about one half where the digit changes, the second one twice in a row."}}
 surer = np.minimum(sure[:, 0], sure[:, -1])
 crossing = np.argsort(surer + (seen[:, 0] != seen[:, -1]))[-2:]
 figure, panels = plt.subplots(
@@ -294,8 +294,8 @@ for name, images in (("DCGAN", walked), ("conditional", ordered)):
     print(f"{name:12s}", words.format(*shares))
 
 # %% [markdown]
-# Of the pictures of the DCGAN @@11 % lie near a border, and yet these are @@two thirds of all that the judge doubts (@@5.9 of @@8.8 %).
-# With the conditional GAN @@0.3 % are near a border, where a digit that was ordered as one is seen as another, and @@1.4 % are doubtful.
+# Of the pictures of the DCGAN 11 % lie near a border, and yet these are two thirds of all that the judge doubts (6.0 of 9.0 %).
+# With the conditional GAN 0.3 % are near a border, where a digit that was ordered as one is seen as another, and 1.3 % are doubtful.
 # So most of the DCGAN's doubtful digits are a matter of borders, and ordering the digit removes the borders.
 #
 # The recall that the conditional GAN lacks is another story, which began in [Choosing the digit](12_conditional.ipynb): the samples of a class crowd together a little.
@@ -358,7 +358,7 @@ history = training.train(
     **recipe.settings(steps=epochs * (len(digits) // 64)),
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID and recall after each epoch, by the new judge. The dashed lines are the conditional GAN that ships, after twelve epochs with its own rates, and the dotted ones real digits.", "name": "fig-13-epochs"}, "image": {"alt": "Two panels over the epochs. @@ On the left the FID falls, fast in the first epochs and again toward the end, as the rates become small. On the right the recall rises and crosses the dashed line of the conditional GAN, but not the dotted one of real digits. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID and recall after each epoch, by the new judge. The dashed lines are the conditional GAN that ships, after twelve epochs with its own rates, and the dotted ones real digits.", "name": "fig-13-epochs"}, "image": {"alt": "Two panels over five epochs. On the left the FID falls from 12 to a little more than 2, and ends just above a dashed and a dotted line. On the right the recall rises from 0.73 to 0.82 and crosses the dashed line of the conditional GAN at the end, but stays far below the dotted one of real digits."}}
 print(f"{sum(history.seconds):.0f} seconds of training")
 figure, panels = plt.subplots(1, 2, figsize=(7.5, 2.8))
 for axes, column, name in zip(
@@ -381,12 +381,13 @@ show(results)
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@Recall, which rises from @@ to @@, while precision stays at @@.
+# Neither by much: precision is the same as before, and recall rises from 0.811 to 0.821.
 # :::
 #
-# @@The curve of the FID falls steeply in the last epochs, when the rates have become small: large steps find the variety, and small ones at the end tidy it up.
-# @@The generator now has the precision of real digits, nearly, and has made up about @@ of the way from the old recall to that of the DCGAN.
-# These are single trainings, with the spread of the draws only; the speedrun at the end of the chapter repeats the new one with other seeds.
+# But look at the number of epochs.
+# After five of them, the new pair is about where the old one was after twelve: a little better in recall and coverage, a little worse in the FID, and the curve of its FID is still falling.
+# (The seconds that the cell has printed are no measure of it, because the machine was busy with other things; the speedrun at the end of the chapter has the time of a quiet one.)
+# These are single trainings, with the spread of the draws only; the speedrun also repeats the new one with other seeds.
 #
 # ## Throwing away in proportion
 #
@@ -464,10 +465,10 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@Very few: about @@ of the numbers drawn lie in the middle, and @@ of those kept, as many as of the real ones.
+# Very few: a tenth of the numbers drawn lie in the middle, and 0.002 of those kept, where real ones have 0.001.
 # :::
 #
-# The border is gone, the two bells have the right width, and we pay with @@ of all numbers.
+# The border is gone, the two bells have the right width, and we pay with a third of all numbers.
 #
 # ## A ratio without densities
 #
@@ -505,7 +506,7 @@ for x in (-2.0, 0.0, 1.0):
 
 # %% [markdown]
 # The network knows the ratio wherever it has seen both kinds of numbers.
-# At 0 there are hardly any real ones to learn from, but whether the chance of such a number is @@3 % or 0.3 % makes little difference.
+# At 0 there are hardly any real ones to learn from, but whether the ratio there is $e^{-3.5}$ or $e^{-5.9}$, 3 % or 0.3 %, makes little difference.
 #
 # For a referee we need not know the largest ratio, because instead of $c$ we can choose the acceptance rate.
 # The more the threshold $\log c$ rises, the fewer samples pass, so a search by halves finds the one at which a given fraction does.
@@ -651,9 +652,9 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # The last column is the fraction of test images and new samples that the referee gets right.
-# To the old classifier the two halves are alike, because it knows both, and the test images look @@ less real than either.
-# It is this gap, @@, that a sample cannot overcome, however good it is.
-# With half and half, half A shows the same gap, but the ratio was not learned there; what it was learned on, half B, gets @@ and the test images @@.
+# We had feared that to the old classifier the test images would look less real than the halves that it knows, but they do not: they get 0.29, as half A does.
+# Half B gets a little more than half A from each of the three, because this is where all of them have learned their ratio.
+# And none of them finds the task easy: they are right about 61 to 64 % of the images, where guessing would give 50 %.
 #
 # Now they select: half of the samples of each class pass.
 
@@ -686,15 +687,17 @@ show({"all samples": results["new rates"], **half_rejected})
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@Only half and half.
-# The other two make the FID worse, with @@ and @@ instead of @@.
+# All three do, and half and half has the lowest FID, with 1.72 instead of 2.35.
 # :::
 #
-# @@The old classifier fails for the reason that we suspected.
-# The magnifying glass fails although it is the best detective of the three: it recognizes @@ % of the images correctly, and with perfect densities it would be the perfect referee.
-# But it finds something that no one else sees, perhaps how gray an edge is, and throws away samples for this and not for their shapes.
-# A ratio that is right *on average* can be wrong along the directions in which our judge looks, and so it selects at random there, or worse.
-# The best detective is not the best referee.
+# The other two have 2.10 and 1.91, and with a spread of up to 0.2 between draws, only the distance from the best to the worst of the three is clear.
+# But this is enough to say that the best detective is not the best referee: the magnifying glass recognizes as many images as the others, and brings the least.
+# What it finds in the pixels, perhaps how gray an edge is, need not be what our judge looks at, and to reject for it is to reject at random, as far as the judge is concerned.
+# We go on with half and half.
+#
+# One column has become worse, though.
+# The judge is sure of 96.7 % of the samples that half and half accepts, and of 97.7 % of all.
+# A referee who corrects densities is not a judge of beauty: it lets pass what is too rare among the samples, and that includes careless digits.
 #
 # ## What was ordered
 #
@@ -729,7 +732,7 @@ show(
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@The judge is sure of more samples, @@ % instead of @@ %, and precision rises by @@; recall falls by @@, because digits that could be read in two ways are a part of real handwriting.
+# The judge is sure of 98.0 % instead of 97.0 %, and precision rises from 0.872 to 0.879; the price is a little recall, 0.826 instead of 0.834, because digits that could be read in two ways are a part of real handwriting.
 # :::
 #
 # ## How much to reject?
@@ -740,7 +743,7 @@ show(
 rates = (0.9, 0.8, 0.7, 0.6, 0.5)
 curve = np.array([selected(with_label, rate) for rate in rates])
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID, precision, and recall against the fraction of samples that pass, mean and standard deviation over three draws. The point at 1 is the generator without a referee; the dotted lines are real digits.", "name": "fig-13-rates"}, "image": {"alt": "Three panels over the acceptance rate from 1 down to 0.5. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "FID, precision, and recall against the fraction of samples that pass, mean and standard deviation over three draws. The point at 1 is the generator without a referee; the dotted lines are real digits.", "name": "fig-13-rates"}, "image": {"alt": "Three panels over the acceptance rate from 1 down to 0.5, with error bars. The FID falls from 2.35 to about 1.8 at 0.6 and stays above the dotted line of real digits at 1.24. Precision lies between 0.873 and 0.88, on both sides of the dotted line, with bars as long as its changes. Recall rises from 0.82 to 0.826, far below the dotted line at 0.888."}}
 figure, panels = plt.subplots(1, 3, figsize=(8, 2.8))
 for axes, column, name in zip(
     panels, range(3), ("FID", "precision", "recall"), strict=True
@@ -760,7 +763,7 @@ for axes, column, name in zip(
 plt.show()
 
 # %% [markdown]
-# @@Rejecting a tenth already helps, the FID is lowest between @@ and @@, and after that nothing more is gained that three draws could show.
+# The FID falls until about a third is rejected, and what happens beyond that, three draws cannot tell.
 # We take 0.7, at which three samples in ten are wasted.
 # (The choice was made by looking at the judge, but on a curve that is this flat it could hardly go wrong.)
 #
@@ -833,10 +836,12 @@ show(
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@
+# We cannot see that it makes any difference.
 # :::
 #
-# We take 1.05, and again it was the judge that told us.
+# All three widths give the same, as far as three draws can tell.
+# Perhaps the referee rejects most of what the wider noise adds, the good with the bad; we do not know.
+# We keep 1.05, which we had chosen before this run and with which the speedrun below was run, too.
 # Since this width was the last to be fitted, `selective` is ready to ship, and here is everything in one table.
 
 # %%
@@ -845,12 +850,16 @@ results["new rates, referee"] = [measure(x) for x in selections]
 show(results)
 
 # %% [markdown]
-# @@Line by line against the floor: …
+# Compare the line of our generator with that of real digits.
+# There is no difference left in precision, 0.88, and the judge is as sure of our digits as of the test images, with 98.1 %.
+# Coverage falls short by 0.02, and the FID is 1.9 instead of 1.2.
+# The largest gap is recall: 0.82 instead of 0.89.
+# So hardly any of our digits is one that nobody would write, but not everything that people write is among them.
 #
 # Here are the numbers as a picture.
 # **One of these four rows was written by people. Which one?**
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Three rows of samples, and one row of test images. Nothing was selected, except by the referee.", "name": "fig-13-which"}, "image": {"alt": "Four rows of sixteen digits in dark ink, three of them generated. They look alike: most digits are easy to read and vary in slant and thickness, and each row has one or two that are written carelessly. @@"}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Three rows of samples, and one row of test images. Nothing was selected, except by the referee.", "name": "fig-13-which"}, "image": {"alt": "Four rows of sixteen digits in dark ink, three of them generated. They look much alike: most digits are easy to read and vary in slant and thickness. In the first row a 2 is broken, and in the third a 1 has a blot beside it."}}
 rows = [selections[0][i : i + 16] for i in (0, 16, 32)]
 rows.insert(1, data.normalize(test.images[100:116]))
 plots.digits(mx.concatenate(rows), columns=16, scale=0.5)
@@ -863,7 +872,8 @@ plots.digits(mx.concatenate(rows), columns=16, scale=0.5)
 # ## What remains
 #
 # Could an honest judge tell our digits from real ones?
-# @@Ours hardly could: …
+# If it is shown one digit at a time, hardly: it finds as many of ours plausible as of the real ones, and is as sure of them.
+# If it is shown all of them, it could still point out what is missing.
 # But there was another pair of eyes in this chapter.
 #
 # **Does the magnifying glass take the accepted samples for real?**
@@ -881,11 +891,11 @@ for name, images in (
 
 # %% [markdown]
 # :::{dropdown} Answer
-# @@No: it calls @@ % of them real, hardly more than of all samples, and @@ % of the test images.
+# No: it calls 37 % of them real, hardly more than of all samples, and 61 % of the test images.
 # :::
 #
 # Something in the pixels gives ours away, and neither the judge nor your eye looks at it.
-# @@The second column shows one such trait: in real digits @@ % of the pixels are gray but nearly white, and in ours @@ %.
+# The second column shows one such trait: in real digits 1.9 % of the pixels are gray but nearly white, and in ours 6.1 %.
 # A floor is always the floor of a judge, and a judge that was trained to name digits does not care about what does not help to name them.
 # So "as good as real" means: to those eyes.
 #
@@ -922,7 +932,9 @@ for path in sorted(Path("../book/data/speedrun").glob("*.json")):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# @@What the rows say.
+# On a quiet machine the pair takes nine minutes, and reaches an FID of 3 just before its end, when the rates have become small.
+# After 130 seconds it is far from that, with 11; a recipe made for this mark would let its rates fall earlier.
+# With a referee, after ten minutes in all, the FID is 1.55 ± 0.23 over the three seeds, and the other measures are those of the run that we have followed here.
 #
 # To add a row, change the recipe `best` in `src/mlxgan/recipes.py`, or write networks of your own, run
 #
@@ -937,8 +949,8 @@ display(Markdown("\n".join(lines)))
 # :::{admonition} If it goes wrong
 # :class: warning
 # *Symptom*: rejection raises precision and lowers recall.
-# *Possible cause*: the referee asks how good a sample is, not how much too common, or it knows the training images.
-# *Cure*: fit the ratio on images that its features have never seen.
+# *Possible cause*: the referee asks how good a sample is, and not how much too common.
+# *Cure*: let it estimate a ratio of densities.
 #
 # *Symptom*: hardly anything is accepted.
 # *Cause*: a threshold at the largest ratio, which a single odd sample decides.
@@ -950,10 +962,10 @@ display(Markdown("\n".join(lines)))
 #
 # A judge by which we have chosen our recipes cannot say how good they are, so we trained a new one and measured what real digits get from it.
 # Our two good generators lack different things.
-# The DCGAN must draw some shapes that are no digits, because a continuous generator cannot jump from one kind to another, and the conditional GAN drew too much alike, which @@other learning rates improved.
+# The DCGAN must draw some shapes that are no digits, because a continuous generator cannot jump from one kind to another, and the conditional GAN draws too much alike, of which other learning rates repaired a little, in less than half of the time.
 # Rejection sampling corrects a finished generator: a sample is kept with a probability proportional to the ratio of two densities, and the logarithm of this ratio is the logit of a network that tells real from fake.
-# Such a network makes a good referee only if it looks at what matters and has not met the real images before.
-# With it, @@ is left to the floor of this judge.
+# Such a network is a good referee if it looks at what the judge will look at, and it need not be a good detective.
+# With it, our digits are as plausible as real ones, one by one; what is left to the floor of this judge is variety.
 #
 # ## Exercises
 #
@@ -1008,8 +1020,10 @@ for steepness in (4, 10, 40):
 # Does it become as good as our pair?
 #
 # :::{dropdown} Solution
-# @@Nearly: …
-# In precision and sureness it gains most, because most of what is rejected comes from the borders, but each border sample that passes is still @@.
+# Not quite, but it has other strengths.
+# Precision rises from 0.81 to 0.85 and the judge is sure of 95 % instead of 91 %, because most of what is rejected comes from the borders; our pair has 0.88 and 98 %.
+# Recall stays at 0.85, which is more than our pair has.
+# The FID does not fall, and rather rises, for a reason that we have not looked for: perhaps that the most likely class of a border sample is no better than a guess.
 # :::
 
 
@@ -1052,8 +1066,8 @@ show(
 # For which kind of generator is one threshold the right choice?
 #
 # :::{dropdown} Solution
-# Now the digits pass at different rates, from @@ for the @@ to @@ for the @@: those that the pair draws less well are rejected more often.
-# Since `draw` goes on until every label has its image, the digits come out as often as before, and the measures @@.
+# Now the digits pass at different rates, from 0.61 for the 8 to 0.77 for the 1: those that the pair draws less well are rejected more often.
+# Since `draw` goes on until every label has its image, the digits come out as often as before, and the measures are the same or better, with an FID of 1.64 instead of 1.87, which three draws do not settle.
 # For the DCGAN one threshold is the right choice, because there the ratio also knows which digits are drawn too often, and rejection can correct their frequencies; thresholds of their own would keep the frequencies as they are.
 # :::
 
@@ -1083,7 +1097,9 @@ show({"by digit": results["new rates, referee"], "one for all": rows})
 # Do the differences on which this chapter rests survive?
 #
 # :::{dropdown} Solution
-# @@The order of the generators is the same, and …
+# Most of them do.
+# Our pair with its referee has the highest precision, coverage and sureness of the four here, too, and more recall than the conditional GAN, while the DCGAN has the most.
+# In the FID it is no longer ahead of the conditional GAN, with 2.1 and 2.0; the first judge gave them 1.9 and 1.9, so this is a tie.
 # :::
 
 # %% tags=["hide-cell"]
