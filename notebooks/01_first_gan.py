@@ -347,7 +347,7 @@ plots.digits(draw(60).reshape(-1, 28, 28, 1), columns=12)
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Four rows of digits from four sources. The first is from the generator of this chapter; one of the others was written by people.", "name": "fig-01-promise"}, "image": {"alt": "Four rows of ten digits. The digits in the first row have specks around them and some cannot be read. Those in the other three rows have smooth strokes on clean paper. The second and the third row show the same ten digits in the same order, in different handwriting."}}
 dcgan = mlxgan.load_pretrained("dcgan")
 best = mlxgan.load_pretrained("best")
-accepted, _ = rejection.draw(best, digits.labels[:10])
+accepted, _ = rejection.select(best, digits.labels[:10])
 rows = [
     draw(10).reshape(-1, 28, 28, 1),
     accepted,
@@ -402,7 +402,7 @@ plots.digits(mx.concatenate(rows), columns=10)
 # The factor 50 was chosen for exactly this result, which is known as the penalty R1 with $\gamma = 1$, and which you will meet again in [What makes training stable](11_stability.ipynb).
 #
 # The first cell below checks the formula on two pixels with the slopes 3 and $-1$.
-# The second compares both sides for our trained discriminator on a thousand real digits, and they nearly agree: 0.055 and 0.054.
+# The second compares both sides for our trained discriminator on a thousand real digits, and they nearly agree: 0.054 and 0.053.
 # That they agree so well was not guaranteed, because the formula assumes that the logit changes in proportion to the nudge, and a nudge of 0.1 in each of 784 pixels is not all that small.
 # :::
 

@@ -770,7 +770,7 @@ plt.show()
 # ## The generator that ships
 #
 # `rejection.Selective` holds all of it in one module: the generator, the classifier of half A, the network for the ratio, a threshold for each digit, and the width of the noise, of which more in a moment.
-# `rejection.fit` trains the ratio and sets the thresholds, and `draw` proposes images until one has been accepted for every label.
+# `rejection.fit_referee` trains the ratio and sets the thresholds, and `select` proposes images until one has been accepted for every label.
 
 # %%
 selective = rejection.Selective()
@@ -782,11 +782,14 @@ PROPOSED = 500
 
 def propose(selective, labels):
     """An image for each label that no referee has seen."""
-    z = mx.random.normal((len(labels), selective.latent_dim))
-    return selective(selective.width * z, labels)
+    return selective(
+        selective.width
+        * mx.random.normal((len(labels), selective.latent_dim)),
+        labels,
+    )
 
 
-def draw(selective, labels):
+def select(selective, labels):
     """An accepted image for each label, and the fraction accepted."""
     selective.eval()
     images = np.empty((len(labels), 28, 28, 1), np.float32)
@@ -810,7 +813,7 @@ def draw(selective, labels):
 # So we should offer it more.
 # In Exercise 4 of [Measuring](08_measuring.ipynb), noise that was shorter than usual gave plainer digits, with more precision and less recall.
 # Then wider noise, multiplied by a number a little above 1, should propose more unusual digits, some of them good and more of them bad, and to remove the bad ones is what we have a referee for.
-# The samples change with the noise, so `fit` learns the ratio again for each width.
+# The samples change with the noise, so `fit_referee` learns the ratio again for each width.
 #
 # **How wide is wide enough, and when will it be too wide?**
 
@@ -818,11 +821,11 @@ def draw(selective, labels):
 # %%
 def selections_of(width):
     """Three draws with a referee that was fitted to this noise."""
-    rejection.fit(selective, half_b, rate=0.7, width=width)
+    rejection.fit_referee(selective, half_b, rate=0.7, width=width)
     images = []
     for seed in seeds:
         recipes.seed_everything(20 + seed)
-        images.append(draw(selective, data.draw_labels(n))[0])
+        images.append(select(selective, data.draw_labels(n))[0])
     return images
 
 
@@ -1067,7 +1070,7 @@ show(
 #
 # :::{dropdown} Solution
 # Now the digits pass at different rates, from 0.61 for the 8 to 0.77 for the 1: those that the pair draws less well are rejected more often.
-# Since `draw` goes on until every label has its image, the digits come out as often as before, and the measures are the same or better, with an FID of 1.64 instead of 1.87, which three draws do not settle.
+# Since `select` goes on until every label has its image, the digits come out as often as before, and the measures are the same or better, with an FID of 1.64 instead of 1.87, which three draws do not settle.
 # For the DCGAN one threshold is the right choice, because there the ratio also knows which digits are drawn too often, and rejection can correct their frequencies; thresholds of their own would keep the frequencies as they are.
 # :::
 
@@ -1085,7 +1088,7 @@ selective.thresholds = mx.full((10,), log_c)
 rows = []
 for seed in seeds:
     recipes.seed_everything(20 + seed)
-    images, _ = draw(selective, data.draw_labels(n))
+    images, _ = select(selective, data.draw_labels(n))
     rows.append(measure(images))
 selective.thresholds = by_digit
 show({"by digit": results["new rates, referee"], "one for all": rows})

@@ -89,7 +89,7 @@ class WithForward(nn.Module):
         return self.out(x)
 
 
-class Judge(WithForward):
+class Critic(WithForward):
     def __call__(self, x):
         return self.out(x)
 
@@ -97,7 +97,7 @@ class Judge(WithForward):
 real = mx.random.normal((64, 784))
 with errors_shown():
     WithForward()(real)
-judge = Judge()
+judge = Critic()
 print(judge(real).shape)
 
 # %% [markdown]

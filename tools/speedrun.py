@@ -104,7 +104,7 @@ def train(name: str, seed: int, against: "Reference") -> dict:
         watch = Stopwatch()
         selective = with_referee(average, digits)
         found["seconds_of_referee"] = watch.seconds()
-        images, found["accepted"] = rejection.draw(selective, labels)
+        images, found["accepted"] = rejection.select(selective, labels)
         found["selected"] = chosen(metrics.evaluate(images, against))
     return found
 
@@ -124,7 +124,7 @@ def with_referee(generator, digits) -> "Selective":
     selective = rejection.Selective()
     selective.generator.update(generator.parameters())
     classifiers.train(selective.classifier, first, epochs=4)
-    rejection.fit(selective, second, rate=RATE, width=WIDTH)
+    rejection.fit_referee(selective, second, rate=RATE, width=WIDTH)
     return selective
 
 

@@ -19,7 +19,7 @@ from . import augment, checkpoints, data, export, leave, metrics, pictures, reci
 from .files import part_of
 from .history import ALIKE
 from .models import is_conditional
-from .rejection import Selective, draw
+from .rejection import Selective, select
 
 MOST = 10**5  # images in a file: they are held in memory
 MOST_IN_A_PICTURE = 10**4  # larger ones are refused by the library that writes them, and by viewers
@@ -166,7 +166,7 @@ def _sample(options: argparse.Namespace) -> None:
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
     drawn = ""
     if isinstance(generator, Selective) and labels is not None:
-        images, accepted = draw(generator, labels)
+        images, accepted = select(generator, labels)
         drawn = f"; the referee accepted {accepted:.0%} of those drawn"
     else:
         images = training.sample(generator, z, labels)

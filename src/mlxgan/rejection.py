@@ -21,7 +21,7 @@ class Selective(nn.Module):
     """A conditional generator with a referee.
 
     Called like any generator, it maps noise (N, latent_dim) and labels, int32 (N,), to images (N, 28, 28, 1) in
-    [-1, 1], and rejects nothing; :func:`draw` does.
+    [-1, 1], and rejects nothing; :func:`select` does.
     """
 
     def __init__(self, latent_dim: int = 100, classes: int = 10, channels: int = 32, hidden: int = 512):
@@ -31,7 +31,7 @@ class Selective(nn.Module):
         self.classifier = Classifier()
         self.ratio = ratio_network()
         self.thresholds = mx.zeros(classes)  # log ratios from which on a sample of a class is always accepted
-        self.width = mx.array(1.0)  # of the noise that draw proposes samples from, in standard deviations
+        self.width = mx.array(1.0)  # of the noise that samples are proposed from, in standard deviations
 
     def __call__(self, z: mx.array, labels: mx.array) -> mx.array:
         return self.generator(z, labels)
@@ -62,7 +62,7 @@ def propose(selective: Selective, labels: mx.array) -> mx.array:
     return selective(selective.width * mx.random.normal((len(labels), selective.latent_dim)), labels)
 
 
-def draw(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
+def select(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     """Return an accepted image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], and the fraction accepted."""
     selective.eval()
     images = np.empty((len(labels), 28, 28, 1), np.float32)
@@ -79,14 +79,14 @@ def draw(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     return mx.array(images), len(labels) / proposed
 
 
-def fit(
+def fit_referee(
     selective: Selective, real: Digits, rate: float = 0.7, width: float = 1.0, epochs: int = 15, seed: int = 0
 ) -> None:
     """Train the estimate of the ratio, and set the thresholds so that the fraction ``rate`` of each class is accepted.
 
     ``real`` are images that the classifier has not learned from: features that know an image make it look more real
     than any new one. As many samples are drawn, with the same labels, from noise with ``width`` as its standard
-    deviation, which :func:`draw` will use too: wider noise proposes more unusual samples, good and bad. Raises
+    deviation, which :func:`select` will use too: wider noise proposes more unusual samples, good and bad. Raises
     ValueError for fewer than 500 images, a rate that is not above 0 and at most 1, or a width not above 0.
     """
     if len(real) < PROPOSED:

@@ -34,12 +34,12 @@ def test_the_estimate_finds_the_ratio_of_two_normal_densities():
     assert np.allclose(ratio(x).squeeze(-1), x[:, 0] - 0.5, atol=0.15)
 
 
-def test_draw_gives_each_label_an_image_and_the_fraction_accepted(selective):
+def test_select_gives_each_label_an_image_and_the_fraction_accepted(selective):
     """Half of the proposals of one class and all of another are accepted; the labels keep their places."""
     selective.log_ratio = lambda images, labels: mx.where(labels == 3, np.log(0.5), 0.0)
     labels = mx.array([3, 4] * 600)
     mx.random.seed(1)
-    images, accepted = rejection.draw(selective, labels)
+    images, accepted = rejection.select(selective, labels)
     assert images.shape == (1200, 28, 28, 1) and float(mx.abs(images).max()) <= 1
     assert accepted == pytest.approx(1200 / (600 / 0.5 + 600), abs=0.03)
 
@@ -51,11 +51,11 @@ def test_samples_are_proposed_from_noise_of_the_width_fitted(selective):
     assert mx.std(images[:, 0, 0, 0]).item() == pytest.approx(3, abs=0.2)
 
 
-def test_draw_keeps_only_what_the_referee_accepts(selective):
+def test_select_keeps_only_what_the_referee_accepts(selective):
     """The referee accepts images brighter than the middle one alone; each keeps the label asked for."""
     selective.generator = lambda z, labels: (mx.tanh(z[:, :1]) * mx.ones((1, 784))).reshape(-1, 28, 28, 1)
     selective.log_ratio = lambda images, labels: mx.where(images[:, 0, 0, 0] > 0, 0.0, -50.0)
-    images, accepted = rejection.draw(selective, mx.zeros(300, mx.int32))
+    images, accepted = rejection.select(selective, mx.zeros(300, mx.int32))
     assert float(images.min()) > 0 and accepted == pytest.approx(0.5, abs=0.06)
 
 
@@ -68,15 +68,15 @@ def test_a_wrong_label_counts_against_a_sample(selective):
 
 
 def test_fit_accepts_what_looks_like_the_real_images(monkeypatch):
-    """Fakes are bright or dark by chance, real images are bright: after fit, only bright fakes come out of draw."""
+    """Fakes are bright or dark by chance, real images are bright: after fit, only bright fakes come out of select."""
     monkeypatch.setattr(rejection, "PROPOSED", 100)
     mx.random.seed(0)
     selective = rejection.Selective()
     selective.generator = lambda z, labels: mx.where(z[:, :1, None, None] > 0, 0.5, -0.5) + mx.zeros((1, 28, 28, 1))
     levels = mx.full((500, 28, 28, 1), 191, mx.uint8)
     real = data.Digits(levels, mx.random.randint(0, 10, (500,)), "bright")
-    rejection.fit(selective, real, rate=0.5, epochs=150)
-    images, accepted = rejection.draw(selective, mx.zeros(400, mx.int32))
+    rejection.fit_referee(selective, real, rate=0.5, epochs=150)
+    images, accepted = rejection.select(selective, mx.zeros(400, mx.int32))
     assert float((images > 0).mean()) > 0.95 and accepted == pytest.approx(0.5, abs=0.15)
 
 
@@ -92,7 +92,7 @@ def test_fit_accepts_what_looks_like_the_real_images(monkeypatch):
 def test_what_cannot_be_fitted_is_refused(selective, count, settings, said):
     real = data.Digits(mx.zeros((count, 28, 28, 1), mx.uint8), mx.zeros(count, mx.int32), "dark")
     with pytest.raises(ValueError, match=said):
-        rejection.fit(selective, real, **settings)
+        rejection.fit_referee(selective, real, **settings)
 
 
 def test_the_whole_of_it_is_kept_in_a_file(tmp_path, selective):
