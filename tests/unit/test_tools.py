@@ -12,27 +12,14 @@ import numpy as np
 import pytest
 
 TOOLS = common.ROOT / "tools"
-NAMES = (
-    "ablation",
-    "benchmark",
-    "brand",
-    "distributed",
-    "export_generator",
-    "export_lab",
-    "export_times",
-    "lighthouse",
-    "little_data",
-    "notebooks",
-    "opinion",
-    "reproducibility",
-    "speed",
-    "speedrun",
-)
+PATHS = {path.stem: path for path in sorted(TOOLS.glob("*.py")) if path.stem not in ("common", "ranks")}
+PATHS["draw"] = common.ROOT / "book" / "diagrams" / "draw.py"
+NAMES = tuple(PATHS)
 
 
 def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a tool to its end, on full data unless ``environment`` says otherwise."""
-    command = [sys.executable, str(TOOLS / f"{tool}.py"), *arguments]
+    command = [sys.executable, str(PATHS[tool]), *arguments]
     changes = {"MLXGAN_SMOKE": "0", "COLUMNS": "100"} | environment
     return subprocess.run(command, env=os.environ | changes, capture_output=True, text=True, timeout=60)
 
@@ -199,6 +186,11 @@ def test_missing_pytorch_is_named(tmp_path):
     for arguments in ([], ["--work", "pytorch, fused Adam"]):
         found = run("benchmark", *arguments, PYTHONPATH=str(tmp_path))
         assert_refused(found, "benchmark", "PyTorch is not installed: install it, or leave it out with --mlx-only")
+
+
+def test_the_diagrams_are_what_the_program_draws():
+    found = run("draw", "--check")
+    assert found.returncode == 0, found.stderr
 
 
 def test_chapters_are_found_by_the_beginning_of_their_names():
