@@ -27,8 +27,8 @@ book: $(SETUP) ## build the site and its EPUB from the stored notebooks
 lighthouse: $(SETUP) ## measure the built site with Lighthouse on a simulated phone; needs Node.js and Chromium
 	$(BIN)/python tools/lighthouse.py
 
-lab: $(SETUP) ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+lab: $(SETUP) ## open JupyterLab on the first chapter
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter" $(BIN)/jupyter lab
 
 check: lint ## check within a minute what most changes break: lint, and the unit tests that are not slow
 	$(BIN)/pytest -n 2 tests/unit -m "not slow"

@@ -41,7 +41,7 @@ class History:
             column.append(value)
 
     def line(self) -> str:
-        """Return the last epoch as one line of text, and a second one if it shows a collapse that the epoch before did not."""
+        """Return the last epoch as one line, and a warning as a second one if a collapse has begun in it."""
         line = (
             f"epoch {len(self):3d}   loss D {self.loss_d[-1]:.3f}   loss G {self.loss_g[-1]:.3f}   "
             f"D(x) {self.d_real[-1]:.3f}   D(G(z)) {self.d_fake[-1]:.3f}   {self.seconds[-1]:.0f} s"

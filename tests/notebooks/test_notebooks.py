@@ -1,6 +1,7 @@
 """The sources, the stored outputs and the package tell the same story."""
 
 import ast
+import html
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from nbconvert.filters import markdown2html
 from notebooks import README, code_digest, colab_cell, execute, own_cells, urls, with_links
 
 ROOT = Path(__file__).parents[2]
@@ -175,3 +177,17 @@ def test_anatomy(source):
     assert lines[-1] <= 56
     checked = [cell for cell in code_cells(notebook) if "nbval-check-output" in cell.metadata.get("tags", [])]
     assert len(checked) >= 3 and all(cell.outputs for cell in checked)
+
+
+@each
+def test_plain_markdown_leaves_only_the_fences_of_boxes(source):
+    """GitHub, Colab, and VS Code do not know MyST: there a box begins and ends with a line of text."""
+    texts = [cell.source for cell in own_cells(stored(source)) if cell.cell_type == "markdown"]
+    if any("{admonition} What you will learn" in text for text in texts):
+        pytest.skip("a chapter of the first edition")
+    rendered = "\n".join(map(markdown2html, texts))
+    code_and_formulas = r"(?s)<(code|pre)\b.*?</\1>|\$\$.*?\$\$|\$[^$]+\$"
+    plain = html.unescape(re.sub(r"<[^>]*>", "", re.sub(code_and_formulas, "", rendered)))
+    fence = r"^:::$|^:::\{(dropdown|admonition)\} \S.*$|^:::\{(note|tip|warning)\}$|^:class: \w+$"
+    boxless = re.sub(fence, "", plain, flags=re.MULTILINE)
+    assert re.findall(r".*(?:```|:::|^:\w+:|^\+\+\+|\{[a-z-]+\}|\]\(|\]\[|\*\*|\$).*", boxless, re.MULTILINE) == []
