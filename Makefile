@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first that needs it sets up .venv; later ones find it there.
 .DEFAULT_GOAL := help
-.PHONY: help book lighthouse lab check test lint spelling notebooks ablation speedrun bench pytorch lock wheels clean
+.PHONY: help book lighthouse lab check test lint spelling notebooks ablation collapse speedrun bench pytorch lock wheels clean
 
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
@@ -51,6 +51,9 @@ notebooks: $(SETUP) ## execute all notebooks in full on MNIST and store their ou
 
 ablation: $(SETUP) ## train the DCGAN in eight ways with three seeds each, for the table on stability
 	$(BIN)/python tools/ablation.py
+
+collapse: $(SETUP) ## train the plain GAN without and with the penalty, twelve seeds each: how often does it collapse?
+	$(BIN)/python tools/collapse.py
 
 speedrun: $(SETUP) ## train the best recipe against the clock, with three seeds, for the table of the chapter To the floor
 	$(BIN)/python tools/speedrun.py

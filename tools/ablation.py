@@ -6,11 +6,7 @@ book/data/ablation.json, which the book reads.
 """
 
 import json
-import os
-from argparse import SUPPRESS
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
 import common
 
@@ -87,41 +83,20 @@ def train(
     return {"seed": seed, "data": digits.name, "history": asdict(history), **scores}
 
 
-def run(setting: str, seed: int) -> Path:
-    """Return the file of one run, which is made in a process of its own unless it exists."""
-    path = RUNS / f"{setting.replace(' ', '-').replace(',', '')}-{seed}.json"
-    if not path.exists():
-        printed = common.work(__file__, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
-        result = json.loads(printed.splitlines()[-1])
-        common.write_json(path, result)
-        print(f"{setting}, seed {seed}: FID {result['average']['fid']:.1f}", flush=True)
-    return path
-
-
 def main() -> None:
     parser = common.Parser(__doc__)
-    parser.add_argument(
-        "--jobs", type=common.whole(1, 1000), default=os.cpu_count(), help="runs at a time, with one thread each"
-    )
-    parser.add_argument("--work", choices=SETTINGS, help=SUPPRESS)
-    parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0, help=SUPPRESS)
+    parser.add_runs(SETTINGS)
     options = parser.parse_args()
     if options.work:
         print(json.dumps(train(options.seed, EPOCHS, **SETTINGS[options.work])))
         return
     parser.require_mnist()
-    with ThreadPoolExecutor(options.jobs) as pool:  # by seed first, so that each setting has a first result early
-        pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
-    rows = {
-        name: [json.loads(pending[name, seed].result().read_text(encoding="utf-8")) for seed in SEEDS]
-        for name in SETTINGS
-    }
     result = {
         "machine": common.machine(),
         "versions": common.versions("mlx", "numpy"),
         "epochs": EPOCHS,
         "samples": SAMPLES,
-        "runs": rows,
+        "runs": common.run_all(__file__, RUNS, SETTINGS, SEEDS, options.jobs),
     }
     common.write_json(OUT, result)
 

@@ -33,6 +33,10 @@ def missing():
 
 
 if __name__ == "__main__":
-    line = missing()
-    if line:
-        sys.exit("This book cannot run here: %s." % line)
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print("usage: check_machine.py [-h]\n\n" + __doc__)
+    elif sys.argv[1:]:
+        sys.stderr.write("check_machine.py: unrecognized arguments: %s\n" % " ".join(sys.argv[1:]))
+        sys.exit(2)
+    elif missing():
+        sys.exit("This book cannot run here: %s." % missing())

@@ -12,7 +12,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,6 +65,13 @@ class Parser(argparse.ArgumentParser):
         except (ValueError, OSError) as error:
             self.error(error)
 
+    def add_runs(self, settings: Collection[str]) -> None:
+        """Add the options of a tool that trains with each of ``settings``, see :func:`run_all`."""
+        about = "runs at a time, with one thread each"
+        self.add_argument("--jobs", type=whole(1, 1000), default=os.cpu_count(), help=about)
+        self.add_argument("--work", choices=settings, help=argparse.SUPPRESS)
+        self.add_argument("--seed", type=whole(0, 2**32 - 1), default=0, help=argparse.SUPPRESS)
+
 
 def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     """Return the type of an argument that is a whole number from ``low`` to ``high``."""
@@ -107,6 +115,25 @@ def work(script: str, *arguments: object, **environment: str) -> str:
     if run.returncode:
         raise SystemExit(f"{Path(script).name}: the run {arguments} ended with status {run.returncode}")
     return run.stdout
+
+
+def run_all(script: str, folder: Path, settings: Collection[str], seeds: Collection[int], jobs: int) -> dict[str, list]:
+    """Return what ``python SCRIPT --work SETTING --seed SEED`` prints last, as JSON: a list over the seeds for each.
+
+    Each run is a process of its own with one BLAS thread, ``jobs`` at a time, and its result a file in ``folder``. A
+    run whose file exists is not repeated.
+    """
+
+    def run(setting: str, seed: int) -> Any:
+        path = folder / f"{setting.replace(',', '').replace(' ', '-')}-{seed}.json"
+        if not path.exists():
+            printed = work(script, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
+            write_json(path, json.loads(printed.splitlines()[-1]))
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    with ThreadPoolExecutor(jobs) as pool:  # by seed first, so that each setting has a first result early
+        pending = {(setting, seed): pool.submit(run, setting, seed) for seed in seeds for setting in settings}
+    return {setting: [pending[setting, seed].result() for seed in seeds] for setting in settings}
 
 
 def machine() -> str:

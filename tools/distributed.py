@@ -51,6 +51,7 @@ def train(options: Namespace, lost: str) -> list[float]:
     group, digits = mx.distributed.init(), data.load("train")
     recipes.seed_everything(options.seed)
     recipe = recipes.RECIPES[options.model]
+    options.batch_size = options.batch_size or recipe.batch_size
     if options.model == "dcgan":  # the recipe's discriminator measures a batch's spread, and would see only a part
         recipe = replace(recipe, discriminator=models.DCGANDiscriminator)
     networks, settings = [ranks.Share(recipe.generator()), recipe.discriminator()], recipe.settings(options.steps)
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for states and results, on rank 0")
     parser.add_argument("--model", choices=["mlp", "dcgan"], default="mlp")
     parser.add_argument("--steps", type=number, default=200, help="number of the last step")
-    parser.add_argument("--batch-size", type=number, default=64, help="of all ranks together")
+    parser.add_argument("--batch-size", type=number, help="of all ranks together, by default the recipe's")
     parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0)
     parser.add_argument("--every", type=number, default=50, help="steps between two states")
     parser.add_argument("--patience", type=number, default=20, help="seconds to wait for a silent rank")

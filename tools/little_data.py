@@ -8,9 +8,6 @@ book/data/little_data.json, which the chapter reads. The judge and the measures 
 """
 
 import json
-import os
-from argparse import SUPPRESS
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -129,20 +126,9 @@ def mean_logit(discriminator, images) -> float:
     return float(mx.concatenate([discriminator(images[i : i + 64]) for i in range(0, len(images), 64)]).mean())
 
 
-def run(setting: str, seed: int) -> Path:
-    """Return the file of one run, which is made in a process of its own unless it exists."""
-    path = RUNS / f"{setting.replace(', ', '-')}-{seed}.json"
-    if not path.exists():
-        printed = common.work(__file__, setting, "--seed", seed, OPENBLAS_NUM_THREADS="1")
-        common.write_json(path, json.loads(printed.splitlines()[-1]))
-    return path
-
-
 def main() -> None:
     parser = common.Parser(__doc__)
-    parser.add_argument("--jobs", type=common.whole(1, 1000), default=os.cpu_count(), help="runs at a time")
-    parser.add_argument("--work", choices=SETTINGS, help=SUPPRESS)
-    parser.add_argument("--seed", type=common.whole(0, 2**32 - 1), default=0, help=SUPPRESS)
+    parser.add_runs(SETTINGS)
     options = parser.parse_args()
     if options.work:
         print(json.dumps(train(options.work, options.seed)))
@@ -158,9 +144,7 @@ def main() -> None:
     accuracy = RUNS / "judge.json"
     if not accuracy.exists():
         common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
-    with ThreadPoolExecutor(options.jobs) as pool:
-        pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
-    runs = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
+    runs = common.run_all(__file__, RUNS, SETTINGS, SEEDS, options.jobs)
     result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "steps": STEPS}
     common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text()), "runs": runs})
 

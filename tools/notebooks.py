@@ -3,13 +3,16 @@
 ``python tools/notebooks.py update`` copies the cells of notebooks/NN_topic.py to notebooks/NN_topic.ipynb and keeps
 the stored outputs. ``python tools/notebooks.py execute [NN ...]`` does that too, and then executes the notebooks on
 MNIST with nothing left out. It stores their outputs, with a record of where they come from in the metadata, and ships
-the models that they train. Both take every notebook if none is named.
+the models that they train. Both take every notebook if none is named, and put the links to the site and to Colab into
+the table of README.md, as soon as pyproject.toml knows these addresses.
 """
 
 import datetime
 import hashlib
 import json
+import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 FOLDER = common.ROOT / "notebooks"
+README = common.ROOT / "README.md"
 SHIPPED = {  # what the chapters train for the package: under which name, and from which file in runs/
     "06_training": {"mlp": "mlp/generator.safetensors"},
     "08_measuring": {"classifier": "classifier/classifier.safetensors"},
@@ -38,11 +42,32 @@ COLAB = """!git clone -q --depth 1 {address} /content/book && pip install -q /co
 %cd /content/book/notebooks"""
 
 
+def urls() -> dict[str, str]:
+    """Return the addresses that pyproject.toml names: of the repository and of the site, if they are known."""
+    project = tomllib.loads((common.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project.get("urls", {})
+
+
 def colab_cell() -> str | None:
     """Return the source of the cell for Colab, None as long as pyproject.toml does not name the repository."""
-    project = tomllib.loads((common.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    address = project.get("urls", {}).get("Repository")
+    address = urls().get("Repository")
     return COLAB.format(address=address) if address else None
+
+
+def with_links(readme: str, urls: dict[str, str]) -> str:
+    """Return the README with links behind each chapter of its table: to its page and to Colab, where these are."""
+    addresses = {}
+    if site := urls.get("Documentation"):
+        addresses["site"] = f"{site.rstrip('/')}/notebooks/{{}}.html"
+    if repository := urls.get("Repository"):
+        name = repository.rstrip("/").removeprefix("https://github.com/")
+        addresses["Colab"] = f"https://colab.research.google.com/github/{name}/blob/main/notebooks/{{}}.ipynb"
+
+    def row(found: re.Match) -> str:
+        links = (f" · [{where}]({address.format(found[2])})" for where, address in addresses.items())
+        return f"{found[1]}{''.join(links)} |"
+
+    return re.sub(r"^(\| \[[^]]+\]\(notebooks/(\w+)\.ipynb\))[^|]*\|", row, readme, flags=re.MULTILINE)
 
 
 def own_cells(notebook: "NotebookNode") -> list:
@@ -103,6 +128,7 @@ def execute(path: Path) -> None:
         "date": datetime.date.today().isoformat(),
         "machine": common.machine(),
         "seconds": round(time.perf_counter() - start),
+        "threads": int(os.environ.get("OPENBLAS_NUM_THREADS") or os.cpu_count() or 1),  # which decide the last bits
         "versions": {"python": platform.python_version(), **common.versions("mlx", "numpy", "matplotlib")},
     }
     common.write(path, nbformat.writes(notebook) + "\n")
@@ -141,6 +167,9 @@ def main() -> None:
             for name, file in SHIPPED.get(source.stem, {}).items():
                 ship(name, file)
             print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    readme = README.read_text(encoding="utf-8")
+    if (linked := with_links(readme, urls())) != readme:
+        common.write(README, linked)
 
 
 if __name__ == "__main__":

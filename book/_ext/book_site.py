@@ -258,8 +258,9 @@ def executions(app: Sphinx, docname: str) -> Iterable[nodes.Node]:
             title = f"{number(app, name)} {app.env.titles[name].astext()}".strip()
             when = [unbroken(about["date"]), unbroken(duration(about["seconds"]))]
             versions = [about["versions"][key] for key in ("mlx", "python", "numpy", "matplotlib")]
-            rows.append([link(app, docname, name, title), *when, about["machine"], *versions])
-    yield table(["Chapter", "Date", "Time", "Machine", "MLX", "Python", "NumPy", "Matplotlib"], rows)
+            threads = str(about.get("threads", ""))  # older records lack it
+            rows.append([link(app, docname, name, title), *when, about["machine"], threads, *versions])
+    yield table(["Chapter", "Date", "Time", "Machine", "Threads", "MLX", "Python", "NumPy", "Matplotlib"], rows)
 
 
 # Filling pages in

@@ -6,7 +6,9 @@ With ``--check`` it writes nothing, and fails if a file is not what would be dra
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[2] / "tools"))
 import beyond
+import common
 import measures
 import networks
 import training
@@ -39,10 +41,13 @@ DIAGRAMS = {
 
 
 def main() -> None:
+    parser = common.Parser(__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if a file is stale")
+    options = parser.parse_args()
     stale = []
     for name, draw in DIAGRAMS.items():
         path, svg = FOLDER / f"{name}.svg", draw().svg()
-        if "--check" in sys.argv:
+        if options.check:
             if not path.exists() or path.read_text(encoding="utf-8") != svg:
                 stale.append(path.name)
         else:

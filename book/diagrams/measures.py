@@ -60,9 +60,9 @@ def density_coverage() -> Card:
         "the density and lower the coverage.",
         340,
     )
-    real = [(46, 56), (76, 76), (54, 110), (124, 56), (154, 80), (120, 126), (166, 130)]
-    varied = [(58, 70), (66, 94), (138, 66), (140, 120), (108, 116), (160, 106), (206, 40)]
-    copies = [(44, 50), (72, 66), (58, 88)]
+    real: list[Point] = [(46, 56), (76, 76), (54, 110), (124, 56), (154, 80), (120, 126), (166, 130)]
+    varied: list[Point] = [(58, 70), (66, 94), (138, 66), (140, 120), (108, 116), (160, 106), (206, 40)]
+    copies: list[Point] = [(44, 50), (72, 66), (58, 88)]
     for panel, (title, fakes) in enumerate((("density", varied), ("coverage", varied), ("copies", copies))):
         x, y = 4 + 234 * panel, 42
         balls = [(point, _radius(point, real, 1)) for point in real]

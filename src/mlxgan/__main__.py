@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", help="train a GAN; write its generator and the curves to a folder")
     command.add_argument("--model", choices=recipes.RECIPES, default="mlp")
     command.add_argument("--epochs", type=_whole(1, 10**6), help="by default the recipe's")
-    command.add_argument("--batch-size", type=_whole(1, 10**6), default=64)
+    command.add_argument("--batch-size", type=_whole(1, 10**6), help="by default the recipe's")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--out", type=_path, required=True, help="folder for the results")
     about = "mnist, small (scikit-learn's digits), omniglot, fashion, or the path of a folder of pictures or of an .npz"
@@ -105,21 +105,21 @@ def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
     recipe = recipes.RECIPES[options.model]
-    epochs = options.epochs or recipe.epochs
+    epochs, batch_size = options.epochs or recipe.epochs, options.batch_size or recipe.batch_size
     recipes.seed_everything(options.seed)
     networks = {"last": recipe.generator(), "discriminator": recipe.discriminator(), "generator": recipe.generator()}
     digits = data.load("train", options.data)
     classes = len(np.unique(np.array(digits.labels)))
     if is_conditional(networks["last"]) and classes != networks["last"].classes:
         raise ValueError(f"--data {options.data} has {classes} classes, but --model {options.model} draws ten")
-    steps = epochs * max(1, len(digits) // options.batch_size)  # train refuses a batch that is too large
+    steps = epochs * max(1, len(digits) // batch_size)  # train refuses a batch that is too large
     discriminator = networks["discriminator"]
     history = resume.train(
         networks["last"],
         augment.Augmented(discriminator) if options.augment else discriminator,
         digits,
         epochs=epochs,
-        batch_size=options.batch_size,
+        batch_size=batch_size,
         seed=options.seed,
         average=networks["generator"],
         checkpoint_folder=options.out / "checkpoints",

@@ -10,7 +10,7 @@ import jupytext
 import nbformat
 import pytest
 from nbconvert.filters import markdown2html
-from notebooks import code_digest, colab_cell, own_cells
+from notebooks import README, code_digest, colab_cell, execute, own_cells, urls, with_links
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +65,34 @@ def test_colab_gets_the_book_only_where_its_address_is_known(source):
     assert others == ([colab_cell()] if colab_cell() else [])
 
 
+def test_an_execution_notes_what_decides_its_outputs(tmp_path, capsys):
+    path = tmp_path / "99_short.ipynb"
+    cell = nbformat.v4.new_code_cell("import sys\nprint(6 * 7)\nprint('progress', file=sys.stderr)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    execute(path)
+    notebook = nbformat.read(path, as_version=4)
+    [output] = notebook.cells[0].outputs
+    assert (output.name, output.text) == ("stdout", "42\n")
+    about = notebook.metadata["mlxgan"]
+    assert about["code_sha256"] == code_digest(notebook) and about["data"] == "MNIST"
+    assert about["threads"] == 1 and about["versions"]["mlx"] and about["seconds"] < 60  # conftest.py sets one thread
+
+
+def test_the_readme_leads_to_each_chapter_where_it_can_be_read_and_run():
+    readme = README.read_text()
+    assert readme == with_links(readme, urls()), "run: python tools/notebooks.py update"
+    known = {"Documentation": "https://me.example/book/", "Repository": "https://github.com/me/book"}
+    linked = with_links(readme, known)
+    for name in (source.stem for source in SOURCES if source.stem in readme):
+        [line] = [line for line in linked.splitlines() if f"(notebooks/{name}.ipynb)" in line]
+        assert line.split(" | ")[0].split(" · ")[1:] == [
+            f"[site](https://me.example/book/notebooks/{name}.html)",
+            f"[Colab](https://colab.research.google.com/github/me/book/blob/main/notebooks/{name}.ipynb)",
+        ]
+    assert linked.count("[Colab]") >= 20
+    assert with_links(linked, known) == linked and with_links(linked, {}) == with_links(readme, {})
+
+
 @each
 def test_figures_have_a_caption_and_an_alternative_text(source):
     """Where a cell shows more than a figure, the caption follows: the builder gives each of its outputs the name."""
@@ -95,7 +123,7 @@ def test_what_a_chapter_defines_is_what_the_package_holds(source):
 
 
 def definitions(tree: ast.Module) -> dict[str, str]:
-    """Top-level functions and classes by name, without docstrings, annotations and module prefixes."""
+    """Top-level functions and classes by name, without docstrings and annotations."""
     found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return {name: ast.dump(Plain().visit(node)) for name, node in found.items()}
 

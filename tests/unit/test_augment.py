@@ -8,7 +8,6 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
 
 IMAGES = mx.random.uniform(-1, 1, (200, 28, 28, 1), key=mx.random.key(0))
 
@@ -72,17 +71,45 @@ def test_a_compiled_step_draws_anew_each_time():
     assert not np.allclose(first, second) and not np.allclose(second, third)
 
 
-def test_the_step_changes_real_images_and_fakes_in_both_updates(monkeypatch):
-    calls = []
-    shift = augment.translate
-    monkeypatch.setattr(augment, "translate", lambda images: calls.append(len(images)) or shift(images))
-    generator, discriminator = models.MLPGenerator(), augment.Augmented(models.MLPDiscriminator())
+class Ink(nn.Module):
+    """In place of a generator: draws images full of ink."""
+
+    latent_dim = 1
+
+    def __init__(self):
+        super().__init__()
+        self.level = mx.array([1.0])
+
+    def __call__(self, z):
+        return mx.broadcast_to(self.level, (len(z), 28, 28, 1))
+
+
+class Corners(nn.Module):
+    """In place of a discriminator: its logit is the mean of the four corners, to which a shift brings background."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = mx.array([0.0])
+
+    def __call__(self, images):
+        return images[:, ::27, ::27].mean(axis=(1, 2, 3)) + self.bias
+
+
+@pytest.mark.parametrize(
+    ("probability", "logits"), [(0.0, {1.0: 1}), (1.0, {1.0: 1 / 49, 0.0: 12 / 49, -0.5: 36 / 49})]
+)
+def test_the_step_changes_real_images_and_fakes_in_both_updates(probability, logits):
+    """``logits`` are those of images full of ink, with their probabilities: a shift along both axes leaves one."""
+    mx.random.seed(0)
+    generator, discriminator = Ink(), augment.Augmented(Corners(), probability)
     step, state = training.set_up(generator, discriminator, *(training.adam() for _ in range(2)))
-    before = {name: np.array(value) for name, value in tree_flatten(generator.parameters())}
-    mx.eval(step(IMAGES, mx.zeros(200, mx.int32)), state)
-    assert calls == [200, 200, 200]
-    after = dict(tree_flatten(generator.parameters()))
-    assert all(not np.array_equal(before[name], np.array(after[name])) for name in before)
+    measured = step(mx.ones((1000, 28, 28, 1)), mx.zeros(1000, mx.int32))
+    mx.eval(measured, state)
+    _, loss_g, d_real, d_fake = measured.tolist()
+    assert d_real == pytest.approx(sum(part / (1 + np.exp(-logit)) for logit, part in logits.items()), abs=0.01)
+    assert d_fake == pytest.approx(d_real, abs=0.01)
+    assert loss_g == pytest.approx(sum(part * np.log1p(np.exp(-logit)) for logit, part in logits.items()), abs=0.02)
+    assert generator.level.item() > 1  # more ink in a corner would fool this discriminator: the gradient came through
 
 
 def test_labels_pass_through():

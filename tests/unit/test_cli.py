@@ -1,7 +1,8 @@
 """The command line."""
 
-from mlxgan import checkpoints, data, files, metrics, models, rejection, training
+from mlxgan import checkpoints, data, files, metrics, models, recipes, rejection, resume, training
 from mlxgan.__main__ import main
+from mlxgan.history import History
 
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -145,6 +147,26 @@ def test_noise_does_not_depend_on_earlier_draws(tmp_path, trained):
 def test_the_other_models_train_too(tmp_path, model):
     assert main(["train", "--model", model, "--epochs", "1", "--batch-size", "64", "--out", str(tmp_path)]) == 0
     assert hasattr(checkpoints.load(tmp_path / "generator.safetensors"), "classes") == (model == "conditional")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epochs", "batch_size"),
+    [([], 12, 64), (["--epochs", "3"], 3, 64), (["--batch-size", "100"], 12, 100)],
+)
+def test_the_chapter_says_how_long_a_run_is_unless_the_reader_does(
+    tmp_path, monkeypatch, arguments, epochs, batch_size
+):
+    asked = []
+    monkeypatch.setattr(resume, "train", lambda *networks, **settings: asked.append(settings) or History())
+    assert main(["train", "--model", "dcgan", "--out", str(tmp_path), *arguments]) == 0
+    assert [(each["epochs"], each["batch_size"]) for each in asked] == [(epochs, batch_size)]
+    assert checkpoints.read(tmp_path / "generator.safetensors")[1]["epochs"] == str(epochs)
+
+
+def test_the_batch_size_is_the_recipes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES, "mlp", replace(recipes.RECIPES["mlp"], batch_size=2000))
+    assert main(["train", "--out", str(tmp_path)]) == 2
+    assert "batch_size is 2000" in capsys.readouterr().err  # there are 1,500 images
 
 
 def test_a_digit_is_drawn_to_order(tmp_path):

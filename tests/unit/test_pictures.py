@@ -9,7 +9,10 @@ import io
 import json
 import os
 import re
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mlx.core as mx
@@ -73,13 +76,16 @@ def test_without_the_folder_the_files_are_downloaded_once(omniglot, monkeypatch,
     monkeypatch.setattr(download.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     asked = []
 
-    def get(address):
-        asked.append(address.rpartition("/")[2])
-        return (omniglot / asked[-1]).read_bytes()
+    class Mirror(SimpleHTTPRequestHandler):
+        def log_request(self, *_):
+            asked.append(self.path.rpartition("/")[2])
 
-    monkeypatch.setattr(download, "_get", get)
-    for _ in range(2):
-        assert len(data.load("test", "omniglot")) == 24
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, directory=str(omniglot))) as server:
+        threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
+        monkeypatch.setitem(pictures.MIRRORS, "omniglot", (f"http://127.0.0.1:{server.server_port}/",))
+        for _ in range(2):
+            assert len(data.load("test", "omniglot")) == 24
+        server.shutdown()
     kept = sorted(path.name for path in (tmp_path / "cache" / "mlxgan" / "omniglot").iterdir())
     assert asked == kept == [f"images_background_small{number}.zip" for number in (1, 2)]
 

@@ -4,6 +4,7 @@ from mlxgan import training
 
 import json
 import sys
+from itertools import count
 
 import mlx.core as mx
 import pytest
@@ -70,27 +71,42 @@ def test_tf32_shows_in_a_product(monkeypatch):
     assert speed.rounds_to_tf32()
 
 
-def test_measurements_take_turns_and_tf32_is_off_unless_asked_for(monkeypatch, capsys):
-    calls = []
+def test_measurements_take_turns_and_tf32_is_off_unless_asked_for(monkeypatch):
+    """On a machine that slows down by a millisecond with each measurement, the rounds of all rows differ alike."""
+    clock = count()
 
-    def work(script, model, *options, **environment):
-        calls.append((model, *options[1:6:2], environment))
-        return f"{len(calls)}.5 {1000 - len(calls)}\n"
+    def work(script, model, *words, **environment):
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        base = {"mlp": 100, "dcgan": 200}[model] + {"cpu": 50, "gpu": 0}[options["--device"]] + options["--batch"]
+        peak = {"float32": 4, "bfloat16": 2}[options["--dtype"]] + 10 * int(environment["MLX_ENABLE_TF32"])
+        return f"{base + next(clock)} {peak}\n"
 
     with_gpu(monkeypatch, tf32=True)
     monkeypatch.setattr(speed.common, "work", work)
     monkeypatch.setattr(speed, "BATCHES", (8, 16))
     rows = speed.measure(rounds=2, seconds=1)
-    assert len(rows) == 4 * 2 * 2 and len(calls) == 2 * len(rows)
-    assert calls[:16] == calls[16:]
-    assert calls[0] == ("mlp", "cpu", "float32", 8, {"MLX_ENABLE_TF32": "0"})
-    assert calls[15] == ("dcgan", "gpu", "float32", 16, {"MLX_ENABLE_TF32": "1"})
-    assert sum(environment["MLX_ENABLE_TF32"] == "1" for *_, environment in calls) == 8
-    assert rows[0]["milliseconds"] == [1.5, 17.5] and rows[0]["peak_bytes"] == 999
+    assert len(rows) == 4 * 2 * 2
+    for number, row in enumerate(rows):
+        base = {"mlp": 100, "dcgan": 200}[row["model"]] + {"cpu": 50, "gpu": 0}[row["device"]] + row["batch"]
+        assert row["milliseconds"] == [base + number, base + number + len(rows)]
+        assert row["peak_bytes"] == (2 if row["dtype"] == "bfloat16" else 14 if row["tf32"] else 4)
+    assert sum(row["tf32"] for row in rows) == 4
+
+
+def test_the_table_has_medians_and_images_per_second(monkeypatch):
+    monkeypatch.setattr(speed, "BATCHES", (8, 16))
+    rows = [
+        {"device": device, "dtype": "float32", "tf32": tf32, "model": model, "milliseconds": [99.0, 9.5, batch / 8]}
+        for device, tf32 in (("cpu", False), ("gpu", True))
+        for model in speed.MODELS
+        for batch in speed.BATCHES
+    ]
     lines = speed.table(rows).splitlines()
     assert lines[0].split() == ["mlp", "batch", "8", "batch", "16"]
-    assert lines[1].split("  ")[1] == "CPU, float32" and lines[1].split()[2:5] == ["9.5", "ms,", "842/s"]  # 8 in 9.5 ms
-    assert lines[4].startswith("  GPU, float32 with TF32")
+    assert lines[1].split("  ")[1] == "CPU, float32"
+    assert lines[1].split()[2:] == ["9.5", "ms,", "842/s", "9.5", "ms,", "1,684/s"]  # 8 and 16 images in 9.5 ms
+    assert lines[2].startswith("  GPU, float32 with TF32")
+    assert lines[4].split()[0] == "dcgan"
     assert max(map(len, lines)) <= 100
 
 

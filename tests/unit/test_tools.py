@@ -12,27 +12,14 @@ import numpy as np
 import pytest
 
 TOOLS = common.ROOT / "tools"
-NAMES = (
-    "ablation",
-    "benchmark",
-    "brand",
-    "distributed",
-    "export_generator",
-    "export_lab",
-    "export_times",
-    "lighthouse",
-    "little_data",
-    "notebooks",
-    "opinion",
-    "reproducibility",
-    "speed",
-    "speedrun",
-)
+PATHS = {path.stem: path for path in sorted(TOOLS.glob("*.py")) if path.stem not in ("common", "ranks")}
+PATHS["draw"] = common.ROOT / "book" / "diagrams" / "draw.py"
+NAMES = tuple(PATHS)
 
 
 def run(tool: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a tool to its end, on full data unless ``environment`` says otherwise."""
-    command = [sys.executable, str(TOOLS / f"{tool}.py"), *arguments]
+    command = [sys.executable, str(PATHS[tool]), *arguments]
     changes = {"MLXGAN_SMOKE": "0", "COLUMNS": "100"} | environment
     return subprocess.run(command, env=os.environ | changes, capture_output=True, text=True, timeout=60)
 
@@ -71,6 +58,8 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("ablation", ["--jobs", "two"], "--jobs: 'two'"),
         ("ablation", ["--work", "nonsense"], "--work"),
         ("ablation", ["--work", "hinge", "--seed", "-1"], "--seed"),
+        ("collapse", ["--recipes", "vae"], "--recipes"),
+        ("collapse", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
         ("little_data", ["--jobs", "0"], "--jobs: '0' is not a whole number from 1 to 1000"),
         ("little_data", ["--work", "nonsense"], "--work"),
         ("benchmark", ["--rounds", "0"], "--rounds"),
@@ -155,6 +144,7 @@ FULL = {
     "ablation": [],
     "benchmark": [],
     "brand": [],
+    "collapse": [],
     "export_lab": ["digits"],
     "notebooks": ["execute", "01"],
     "reproducibility": [],
@@ -201,6 +191,11 @@ def test_missing_pytorch_is_named(tmp_path):
         assert_refused(found, "benchmark", "PyTorch is not installed: install it, or leave it out with --mlx-only")
 
 
+def test_the_diagrams_are_what_the_program_draws():
+    found = run("draw", "--check")
+    assert found.returncode == 0, found.stderr
+
+
 def test_chapters_are_found_by_the_beginning_of_their_names():
     sources = [Path(name) for name in ("01_a.py", "02_b.py", "12_c.py")]
     assert notebooks.find([], sources) == sources
@@ -222,6 +217,23 @@ def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path):
     folders = [printed.split()[-1] for printed in (first, second, third)]
     assert folders[0] != folders[1] and folders[2] in folders[:2]
     assert os.environ["TMPDIR"] not in folders
+
+
+def test_runs_that_are_stored_are_not_repeated(tmp_path):
+    script, settings, seeds = tmp_path / "script.py", ["all, 0.5", "few"], (0, 1)
+    script.write_text(
+        "import json, os, sys\nprint('a line before')\n"
+        "print(json.dumps({'asked': sys.argv[1:], 'threads': os.environ['OPENBLAS_NUM_THREADS']}))\n"
+    )
+    first = common.run_all(str(script), tmp_path / "runs", settings, seeds, jobs=2)
+    assert [run["asked"] for run in first["all, 0.5"]] == [["--work", "all, 0.5", "--seed", str(n)] for n in seeds]
+    assert [len(runs) for runs in first.values()] == [2, 2] and first["few"][1]["threads"] == "1"
+    (tmp_path / "runs" / "few-1.json").unlink()
+    script.write_text("print('[\"again\"]')\n")
+    assert common.run_all(str(script), tmp_path / "runs", settings, seeds, jobs=1) == {
+        "all, 0.5": first["all, 0.5"],
+        "few": [first["few"][0], ["again"]],
+    }
 
 
 def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path):
