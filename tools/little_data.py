@@ -160,9 +160,12 @@ def main() -> None:
         common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
     with ThreadPoolExecutor(options.jobs) as pool:
         pending = {(name, seed): pool.submit(run, name, seed) for seed in SEEDS for name in SETTINGS}
-    runs = {name: [json.loads(pending[name, seed].result().read_text()) for seed in SEEDS] for name in SETTINGS}
+    runs = {
+        name: [json.loads(pending[name, seed].result().read_text(encoding="utf-8")) for seed in SEEDS]
+        for name in SETTINGS
+    }
     result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "steps": STEPS}
-    common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text()), "runs": runs})
+    common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text(encoding="utf-8")), "runs": runs})
 
 
 if __name__ == "__main__":
