@@ -13,11 +13,37 @@ import fcntl
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+
+def _untracked() -> set[str]:
+    if shutil.which("git") is None:
+        return set()
+    command = ["git", "-C", str(ROOT), "ls-files", "--others", "--exclude-standard"]
+    return set(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left(tmp_path_factory) -> Iterator[None]:
+    """The tests have a temporary folder of their own, and leave nothing in it, nor results in the work tree."""
+    tmp_path_factory.getbasetemp()  # pytest's folders, some of which stay, are made elsewhere
+    before, place, variable = _untracked(), tempfile.tempdir, os.environ.get("MLXGAN_TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="mlxgan-tests-") as own:
+        os.chmod(own, 0o1777)  # some tests are another user
+        tempfile.tempdir = os.environ["MLXGAN_TMPDIR"] = own
+        yield
+        tempfile.tempdir = place
+        if variable:
+            os.environ["MLXGAN_TMPDIR"] = variable
+        left = os.listdir(own)
+    ours = (".safetensors", ".mlxfn", ".npz", ".png", "history.json", "seconds.json", "samples")
+    assert left + sorted(path for path in _untracked() - before if path.endswith(ours) or ".part-" in path) == []
 
 
 def _build(source: Path, out: Path, *options: str, **environment: str) -> None:
@@ -43,7 +69,7 @@ def sources(tmp_path_factory, worker_id, build) -> Path:
     """
     base = tmp_path_factory.getbasetemp()
     source = (base if worker_id == "master" else base.parent) / "book"
-    with open(source.with_suffix(".lock"), "w") as lock:
+    with open(source.with_suffix(".lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (source / "built").exists():
             for name in ("book", "notebooks"):

@@ -20,20 +20,20 @@ import common
 def newest_state(options: Namespace, about: dict[str, str], first: dict, count: int, images: int) -> dict:
     """Return the arrays of the newest state in --out, or ``first``, those of step 0, if there is none.
 
-    Raises ValueError or OSError if the options do not fit together or the folder cannot be used.
+    Raises ValueError if the options do not fit together or what is in the folder is from another job.
     """
-    from mlxgan import checkpoints
+    from mlxgan import checkpoints, files
 
     if options.batch_size % count or options.batch_size > images:
         rule = f"a multiple of {count}, the number of ranks, and at most {images:,}, the number of images"
         raise ValueError(f"--batch-size is {options.batch_size}, but must be {rule}")
-    common.require_writable(options.out)
     if not checkpoints.runs(options.out):
         return first
     path, arrays, there = checkpoints.load_run(options.out)
     for name, value in about.items():
         if there.get(name) != value:
-            raise ValueError(f"{name} is {value}, but {there.get(name)} in {path}; choose another folder for --out")
+            found = files.short(there.get(name))
+            raise ValueError(f"{name} is {value}, but {found} in {path}; choose another folder for --out")
     if {name: each.shape for name, each in arrays.items()} != {name: each.shape for name, each in first.items()}:
         raise ValueError(f"the networks differ from those in {path}; choose another folder for --out")
     return arrays
@@ -48,7 +48,7 @@ def train(options: Namespace, lost: str) -> list[float]:
     import ranks
     from mlx.utils import tree_flatten, tree_unflatten
 
-    group, digits = mx.distributed.init(), data.load("train")
+    group, digits = mx.distributed.init(), ranks.agree(lambda: data.load("train"), everywhere=True)
     recipes.seed_everything(options.seed)
     recipe = recipes.RECIPES[options.model]
     options.batch_size = options.batch_size or recipe.batch_size
@@ -133,12 +133,9 @@ def main() -> None:
     rank = mx.distributed.init().rank()
     lost = f"rank {rank} has lost another rank; the same command continues from the newest state in {options.out}"
     try:
-        if options.command == "train":
-            result: list = train(options, lost)
-        else:
-            ranks.agree(lambda: common.require_writable(options.out))
-            result = measure(options.bytes, options.repeats)
-        if rank == 0:
+        ranks.agree(lambda: ranks.require_alone(options.out))
+        result: list = train(options, lost) if options.command == "train" else measure(options.bytes, options.repeats)
+        if rank == 0 and result:  # nothing was left to do otherwise
             common.write_json(options.out / "seconds.json", result)
     except Exception as error:
         is_lost = str(error).startswith(("[ring]", "[jaccl]"))  # the backend that lost its connection

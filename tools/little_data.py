@@ -146,7 +146,7 @@ def main() -> None:
         common.write_json(accuracy, {"accuracy": train_judge(JUDGE)})
     runs = common.run_all(__file__, RUNS, SETTINGS, SEEDS, options.jobs)
     result = {"machine": common.machine(), "versions": common.versions("mlx", "numpy"), "steps": STEPS}
-    common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text()), "runs": runs})
+    common.write_json(OUT, result | {"judge": json.loads(accuracy.read_text(encoding="utf-8")), "runs": runs})
 
 
 if __name__ == "__main__":

@@ -4,16 +4,22 @@ With a single rank each of these does nothing. tools/distributed.py puts them to
 """
 
 import mlxgan  # noqa: F401  (before mlx.core)
+from mlxgan.files import locked
 
+import contextlib
 import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+import common
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_map
+
+LOCKS = contextlib.ExitStack()
 
 
 def part(x: mx.array) -> mx.array:
@@ -96,10 +102,13 @@ def synchronize(model: nn.Module) -> None:
     model.update_modules(tree_map(replaced, model.leaf_modules(), is_leaf=nn.Module.is_module))
 
 
-def agree(check: Callable[[], Any]) -> Any:
-    """Return ``check()`` on rank 0, None elsewhere. If it refuses, all ranks end with status 2, rank 0 with a line."""
+def agree(check: Callable[[], Any], everywhere: bool = False) -> Any:
+    """Return ``check()`` on rank 0, or on all ranks, None elsewhere.
+
+    If one refuses, all ranks end with status 2, and that one with a line.
+    """
     found, problem = None, ""
-    if mx.distributed.init().rank() == 0:
+    if everywhere or mx.distributed.init().rank() == 0:
         try:
             found = check()
         except (ValueError, OSError) as error:
@@ -108,6 +117,12 @@ def agree(check: Callable[[], Any]) -> Any:
     if mx.distributed.all_sum(mx.array(float(bool(problem)))).item():
         sys.exit(2)
     return found
+
+
+def require_alone(folder: Path) -> None:
+    """Keep other jobs from a folder as long as this one lives. Raises OSError if it is taken or cannot be written."""
+    LOCKS.enter_context(locked(folder))
+    common.require_writable(folder)
 
 
 def watchdog(message: str, patience: int) -> Callable[[], None]:

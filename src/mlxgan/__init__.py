@@ -10,6 +10,8 @@ import sys
 
 def leave(*_: object) -> None:
     """End at once, with the status of a program that was interrupted."""
+    if "blas" in globals():
+        blas.LOCKS.close()  # with it go temporary folders
     os._exit(130)
 
 
@@ -21,8 +23,8 @@ SMOKE = os.environ.get("MLXGAN_SMOKE", "0") not in ("", "0")
 
 from . import blas  # noqa: E402
 
-blas.use_openblas()  # before anything imports mlx.core
-blas.use_own_kernels()
+blas.use_own_kernels()  # before anything imports mlx.core
+blas.use_openblas()
 blas.check_kernels()
 
 from .checkpoints import load_pretrained  # noqa: E402

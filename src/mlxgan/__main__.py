@@ -16,7 +16,7 @@ import mlx.nn as nn
 import numpy as np
 
 from . import augment, checkpoints, data, export, leave, metrics, pictures, recipes, resume, training
-from .files import part_of
+from .files import part_of, short
 from .history import ALIKE
 from .models import is_conditional
 from .rejection import Selective, select
@@ -28,26 +28,29 @@ LARGEST = 28 * 28 * MOST + 4096  # bytes of an array in a file
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when it did what was asked, 2 after one line that says why not, 130 after Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) is leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for names of files that a terminal cannot show
+    name = "mlxgan"
 
     def say(message: object, *_: object) -> None:
-        print(f"mlxgan {options.command}: {message}", file=sys.stderr)
+        print(f"{name}: {message}", file=sys.stderr)
 
-    with warnings.catch_warnings():
-        warnings.showwarning = say  # type: ignore[assignment]
-        try:
-            options.run(options)
-        except (ValueError, OSError, RuntimeError) as error:  # MLX raises RuntimeError
-            say(" ".join(str(error).split())[:1000])
-            return 2
-        except KeyboardInterrupt as error:
-            say(f"interrupted{error}")
-            return 130
+    try:
+        if signal.getsignal(signal.SIGINT) is leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        options = _parser().parse_args(arguments)
+        name = f"mlxgan {options.command}"
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # for names of files that a terminal cannot show
+        with warnings.catch_warnings():
+            warnings.showwarning = say  # type: ignore[assignment]
+            run = {"train": _train, "sample": _sample, "evaluate": _evaluate, "export": _export}[options.command]
+            try:
+                run(options)
+            except (ValueError, OSError, RuntimeError) as error:  # MLX raises RuntimeError
+                say(" ".join(str(error).split())[:1000])
+                return 2
+    except KeyboardInterrupt as error:  # here, because it may come while another error is handled: g++ gets it too
+        say(f"interrupted{error}")
+        return 130
     return 0
 
 
@@ -59,28 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=_whole(1, 10**6), help="by default the recipe's")
     command.add_argument("--batch-size", type=_whole(1, 10**6), help="by default the recipe's")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
-    command.add_argument("--out", type=_path, required=True, help="folder for the results")
+    command.add_argument("--out", type=Path, required=True, help="folder for the results")
     about = "mnist, small (scikit-learn's digits), omniglot, fashion, or the path of a folder of pictures or of an .npz"
     command.add_argument("--data", default="mnist", help=about)
     command.add_argument("--augment", action="store_true", help="shift half of what the discriminator sees")
     command.add_argument("--checkpoint-every", type=_whole(1, 10**6), default=1, metavar="EPOCHS")
     command.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
-    command.set_defaults(run=_train)
     command = commands.add_parser("sample", help="write images that a trained generator makes")
     command.add_argument("--model", default="mlp", help="a shipped generator's name, or a .safetensors file")
     command.add_argument("--n", type=_whole(1, MOST), default=64, help="how many images")
     command.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0)
     command.add_argument("--digit", type=_whole(0, 9), help="draw this digit alone; for a conditional generator")
-    command.add_argument("--out", type=_path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
-    command.set_defaults(run=_sample)
+    command.add_argument("--out", type=Path, default=Path("samples.png"), help=".npz (uint8 'images') or .png (grid)")
     command = commands.add_parser("evaluate", help="measure images against MNIST's test images")
     command.add_argument("samples", type=Path, help=".npz with uint8 'images' (n, 28, 28), as sample writes it")
     command.add_argument("--data", choices=("mnist", "small"), default="mnist", help="whose test images")
-    command.set_defaults(run=_evaluate)
     command = commands.add_parser("export", help="write a generator as a function that C++ and Swift can import")
     command.add_argument("--model", default="mlp", help="a shipped generator's name, or a .safetensors file")
-    command.add_argument("--out", type=_path, required=True, help="folder for the function and an example")
-    command.set_defaults(run=_export)
+    command.add_argument("--out", type=Path, required=True, help="folder for the function and an example")
     return parser
 
 
@@ -93,14 +92,6 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _path(text: str) -> Path:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name in UTF-8") from error
-    return Path(text)
-
-
 def _train(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out is {str(options.out)!r}, which is not a folder")
@@ -111,22 +102,12 @@ def _train(options: argparse.Namespace) -> None:
     digits = data.load("train", options.data)
     classes = len(np.unique(np.array(digits.labels)))
     if is_conditional(networks["last"]) and classes != networks["last"].classes:
-        raise ValueError(f"--data {options.data} has {classes} classes, but --model {options.model} draws ten")
+        raise ValueError(f"--data {short(options.data)} has {classes} classes, but --model {options.model} draws ten")
     steps = epochs * max(1, len(digits) // batch_size)  # train refuses a batch that is too large
-    discriminator = networks["discriminator"]
-    history = resume.train(
-        networks["last"],
-        augment.Augmented(discriminator) if options.augment else discriminator,
-        digits,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=options.seed,
-        average=networks["generator"],
-        checkpoint_folder=options.out / "checkpoints",
-        checkpoint_every=options.checkpoint_every,
-        resume=options.resume,
-        **recipe.settings(steps),
-    )
+    settings = recipe.settings(steps) | {"average": networks["generator"], "epochs": epochs, "batch_size": batch_size}
+    settings |= {name: getattr(options, name) for name in ("seed", "checkpoint_every", "resume")}
+    wrapped = augment.Augmented(networks["discriminator"]) if options.augment else networks["discriminator"]
+    history = resume.train(networks["last"], wrapped, digits, checkpoint_folder=options.out / "checkpoints", **settings)
     if history.stopped:
         raise KeyboardInterrupt("; --resume goes on from the last checkpoint")
     notes = {"data": digits.name, "epochs": str(epochs), "seed": str(options.seed)}
@@ -140,8 +121,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _generator(model: str) -> tuple[nn.Module, dict[str, str]]:
     """Return the generator of gray images that ``--model`` names, and the metadata of its file."""
-    is_name = model in checkpoints.pretrained_names()
-    path = checkpoints.PRETRAINED / f"{model}.safetensors" if is_name else Path(model)
+    path = checkpoints.PRETRAINED / f"{model}.safetensors" if model in checkpoints.pretrained_names() else Path(model)
     generator, about = checkpoints.load(path), checkpoints.read(path)[1]
     if getattr(generator, "image_channels", 1) != 1 or not hasattr(generator, "latent_dim"):
         raise ValueError(f"{model}: a {type(generator).__name__}, not a generator of gray images")
@@ -189,11 +169,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     images = mx.array(arrays["images"][..., None])
     reference = metrics.reference(options.data)
     drawn_from, compared_with = (data.kind(name) for name in (str(arrays.get("data", "")), reference.name))
-    if drawn_from and drawn_from != compared_with:
-        raise ValueError(f"{options.samples}: the generator learned from {drawn_from}, not from {compared_with}")
+    if not drawn_from:
+        print(f"{options.samples} does not say which images its generator learned from.")
+    elif drawn_from != compared_with:
+        raise ValueError(f"{options.samples}: the generator learned from {short(drawn_from)}, not from {compared_with}")
     _warn_if_alike(data.normalize(images))
-    scores = metrics.evaluate(images, reference)
-    print(metrics.table({"floor": reference.floor, "samples": scores}))
+    print(metrics.table({"floor": reference.floor, "samples": metrics.evaluate(images, reference)}))
     if len(images) != len(reference.real):
         print(f"{len(images):,} samples: compare these figures only with those of as many.")
     if "labels" in arrays:
@@ -201,12 +182,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         print("is the digit asked for: " + ", ".join(f"{digit} {share:.3f}" for digit, share in enumerate(shares)))
 
 
-def _warn_if_alike(images: mx.array) -> None:
+def _warn_if_alike(drawn: mx.array) -> None:
     """Warn if images in [-1, 1], (N, 28, 28, 1), hardly differ from each other."""
-    deviation = float(np.array(mx.std(images, axis=0).mean()))
-    if len(images) > 1 and deviation < ALIKE:
-        message = f"all {len(images):,} images are alike (standard deviation of a pixel {deviation:.4f})"
-        warnings.warn(message, stacklevel=2)
+    spread = float(np.array(mx.std(drawn, axis=0).mean()))
+    if len(drawn) > 1 and spread < ALIKE:
+        warnings.warn(f"all {len(drawn):,} images are alike (standard deviation of a pixel {spread:.4f})", stacklevel=2)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -215,14 +195,11 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     Raises ValueError, naming the file and the array, if they are not what ``sample`` writes.
     """
     arrays = pictures.read_arrays(path, LARGEST)
-    images, labels = arrays["images"], arrays.get("labels")
+    images, labels = arrays["images"], arrays.get("labels", np.zeros(1, int))
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28) or len(images) < 200:
-        found = f"{images.dtype} {images.shape}"
-        raise ValueError(f"{path}: 'images' are {found}, but must be uint8 (n, 28, 28), n at least 200")
-    if labels is not None and (
-        labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or np.any(labels // 10)
-    ):
-        raise ValueError(f"{path}: 'labels' are {labels.dtype} {labels.shape}, but must be from 0 to 9, one per image")
+        raise ValueError(f"{path}: 'images' are {pictures.kind(images)}, but must be uint8 (n, 28, 28), n at least 200")
+    if np.any(labels // 10):
+        raise ValueError(f"{path}: 'labels' are from {labels.min()} to {labels.max()}, but must be from 0 to 9")
     return arrays
 
 

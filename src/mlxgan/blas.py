@@ -8,8 +8,10 @@ folder, which all processes and users share, without locking, and it trusts what
 a folder that no other one uses. On a Mac nothing is done, and ``MLXGAN_STOCK_CPU=1`` switches all of it off.
 """
 
+import atexit
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import shutil
@@ -19,17 +21,19 @@ import sys
 import sysconfig
 import tempfile
 import warnings
+from functools import partial
 from importlib import metadata
 from itertools import count
 from pathlib import Path
 
 import platformdirs
 
-from .files import digest, locked, publish
+from .files import digest, locked, publish, short
 
 SYMBOLS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")  # every BLAS function that libmlx calls
 CACHE = Path(platformdirs.user_cache_dir("mlxgan"))
-LOCKS = contextlib.ExitStack()  # held as long as this process lives
+LOCKS = contextlib.ExitStack()  # held as long as this process lives, as are its temporary folders
+atexit.register(LOCKS.close)
 
 
 def stock() -> bool:
@@ -45,27 +49,28 @@ def use_openblas() -> bool:
     """
     if sys.platform != "linux" or stock():
         return False
-    slow = "so matrix products in MLX on this CPU are many times slower"
     if "mlx.core" in sys.modules:
-        cure = "put 'import mlxgan' first and restart Python"
-        warnings.warn(f"mlx.core was imported before mlxgan, {slow}: {cure}", stacklevel=3)
-        return False
-    try:
-        with contextlib.ExitStack() as stack:
-            try:
-                library = _openblas(private(CACHE))
-            except OSError:  # the cache cannot be used: once more, for this process alone
-                library = _openblas(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    except (metadata.PackageNotFoundError, subprocess.SubprocessError) as error:
-        cure = "install what is missing with 'pip install -r requirements.txt'"
-        warnings.warn(f"OpenBLAS could not be made ({error}), {slow}: {cure}", stacklevel=3)
-        return False
-    except OSError as error:
-        cure = "set XDG_CACHE_HOME to a folder that can be written and may hold programs"
-        warnings.warn(f"OpenBLAS could not be loaded ({error}), {slow}: {cure}", stacklevel=3)
-        return False
-    return True
+        return _slow("mlx.core was imported before mlxgan", "put 'import mlxgan' first and restart Python")
+    for place in (partial(private, CACHE), _temporary):
+        try:
+            ctypes.CDLL(str(_openblas(place())), mode=ctypes.RTLD_GLOBAL)
+            return True
+        except (metadata.PackageNotFoundError, subprocess.SubprocessError) as error:
+            missing = "install what is missing with 'pip install -r requirements.txt'"
+            return _slow(f"OpenBLAS could not be made ({error})", missing)
+        except OSError as error:  # no errno: it is there, but cannot be loaded
+            problem, needed = short(error), "can be written and has room" if error.errno else "may hold programs"
+    return _slow(f"OpenBLAS could not be loaded ({problem})", f"set XDG_CACHE_HOME to a folder that {needed}")
+
+
+def _slow(problem: str, cure: str) -> bool:
+    warnings.warn(f"{problem}, so matrix products in MLX on this CPU are many times slower: {cure}", stacklevel=4)
+    return False
+
+
+def _temporary() -> Path:
+    """Make a folder that goes when this process ends."""
+    return Path(LOCKS.enter_context(tempfile.TemporaryDirectory(prefix="mlxgan-", ignore_cleanup_errors=True)))
 
 
 def private(folder: Path) -> Path:
@@ -93,7 +98,9 @@ def _openblas(folder: Path) -> Path:
         names, patched = Path(inside, "names"), Path(inside, "patched.so")
         names.write_text("".join(f"scipy_{name} {name}\n" for name in SYMBOLS), encoding="utf-8")
         command = [patchelf, "--rename-dynamic-symbols", names, "--output", patched, original]
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
+        if done.returncode:  # the disk is full, for example
+            raise OSError(errno.EIO, f"patchelf ended with status {done.returncode} {done.stderr}")
         patched.chmod(0o755)
         library = folder / f"{stem}-{digest(patched)}.so"
         publish(patched, library)
@@ -109,17 +116,19 @@ def use_own_kernels() -> None:
     if sys.platform != "linux" or stock():
         return
     # MLX asks for the temporary folder at each kernel; Python keeps the one that it has, here and in child processes
-    tempfile.tempdir = os.environ.setdefault("MLXGAN_TMPDIR", tempfile.gettempdir())
-    try:
-        os.environ["TMPDIR"] = str(_free_folder())
-    except OSError:
-        os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="mlxgan-")
+    with contextlib.suppress(OSError):  # there may be none
+        tempfile.tempdir = os.environ.setdefault("MLXGAN_TMPDIR", tempfile.gettempdir())
+    for place in (_free_folder, _temporary):
+        with contextlib.suppress(OSError):
+            os.environ["TMPDIR"] = str(place())
+            return
 
 
 def _free_folder() -> Path:
     kernels = private(private(CACHE) / "kernels")
+    compiler = os.stat(shutil.which("g++") or sys.executable)  # another one has to show that it works
     for number in count():
-        folder = private(kernels / str(number))
+        folder = private(kernels / f"{number}-{compiler.st_ino:x}-{compiler.st_mtime_ns:x}")
         with contextlib.suppress(BlockingIOError):  # another process has that one
             LOCKS.enter_context(locked(folder))
             break
@@ -143,12 +152,14 @@ def check_kernels() -> None:
     """Build a kernel; if that fails, warn once and switch ``mx.compile`` off, which runs the same code unfused."""
     import mlx.core as mx
 
-    try:
-        if mx.default_device() == mx.Device(mx.cpu):
-            mx.eval(mx.compile(lambda x: mx.exp(x) * 2 + 1)(mx.ones(8)))
-    except RuntimeError as error:
-        mx.disable_compile()
-        reason = str(error).splitlines()[0][:200]
-        warnings.warn(
-            f"MLX cannot build kernels here ({reason}), so mx.compile is off, and steps are slower", stacklevel=3
-        )
+    for elsewhere in (False, True):
+        try:
+            if elsewhere:  # the cache may lie where no programs are allowed
+                os.environ["TMPDIR"] = str(_temporary())
+            if mx.default_device() == mx.Device(mx.cpu):
+                mx.eval(mx.compile(lambda x: mx.exp(x) * 2 + 1)(mx.ones(8)))
+            return
+        except (OSError, RuntimeError) as error:
+            reason = short(str(error).splitlines()[0])
+    mx.disable_compile()
+    warnings.warn(f"MLX cannot build kernels here ({reason}), so mx.compile is off, and steps are slower", stacklevel=3)

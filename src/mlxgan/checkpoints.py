@@ -7,14 +7,13 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from . import models, rejection
-from .files import digest, part_of, publish
+from .files import digest, part_of, publish, regular, short
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 KEPT = 3  # checkpoints of a run
@@ -23,7 +22,7 @@ RUN = re.compile(r"(\d{6,})-([0-9a-f]{16})\.safetensors")  # epoch and the start
 
 
 def save(
-    path: str | Path, model: nn.Module, *, dtype: mx.Dtype = mx.float32, notes: Mapping[str, str] = MappingProxyType({})
+    path: str | Path, model: nn.Module, *, dtype: mx.Dtype = mx.float32, notes: Mapping[str, str] | None = None
 ) -> None:
     """Write the parameters of a model of :mod:`mlxgan.models` to ``path``, a .safetensors file.
 
@@ -35,7 +34,7 @@ def save(
     if path.suffix != ".safetensors":
         raise ValueError(f"path is {str(path)!r}, but must end in '.safetensors'")
     arguments = {name: getattr(model, name) for name in inspect.signature(type(model)).parameters}
-    about = {"model": type(model).__name__, "arguments": json.dumps(arguments), **notes}
+    about = {"model": type(model).__name__, "arguments": json.dumps(arguments), **(notes or {})}
     arrays = {name: value.astype(dtype) for name, value in _parameters(model).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with part_of(path) as part:
@@ -53,10 +52,9 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
         model = _build(path, about)
     expected = _parameters(model)
     for name in sorted(expected.keys() | arrays.keys()):
-        here = expected[name].shape if name in expected else "absent"
-        there = arrays[name].shape if name in arrays else "absent"
-        if here != there:
-            raise ValueError(f"{path}: parameter {name[:200]} is {there} in the file, {here} in {type(model).__name__}")
+        here, file = (getattr(each.get(name), "shape", "absent") for each in (expected, arrays))
+        if here != file:
+            raise ValueError(f"{path}: parameter {short(name)} is {file} in the file, {here} in {type(model).__name__}")
     for name, value in evaluated(path, arrays).items():
         if not mx.isfinite(value).all():
             raise ValueError(f"{path}: parameter {name} has values that are NaN or infinite")
@@ -98,14 +96,14 @@ def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, s
                 arrays[name] = arrays[name].transpose([order.index(axis) for axis in range(len(order))])
             return path, evaluated(path, arrays), about
         except Exception as error:  # metadata that make no sense raise almost anything
-            warnings.warn(f"checkpoint refused: {str(error)[:400]}", stacklevel=2)
+            warnings.warn(f"checkpoint refused: {str(error)[:400]}", stacklevel=2)  # the file's name, and why
     raise ValueError(f"{folder}: none of its {len(found)} checkpoints is whole")
 
 
 def runs(folder: str | Path) -> list[Path]:
     """Return the files that :func:`save_run` wrote to ``folder``, oldest epoch first; [] if there is no such folder."""
-    folder = Path(folder)
-    found = [(match, path) for path in folder.glob("*.safetensors") if (match := RUN.fullmatch(path.name))]
+    files = (path for path in Path(folder).glob("*.safetensors") if path.is_file())  # a pipe or a device may never end
+    found = [(match, path) for path in files if (match := RUN.fullmatch(path.name))]
     return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][1]), pair[1].stat().st_mtime_ns))]
 
 
@@ -130,7 +128,7 @@ def check_settings(here: Mapping[str, str], there: Mapping[str, str], path: Path
     for name in [*here, *(name for name in there if name not in here)]:
         a, b = here.get(name, "absent"), there.get(name, "absent")
         if a != b:
-            raise ValueError(f"cannot resume: {name} is {a}, but {b} in {path}")
+            raise ValueError(f"cannot resume: {short(name)} is {short(a)}, but {short(b)} in {path}")
 
 
 def pretrained_names() -> list[str]:
@@ -173,12 +171,11 @@ def read(path: Path) -> tuple[dict[str, mx.array], dict[str, str]]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file (pretrained models: {', '.join(pretrained_names())})")
-    if (size := path.stat().st_size) > LARGEST:
-        raise ValueError(f"{path}: has {size:,} bytes, but {LARGEST:,} is the most")
+    regular(path, LARGEST)
     try:
         return mx.load(str(path), format="safetensors", return_metadata=True)  # type: ignore[return-value]
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({str(error)[:200]})") from error
+        raise ValueError(f"{path}: not a whole safetensors file ({short(error)})") from error
 
 
 def evaluated(path: str | Path, arrays: dict[str, mx.array]) -> dict[str, mx.array]:
@@ -186,7 +183,7 @@ def evaluated(path: str | Path, arrays: dict[str, mx.array]) -> dict[str, mx.arr
     try:
         mx.eval(arrays)
     except RuntimeError as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({str(error)[:200]})") from error
+        raise ValueError(f"{path}: not a whole safetensors file ({short(error)})") from error
     return arrays
 
 
@@ -198,7 +195,5 @@ def _build(path: str | Path, about: dict[str, str]) -> nn.Module:
             raise TypeError("no such model")
         return factory(**json.loads(about["arguments"]))
     except Exception as error:  # a constructor raises almost anything for arguments that make no sense
-        found = str(about)[:200]
-        raise ValueError(
-            f"{path}: its metadata do not name a model of mlxgan.models with its arguments: {found}"
-        ) from error
+        why = "its metadata do not name a model of mlxgan.models with its arguments"
+        raise ValueError(f"{path}: {why}: {short(about)}") from error

@@ -31,11 +31,21 @@ COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of handwritten digits, or of other pictures, in memory on the device."""
+    """A set of handwritten digits, or of other pictures, in memory on the device.
+
+    NumPy's arrays become MLX's. Raises ValueError for other images than uint8, or if there is not one label per image.
+    """
 
     images: mx.array  #: uint8, (N, 28, 28, 1), 0 for the background to 255 for full ink
     labels: mx.array  #: int32, (N,), the digit 0 to 9, or the number of another class
     name: str  #: which data these are, and why
+
+    def __post_init__(self) -> None:
+        images, labels = (x if isinstance(x, mx.array) else mx.array(x) for x in (self.images, self.labels))
+        vars(self).update(images=images, labels=labels)  # the class is frozen
+        if images.dtype != mx.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+            found = f"images are {images.dtype} {images.shape} and labels {labels.shape}"
+            raise ValueError(f"{found}, but must be uint8 (N, 28, 28, 1) and (N,)")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -103,8 +113,16 @@ def to_uint8(images: mx.array) -> mx.array:
 
 
 def levels(images: mx.array) -> mx.array:
-    """Return images as gray levels, uint8 in [0, 255]: as they are if they are uint8, otherwise from [-1, 1]."""
+    """Return images as gray levels, uint8 in [0, 255]: as they are if they are uint8, otherwise from [-1, 1].
+
+    A noisy image may leave [-1, 1] a little, and is clipped. Raises ValueError for what is surely no image: integers of
+    another type, a NaN, or values beyond 20. Floats in [0, 1] cannot be told from a bright image, and pass for one.
+    """
     images = mx.array(images)
+    small = mx.issubdtype(images.dtype, mx.floating) and mx.all(mx.abs(images) < 20).item()
+    if images.dtype != mx.uint8 and not small:
+        found = f"{images.dtype} from {images.min().item():.4g} to {images.max().item():.4g}"
+        raise ValueError(f"images are {found}, but must be uint8 in [0, 255] or float in [-1, 1]")
     return images if images.dtype == mx.uint8 else to_uint8(images)
 
 
@@ -129,8 +147,14 @@ def check(data: Digits, batch_size: int, classes: int | None = None) -> None:
     """Raise ValueError unless there is a whole batch and, with ``classes``, every label is below their number."""
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
-    if classes is not None and not mx.all((data.labels >= 0) & (data.labels < classes)).item():
-        raise ValueError(f"labels must be from 0 to {classes - 1}, the classes of the generator")
+    check_labels(data.labels, classes)
+
+
+def check_labels(labels: mx.array, classes: int | None) -> mx.array:
+    """Return the labels. Raises ValueError if there are ``classes`` and a label is not below their number."""
+    if classes is not None and not mx.all((labels >= 0) & (labels < classes)).item():
+        raise ValueError(f"labels must be from 0 to {classes - 1}, the classes of the network")
+    return labels
 
 
 def batches(

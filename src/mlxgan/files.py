@@ -36,9 +36,23 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
+
+
+def short(found: object) -> str:
+    """Return at most 200 characters of what was found, for a message: enough to recognize it."""
+    return str(found)[:200]
+
+
+def regular(path: Path, most: int = 2**62) -> Path:
+    """Return the path of a regular file. Raises ValueError for others, which may never end, and for more bytes."""
+    if not path.is_file():
+        raise ValueError(f"{path}: not a regular file")
+    if (size := path.stat().st_size) > most:
+        raise ValueError(f"{path}: has {size:,} bytes, but {most:,} is the most")
+    return path
 
 
 def digest(path: Path) -> str:
@@ -49,14 +63,20 @@ def digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder, and keep other processes from it. Raises OSError; BlockingIOError if one has it."""
+    """Make a folder, and keep other processes from it.
+
+    Raises OSError; BlockingIOError if another process has it; ValueError for a name that MLX cannot write.
+    """
+    if str(folder).encode(errors="replace").decode() != str(folder):
+        raise ValueError(f"{str(folder)!r} is not a name in UTF-8")
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(f"{folder}: another process is writing there") from error
+        except OSError as error:
+            why = "another process is writing there" if isinstance(error, BlockingIOError) else error.strerror
+            raise type(error)(f"{folder}: {why}") from error
         yield
     finally:
         os.close(descriptor)

@@ -1,8 +1,12 @@
 """What a training run records of each epoch, and when that is a reason to worry."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import wraps
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
 #: Healthy runs of the book stay far from these three; those that collapse pass the first two together, or the third.
@@ -22,9 +26,10 @@ class History:
     stopped: bool = False  #: whether Ctrl-C ended the run early; the last entry may then cover part of an epoch
 
     def __post_init__(self) -> None:
-        lists = [value for value in vars(self).values() if isinstance(value, list)]
-        if len({len(each) for each in lists}) > 1:
-            raise ValueError(f"the lists of a history have different lengths: {', '.join(str(len(e)) for e in lists)}")
+        *lists, _ = vars(self).values()
+        sound = (isinstance(each, list) and {*map(type, each)} <= {int, float} for each in lists)
+        if not all(sound) or len({len(each) for each in lists}) > 1:
+            raise ValueError("a history has six lists of numbers, and none of different lengths")
 
     def __len__(self) -> int:
         return len(self.loss_d)
@@ -67,3 +72,35 @@ class DivergedError(RuntimeError):
     def __init__(self, message: str, history: History):
         super().__init__(message)
         self.history = history
+
+
+def modes_kept(*networks: nn.Module) -> ExitStack:
+    """Return a context that puts networks back into the modes that they are in now: training or evaluation."""
+    stack = ExitStack()
+    for network in networks:
+        stack.callback(network.train, network.training)
+    return stack
+
+
+def unharmed(loop: Callable[..., History]) -> Callable[..., History]:
+    """Return a loop so that an error leaves the modes as they were, and DivergedError the average an epoch back."""
+
+    @wraps(loop)
+    def guarded(generator, discriminator, *data, on_epoch=lambda epoch, history: None, **settings):
+        average = settings.get("average") or nn.Module()
+        kept = [average.parameters()]
+
+        def after_epoch(epoch, history):
+            on_epoch(epoch, history)
+            kept[:] = [average.parameters()]
+
+        with modes_kept(generator, discriminator) as modes:
+            try:
+                history = loop(generator, discriminator, *data, on_epoch=after_epoch, **settings)
+            except DivergedError:
+                average.update(*kept)
+                raise
+            modes.pop_all()  # all went well: they stay in evaluation mode
+        return history
+
+    return guarded

@@ -69,9 +69,7 @@ def wasserstein_generator_loss(logits_fake: mx.array) -> mx.array:
     return -logits_fake.mean()
 
 
-def gradient_penalty(
-    critic: Callable[[mx.array], mx.array], real: mx.array, fake: mx.array, weight: float = 10.0
-) -> mx.array:
+def gradient_penalty(critic: Callable, real: mx.array, fake: mx.array, weight: float = 10.0) -> mx.array:
     """Return ``weight`` times the mean of (length of the critic's input gradient - 1)^2 (Gulrajani et al., 2017).
 
     The gradient is taken at one point per pair, chosen uniformly between a real image and a fake, (N, H, W, C). The
@@ -85,9 +83,7 @@ def gradient_penalty(
     return weight * mx.square(lengths - 1).mean()
 
 
-def zero_centered_penalty(
-    discriminator: Callable[[mx.array], mx.array], images: mx.array, gamma: float = 1.0
-) -> mx.array:
+def zero_centered_penalty(discriminator: Callable, images: mx.array, gamma: float = 1.0) -> mx.array:
     """Return ``gamma`` / 2 times the mean squared length of the input gradient (Mescheder et al., 2018).
 
     At real images this is the penalty R1, at fakes R2. ``images`` are (N, H, W, C); without batch normalization.

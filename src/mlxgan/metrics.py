@@ -3,27 +3,14 @@
 They compare samples with MNIST's test images, by the penultimate features of the classifier that ships with the book.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter
+from dataclasses import astuple, dataclass
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from . import checkpoints, data
-from .measures import agreement as agreement  # for those who measure one thing: metrics.fid, metrics.agreement
-from .measures import (
-    class_histogram,
-    classifier_score,
-    density_coverage,
-    fid,
-    kid,
-    kl_from_uniform,
-    nearer_to_training,
-    precision_recall,
-)
+from . import checkpoints, data, measures
+from .measures import *  # noqa: F403  (for those who measure one thing: metrics.fid, metrics.agreement)
 
 BLOCK = 1000  # images at a time
 
@@ -60,6 +47,12 @@ class Scores:
     kl_from_uniform: float
     nearer_to_training: float
     histogram: tuple[float, ...]  #: fraction of each class
+
+
+#: What :func:`table` calls them, in this order.
+LABELS = ["Fréchet distance", "kernel distance", "  standard error", "precision", "recall", "density", "coverage"]
+LABELS += ["classifier score", "more than 90 % sure", "KL of the classes", "nearer to training"]
+LABELS += [f"fraction of {n}s" for n in range(10)]
 
 
 @dataclass(frozen=True)
@@ -101,16 +94,13 @@ def evaluate(images: mx.array, against: Reference) -> Scores:
 
 def _scores(classifier: nn.Module, images: mx.array, real: np.ndarray, training: np.ndarray) -> Scores:
     found, probabilities = features(classifier, images)
-    histogram = class_histogram(probabilities)
-    pair = real, found
-    of_features = fid(*pair), *kid(*pair), *precision_recall(*pair), *density_coverage(*pair)
+    histogram = measures.class_histogram(probabilities)
+    of_features = measures.fid(real, found), *measures.kid(real, found)
+    of_neighbors = *measures.precision_recall(real, found), *measures.density_coverage(real, found)
     confident = float((probabilities.max(axis=1) > 0.9).mean())
-    of_classes = classifier_score(probabilities), confident, kl_from_uniform(histogram)
-    return Scores(*of_features, *of_classes, nearer_to_training(found, training, real), tuple(histogram.tolist()))
-
-
-def _fraction(digit: int, scores: Scores) -> float:
-    return scores.histogram[digit]
+    of_classes = measures.classifier_score(probabilities), confident, measures.kl_from_uniform(histogram)
+    nearer = measures.nearer_to_training(found, training, real)
+    return Scores(*of_features, *of_neighbors, *of_classes, nearer, tuple(histogram.tolist()))
 
 
 def table(rows: dict[str, Scores | list[Scores]]) -> str:
@@ -118,30 +108,13 @@ def table(rows: dict[str, Scores | list[Scores]]) -> str:
 
     A list of scores, for example of several draws of noise, gives a column of means with their standard deviations.
     """
-    measures: list[tuple[str, Callable[[Scores], float], int]] = [
-        (label, attrgetter(name), digits)
-        for label, name, digits in (
-            ("Fréchet distance", "fid", 2),
-            ("kernel distance", "kid", 3),
-            ("  standard error", "kid_error", 3),
-            ("precision", "precision", 3),
-            ("recall", "recall", 3),
-            ("density", "density", 3),
-            ("coverage", "coverage", 3),
-            ("classifier score", "classifier_score", 2),
-            ("more than 90 % sure", "confident", 3),
-            ("KL of the classes", "kl_from_uniform", 4),
-            ("nearer to training", "nearer_to_training", 3),
-        )
-    ]
-    measures += [(f"fraction of {n}s", partial(_fraction, n), 3) for n in range(10)]
-    cells = [["", *rows]]
-    for label, measure, digits in measures:
-        cells.append([label])
-        for scores in rows.values():
-            values = [measure(each) for each in (scores if isinstance(scores, list) else [scores])]
+    cells = [["", *rows], *([label] for label in LABELS)]
+    for scores in rows.values():
+        *numbers, histograms = zip(*map(astuple, scores if isinstance(scores, list) else [scores]), strict=True)
+        for row, values in zip(cells[1:], [*numbers, *zip(*histograms, strict=True)], strict=True):
+            digits = {"Fréchet distance": 2, "classifier score": 2, "KL of the classes": 4}.get(row[0], 3)
             error = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-            cells[-1].append(f"{np.mean(values):.{digits}f}{error}")
+            row.append(f"{np.mean(values):.{digits}f}{error}")
     widths = [max(12, *(len(line[i + 1]) + 2 for line in cells)) for i in range(len(rows))]
     lines = ("".join(f"{cell:>{width}}" for cell, width in zip(line[1:], widths, strict=True)) for line in cells)
     return "\n".join(f"{line[0]:22}{rest}" for line, rest in zip(cells, lines, strict=True))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from . import download
+from .files import regular, short
 
 SIDE = 28
 FEWEST, MOST = 10, 10**5  # pictures
@@ -54,17 +54,16 @@ def load(split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     width), and its ``labels`` if it has any. Both are shrunk by area averaging, and every tenth picture is held out as
     the test split. Raises ValueError, naming the file, for anything else, and what :func:`mlxgan.data.load` does.
     """
-    if name == "omniglot":
-        return _omniglot(split)
-    if name == "fashion":
-        return _fashion(split)
+    if name in MIRRORS:
+        return _omniglot(split) if name == "omniglot" else _fashion(split)
     path = Path(name).expanduser()
     if name and path.is_dir():
         images, labels = _folder(path)
     elif path.suffix == ".npz":
         images, labels = _archive(path)
     else:
-        raise ValueError(f"data is {name!r}, but must be mnist, small, omniglot, fashion, a folder, or an .npz file")
+        found = short(repr(name))
+        raise ValueError(f"data is {found}, but must be mnist, small, omniglot, fashion, a folder, or an .npz file")
     held_out = np.arange(len(images)) % 10 == 9
     part = held_out if split == "test" else ~held_out
     return images[part], labels[part]
@@ -72,7 +71,8 @@ def load(split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def title(name: str) -> str:
     """Return what a model that learned from a path says it has learned from; folders above are nobody's business."""
-    return f"pictures of {Path(name).expanduser().resolve().name}"
+    # a name need not be UTF-8
+    return f"pictures of {Path(name).expanduser().resolve().name.encode(errors='backslashreplace').decode()}"
 
 
 def _read(name: str, file: str) -> bytes:
@@ -117,11 +117,11 @@ def _folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if others:
         warnings.warn(count, stacklevel=2)
     images, failures = [], []
-    for file in tqdm(found, desc=path.name, unit=" pictures"):
+    for file in download.bar(found, desc=path.name, unit=" pictures"):
         try:
             images.append(ink(file))
         except Exception as error:  # Pillow raises almost anything for a damaged file
-            failures.append(f"{file}: {str(error)[:200]}")
+            failures.append(f"{file}: {short(error)}")
     if failures:
         raise ValueError(f"{failures[0]} ({len(failures):,} of {len(found):,} pictures cannot be used)")
     return np.stack(images), np.unique([str(file.parent) for file in found], return_inverse=True)[1]
@@ -149,31 +149,31 @@ def shrink(gray: Image.Image) -> np.ndarray:
 
 def _archive(path: Path) -> tuple[np.ndarray, np.ndarray]:
     arrays = read_arrays(path, LARGEST_ARRAY)
-    images, labels = arrays["images"], arrays.get("labels", np.zeros(len(arrays["images"]), int))
-    found = f"{path}: 'images' are {images.dtype} {images.shape}"
+    images, found = arrays["images"], f"{path}: 'images' are {kind(arrays['images'])}"
     if images.dtype != np.uint8 or images.ndim != 3 or 0 in images.shape:
         raise ValueError(f"{found}, but must be uint8 (n, height, width), gray, 0 for the background to 255 for ink")
     if not FEWEST <= len(images) <= MOST:
         raise ValueError(f"{found}, but {FEWEST} to {MOST:,} images are needed")
     if images.max() < 2:
         raise ValueError(f"{found} from 0 to {images.max()}, but pixels go from 0 to 255")
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        found = f"{labels.dtype} {labels.shape}"
-        raise ValueError(f"{path}: 'labels' are {found}, but must be whole numbers, one per image")
+    labels = arrays.get("labels", np.zeros(len(images), int))
     return np.stack([shrink(Image.fromarray(image)) for image in images]), labels
+
+
+def kind(array: np.ndarray) -> str:
+    """Return the type and the shape of an array, for a message."""
+    return short(f"{array.dtype} {array.shape}")
 
 
 def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
     """Return the array ``images`` of an .npz file, and ``labels`` and ``data`` if they are there.
 
-    Raises ValueError, naming the file, if it is damaged or of another kind, or if an array has more bytes than
-    ``largest``.
+    Raises ValueError, naming the file, if it is damaged or of another kind, if an array has more bytes than
+    ``largest``, or if the labels are not whole numbers, one per image.
     """
     arrays = {}
     try:
-        if not path.is_file():  # a pipe may never end
-            raise ValueError("no regular file")
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(path)) as archive:
             members = {member.removesuffix(".npy") for member in archive.namelist()}
             for name in {"images"} | {"labels", "data"} & members:
                 if (size := archive.getinfo(f"{name}.npy").file_size) > largest:
@@ -181,5 +181,8 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
                 content = io.BytesIO(archive.read(f"{name}.npy"))
                 arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except Exception as error:  # zipfile and NumPy raise almost anything for a damaged file
-        raise ValueError(f"{path}: not an .npz file with an array 'images' ({repr(error)[:200]})") from error
+        raise ValueError(f"{path}: not an .npz file with an array 'images' ({short(repr(error))})") from error
+    labels = arrays.get("labels")
+    if labels is not None and (labels.shape != arrays["images"].shape[:1] or labels.dtype.kind not in "iu"):
+        raise ValueError(f"{path}: 'labels' are {kind(labels)}, but must be whole numbers, one per image")
     return arrays

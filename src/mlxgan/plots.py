@@ -5,36 +5,25 @@ tell apart (Okabe and Ito, 2008).
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, PngImagePlugin
 
 from .data import tile
-
-if TYPE_CHECKING:
-    from .history import History
+from .history import History
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 
-plt.rcParams.update(
-    {
-        "figure.dpi": 110,
-        "figure.figsize": (6.4, 3.2),
-        "figure.constrained_layout.use": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.formatter.min_exponent": 4,  # 200, not 2 times 10 to the 2
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "axes.prop_cycle": plt.cycler(color=[REAL, FAKE, "#009E73", "#CC79A7", "#E69F00", GREY]),
-        "legend.frameon": False,
-        "lines.linewidth": 1.8,
-    }
-)
+plt.rc("figure", dpi=110, figsize=(6.4, 3.2))
+plt.rc("figure.constrained_layout", use=True)
+plt.rc("axes", grid=True, prop_cycle=plt.cycler(color=[REAL, FAKE, "#009E73", "#CC79A7", "#E69F00", GREY]))
+plt.rc("axes.spines", top=False, right=False)
+plt.rc("axes.formatter", min_exponent=4)  # 200, not 2 times 10 to the 2
+plt.rc("grid", alpha=0.25)
+plt.rc("legend", frameon=False)
+plt.rc("lines", linewidth=1.8)
 
 
 def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list | None = None) -> None:
@@ -42,10 +31,9 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
 
     ``scale`` is the width of a digit in inches; ``titles`` are written above the columns.
     """
-    picture = tile(images, columns)
     rows = -(-len(images) // columns)
     _, axes = plt.subplots(figsize=(columns * scale, rows * scale + (0.25 if titles else 0)))
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.imshow(tile(images, columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.set(xticks=[], yticks=[])
@@ -55,7 +43,7 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
         axes.tick_params(length=0)
 
 
-def curves(history: "History") -> None:
+def curves(history: History) -> None:
     """Draw the losses on the left; the discriminator's mean output on real and generated images on the right."""
     epochs = range(1, len(history) + 1)
     _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
@@ -75,7 +63,7 @@ def film(frames: list[mx.array], labels: list[str], path: str | Path, columns: i
 
     The site shows it with a slider, and a label for each frame.
     """
-    about = PngInfo()
+    about = PngImagePlugin.PngInfo()
     about.add_text("labels", "|".join(labels))
     sheets = [np.pad(tile(frame, columns, gap=4), 2, constant_values=255) for frame in frames]
     picture = Image.fromarray(np.concatenate(sheets))

@@ -65,13 +65,8 @@ class Recipe:
 
         ``steps`` is the length of the whole run, over which a learning rate may fall.
         """
-        return {
-            "optimizer_g": decaying_adam(*self.rates_g, steps),
-            "optimizer_d": decaying_adam(*self.rates_d, steps),
-            "loss_g": self.loss_g,
-            "loss_d": self.loss_d,
-            "penalty": self.penalty,
-        }
+        g, d = (decaying_adam(*rates, steps) for rates in (self.rates_g, self.rates_d))
+        return dict(optimizer_g=g, optimizer_d=d, loss_g=self.loss_g, loss_d=self.loss_d, penalty=self.penalty)
 
 
 MLP = models.MLPGenerator, models.MLPDiscriminator

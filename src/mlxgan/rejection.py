@@ -11,7 +11,6 @@ import numpy as np
 
 from . import data, losses
 from .classifiers import minimize
-from .data import Digits
 from .models import Classifier, ConditionalGenerator
 
 PROPOSED = 500  # samples at a time
@@ -52,18 +51,21 @@ class Selective(nn.Module):
 
 def ratio_network() -> nn.Module:
     """Return a network from features, (N, 128), to the logarithm of a ratio of densities, (N, 1)."""
-    widths = ((128, 256), (256, 256))
-    hidden = [layer for n, m in widths for layer in (nn.Linear(n, m), nn.ReLU(), nn.Dropout(0.3))]
+    hidden = [layer for n in (128, 256) for layer in (nn.Linear(n, 256), nn.ReLU(), nn.Dropout(0.3))]
     return nn.Sequential(*hidden, nn.Linear(256, 1))
 
 
 def propose(selective: Selective, labels: mx.array) -> mx.array:
     """Return an image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], that no referee has seen."""
+    labels = data.check_labels(labels, selective.classes)
     return selective(selective.width * mx.random.normal((len(labels), selective.latent_dim)), labels)
 
 
 def select(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
-    """Return an accepted image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], and the fraction accepted."""
+    """Return an accepted image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], and the fraction accepted.
+
+    Raises ValueError if a label is not one of the generator's classes.
+    """
     selective.eval()
     images = np.empty((len(labels), 28, 28, 1), np.float32)
     missing, proposed = np.arange(len(labels)), 0
@@ -80,7 +82,7 @@ def select(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
 
 
 def fit_referee(
-    selective: Selective, real: Digits, rate: float = 0.7, width: float = 1.0, epochs: int = 15, seed: int = 0
+    selective: Selective, real: data.Digits, rate: float = 0.7, width: float = 1.0, epochs: int = 15, seed: int = 0
 ) -> None:
     """Train the estimate of the ratio, and set the thresholds so that the fraction ``rate`` of each class is accepted.
 
@@ -106,8 +108,7 @@ def fit_referee(
     train_ratio(selective.ratio, *mx.concatenate(features, axis=1), epochs=epochs)
     for label in range(selective.classes):
         y = mx.full((2 * PROPOSED,), label)
-        samples = propose(selective, y)
-        selective.thresholds[label] = threshold(np.array(selective.log_ratio(samples, y)), rate)
+        selective.thresholds[label] = threshold(np.array(selective.log_ratio(propose(selective, y), y)), rate)
 
 
 def threshold(log_ratios: np.ndarray, rate: float) -> float:

@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -26,11 +25,10 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
-from tqdm import tqdm
 
-from . import checkpoints, layers, losses, training
+from . import checkpoints, download, layers, losses, training
 from .data import Digits
-from .files import locked
+from .files import locked, short
 from .history import DivergedError, History
 from .recipes import adam
 
@@ -94,7 +92,8 @@ class _Run:
             self.players["average"] = average
         self.data, self.epochs, self.history = data, epochs, History()
         self.steps = len(data) // max(self.settings["batch_size"], 1)
-        training.set_up(**self.players)
+        with training.modes_kept(generator, discriminator):
+            training.set_up(**self.players)
 
     def train(self, on_step: Callable[[mx.array], Any], after_epoch: Callable[[int, History], None]) -> History:
         """Run the plain loop to its end, or to the end of the step in which Ctrl-C is pressed."""
@@ -121,8 +120,7 @@ class _Run:
         networks = (self.players["generator"], self.players["discriminator"])
         hooks: dict[str, Any] = {"history": self.history, "on_step": after_step, "on_epoch": on_epoch}
         total, done = self.epochs * self.steps, len(self.history) * self.steps
-        quiet = not (sys.stderr and sys.stderr.isatty())  # in a file there is a line per epoch
-        with _deferred_ctrl_c() as stop, tqdm(total=total, initial=done, unit=" steps", disable=quiet) as bar:
+        with _deferred_ctrl_c() as stop, download.bar(total=total, initial=done, unit=" steps") as bar:
             try:
                 training.train(*networks, self.data, epochs=self.epochs, **(hooks | self.settings))
             except _StopTraining:
@@ -152,17 +150,19 @@ class _Run:
         path, arrays, about = checkpoints.load_run(folder)
         try:
             settings, versions = (dict(json.loads(about[name])) for name in ("settings", "versions"))
-            self.history = History(**json.loads(about["history"]))
-            done = len(self.history)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a checkpoint of a run ({error!r})") from error
+            history = json.loads(about["history"])
+            if "seconds" in history and "spread" not in history:
+                raise ValueError("it was written by the first edition; start anew in another folder")
+            self.history = History(**history)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not a checkpoint of a run ({short(repr(error))})") from error
         checkpoints.check_settings(self.described(), settings, path)
         here, there = ({name: f"{a.dtype} {a.shape}" for name, a in each.items()} for each in (self.arrays(), arrays))
         checkpoints.check_settings(here, there, path)
-        if done > self.epochs:
+        if (done := len(self.history)) > self.epochs:
             raise ValueError(f"epochs is {self.epochs}, but the checkpoint was written after epoch {done}")
         for name, value in _versions().items():
-            if (stored := versions.get(name)) != value:
+            if (stored := short(versions.get(name))) != value:
                 warnings.warn(f"{name} is {value}, but {stored} in {path}: the last bits may differ", stacklevel=3)
         high, low = np.array(arrays["random"]).tolist()
         mx.random.seed((high << 32) | low)  # MLX has no public way to set its key except by a seed
@@ -182,8 +182,7 @@ class _Run:
 
     def described(self) -> dict[str, str]:
         """Return what a resumed run must share with the one before, except the arrays' shapes."""
-        digest = hashlib.sha256(np.array(self.data.images).tobytes())
-        digest.update(np.array(self.data.labels).tobytes())
+        digest = hashlib.sha256(np.array(self.data.images).tobytes() + np.array(self.data.labels).tobytes())
         found = {"data": f"{len(self.data)} images with SHA-256 {digest.hexdigest()[:16]}"}
         for name, thing in (self.players | self.settings).items():
             text = _describe(thing)
@@ -206,23 +205,22 @@ def _deferred_ctrl_c() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    deferred = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if deferred:
-        signal.signal(signal.SIGINT, handler)
+    before, in_main_thread = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    if not in_main_thread or before is not signal.default_int_handler:
+        yield stop
+        return
+    signal.signal(signal.SIGINT, handler)
     try:
         yield stop
     finally:
-        if deferred:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
 
 
 def _learning_rates(optimizer: optim.Optimizer, steps: int) -> list[float]:
     """Return the learning rate, or five along the way if it changes over ``steps`` steps."""
     probe, rates = copy.copy(optimizer), []
     for quarter in range(5):
-        step = mx.array(quarter * steps // 4, mx.uint64)
-        probe.state = {"step": step, "learning_rate": optimizer.learning_rate}
+        probe.state = {"step": mx.array(quarter * steps // 4, mx.uint64), "learning_rate": optimizer.learning_rate}
         probe.apply_gradients({}, {})  # updates a rate that has a schedule, and nothing else
         rates.append(probe.learning_rate.item())
     return rates if len(set(rates)) > 1 else rates[:1]

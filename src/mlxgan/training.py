@@ -8,12 +8,11 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
-import numpy as np
 from mlx.utils import tree_map
 
 from . import layers, losses
-from .data import Digits, batches, check
-from .history import DivergedError, History
+from .data import Digits, batches, check, check_labels
+from .history import DivergedError, History, modes_kept, unharmed
 from .models import is_conditional
 from .recipes import adam
 
@@ -72,7 +71,7 @@ def make_step(
 
 def make_average(
     average: nn.Module, generator: nn.Module, keep: float = 0.999, taken: int = 0
-) -> tuple[Callable[[], None], list]:
+) -> tuple[Callable, list]:
     """Return a compiled function that moves the weights of ``average`` toward those of ``generator``, and its state.
 
     Called once a step, it keeps the fraction ``keep`` of the average (Yazici et al., 2019), in step t at most
@@ -94,7 +93,13 @@ def make_average(
 
 
 def set_up(generator, discriminator, optimizer_g, optimizer_d, average=None, taken=0, **settings):
-    """Get networks and optimizers ready; return :func:`make_step`'s step, which also moves ``average``, and state."""
+    """Get networks and optimizers ready; return :func:`make_step`'s step, which also moves ``average``, and state.
+
+    Raises ValueError, before anything is changed, if the discriminator knows fewer classes than the generator draws.
+    """
+    known = [part.classes for part in discriminator.modules() if is_conditional(part)]
+    if is_conditional(generator) and known and min(known) < generator.classes:
+        raise ValueError(f"the discriminator knows {min(known)} classes, but the generator draws {generator.classes}")
     for model, optimizer in ((generator, optimizer_g), (discriminator, optimizer_d)):
         model.train()
         optimizer.init(model.trainable_parameters())
@@ -133,7 +138,7 @@ def train(
     made. The optimizers are :func:`mlxgan.recipes.adam` unless given, ``settings`` the losses, penalty and average of
     :func:`set_up`. With ``history``, training goes on after its epochs. ``on_step(measured)`` and ``on_epoch(epoch,
     history)`` are called after each. :func:`mlxgan.resume.train` survives Ctrl-C. Raises DivergedError, with the
-    weights of the epoch before, and ValueError if ``epochs`` or ``batch_size`` makes no sense.
+    weights of the epoch before, and ValueError for what makes no sense; an error leaves the modes as they were.
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
@@ -164,20 +169,24 @@ def train(
     return history
 
 
+train = unharmed(train)  # not as a decorator: the chapter shows the function as it stands
+
+
 def sample(generator: nn.Module, z: mx.array, labels: mx.array | None = None, *, batch_size: int = 500) -> mx.array:
     """Return images in [-1, 1], (N, 28, 28, C), made in evaluation mode, ``batch_size`` at a time to save memory.
 
-    ``z`` is noise (N, latent_dim); ``labels``, int32 (N,), are for a conditional generator, whose mode stays as it was.
+    ``z`` is noise (N, latent_dim); ``labels``, int32 (N,), are for a conditional generator. The generator's mode stays
+    as it was. Raises ValueError if a label is not one of the generator's classes.
     """
-    z, labels = mx.array(z), labels if labels is None else mx.array(labels)
-    was_training = generator.training
-    generator.eval()
-    parts = []
-    for start in range(0, len(z), batch_size):
-        part = slice(start, start + batch_size)
-        parts.append(generator(z[part]) if labels is None else generator(z[part], labels[part]))
-        mx.eval(parts[-1])
-    generator.train(was_training)
+    z, parts = mx.array(z), []
+    if labels is not None:
+        labels = check_labels(mx.array(labels), getattr(generator, "classes", None))
+    with modes_kept(generator):
+        generator.eval()
+        for start in range(0, len(z), batch_size):
+            part = slice(start, start + batch_size)
+            parts.append(generator(z[part]) if labels is None else generator(z[part], labels[part]))
+            mx.eval(parts[-1])
     return mx.concatenate(parts)
 
 
@@ -188,4 +197,4 @@ def spread(generator: nn.Module) -> float:
     """
     z = mx.random.normal((64, generator.latent_dim), key=mx.random.key(0))
     images = sample(generator, z, mx.zeros(64, mx.int32) if is_conditional(generator) else None)
-    return float(np.array(mx.std(images, axis=0).mean()))
+    return mx.std(images, axis=0).mean().item()  # type: ignore[return-value]

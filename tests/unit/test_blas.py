@@ -140,7 +140,7 @@ print(mx.compile(lambda x: mx.sin(x) * 3 + mx.exp(x))(mx.zeros(2)).tolist())
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF" + bytes(60) + b"\xff" * 60, b"no library"])
 def test_a_damaged_kernel_is_built_again(tmp_path, damage):
     first = python(FUSED, XDG_CACHE_HOME=str(tmp_path))
-    kernels = list(tmp_path.glob("mlxgan/kernels/0/mlx/*/cpu/*.so"))
+    kernels = list(tmp_path.glob("mlxgan/kernels/0-*/mlx/*/cpu/*.so"))
     assert kernels
     for kernel in kernels:
         kernel.write_bytes(damage)
@@ -158,7 +158,10 @@ def test_the_temporary_folder_does_not_matter(tmp_path, temporary):
 
 @linux
 @pytest.mark.skipif(shutil.which("g++") is None, reason="without g++ no kernels are built")
-def test_a_compiler_that_fails_is_one_warning(tmp_path):
+@pytest.mark.parametrize("cache", ["empty", pytest.param("with kernels of another compiler", marks=pytest.mark.slow)])
+def test_a_compiler_that_fails_is_one_warning(tmp_path, cache):
+    if cache != "empty":
+        python("import mlxgan", XDG_CACHE_HOME=str(tmp_path))
     compiler = tmp_path / "bin" / "g++"
     compiler.parent.mkdir()
     compiler.write_text('#!/bin/sh\ncase "$*" in *-o*) echo no room >&2; exit 1;; esac\necho g++ 12\n')
@@ -167,6 +170,74 @@ def test_a_compiler_that_fails_is_one_warning(tmp_path):
     run = python(FUSED, XDG_CACHE_HOME=str(tmp_path), PATH=path)
     assert run.stdout == "[1.0, 1.0]\n"
     assert run.stderr.count("Warning") == 1 and "mx.compile is off" in run.stderr
+
+
+NO_TEMPORARY_FOLDER = """
+import tempfile
+def none(): raise FileNotFoundError(2, "No usable temporary directory found")
+tempfile._get_default_tempdir = none
+"""
+
+
+@linux
+@pytest.mark.parametrize("cache", ["usable", "not usable"])
+def test_without_a_temporary_folder_there_is_at_most_a_warning(tmp_path, cache):
+    if cache == "not usable":
+        (tmp_path / "cache").write_text("in the way")
+    environment = {name: value for name, value in os.environ.items() if name not in ("MLXGAN_TMPDIR", "TMPDIR")}
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache") if cache == "not usable" else os.environ["XDG_CACHE_HOME"]
+    command = [sys.executable, "-c", NO_TEMPORARY_FOLDER + IMPORT]
+    run = subprocess.run(command, env=environment | {"TMPDIR": "/nonexistent"}, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout == "8.0\n", run.stderr
+    said = ["OpenBLAS could not be loaded", "MLX cannot build kernels here"]
+    assert [line for line in said if line in run.stderr] == (said if cache == "not usable" else [])
+    assert "Traceback" not in run.stderr
+
+
+NO_PROGRAMS = """
+import ctypes, sys
+from pathlib import Path
+real = ctypes.CDLL
+def refuse(name, *arguments, **options):
+    if name and Path(name).is_relative_to(sys.argv[1]):
+        raise OSError(f"{name}: failed to map segment from shared object")
+    return real(name, *arguments, **options)
+ctypes.CDLL = refuse
+"""
+
+
+@pytest.mark.slow
+@linux
+def test_a_cache_that_may_hold_no_programs_is_done_without(tmp_path):
+    command = [sys.executable, "-c", NO_PROGRAMS + PRODUCT, str(tmp_path)]
+    run = subprocess.run(command, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert run.stderr == "" and float(run.stdout) < 0.1  # a second with the reference BLAS
+
+
+@linux
+def test_a_temporary_folder_for_kernels_does_not_stay(tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    program = "import mlxgan, os; print(os.environ['TMPDIR'], os.path.isdir(os.environ['TMPDIR']))"
+    run = python(program, XDG_CACHE_HOME=str(tmp_path / "cache"), MLXGAN_TMPDIR=str(tmp_path))
+    folder, was_there = run.stdout.split()
+    assert Path(folder).parent == tmp_path and was_there == "True"
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, resource.RLIM_INFINITY))
+"""
+
+
+@linux
+def test_a_full_disk_is_named_with_its_cure(tmp_path):
+    """A limit on the size of files stands for the full disk: patchelf fails in the middle of its write."""
+    run = python(FULL + IMPORT, XDG_CACHE_HOME=str(tmp_path), MLXGAN_TMPDIR=str(tmp_path))
+    assert run.stdout == "8.0\n" and run.stderr.count("OpenBLAS could not be loaded") == 1
+    assert "patchelf" in run.stderr and "to a folder that can be written and has room" in run.stderr
+    assert not cached(tmp_path)
 
 
 @pytest.mark.slow

@@ -223,6 +223,14 @@ def test_a_file_of_holes_is_refused_before_it_is_read(tmp_path):
         checkpoints.load_run(tmp_path)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_only_regular_files_are_checkpoints(tmp_path, make):
+    """A pipe without a writer would wait for ever, and some devices never end."""
+    whole = checkpoints.save_run(tmp_path, 1, {"x": mx.array(1)}, {})
+    make(tmp_path / "000002-0123456789abcdef.safetensors")
+    assert checkpoints.load_run(tmp_path)[0] == whole
+
+
 @pytest.mark.parametrize(
     "about",
     [

@@ -26,9 +26,10 @@ GOOD, OTHER = zipped(CONTENT), zipped(CONTENT[::-1])
 
 
 class Mirror:
-    """A local HTTP server that sends ``parts`` with ``pause`` seconds between them, and these headers."""
+    """A local HTTP server that sends ``parts`` with ``pause`` seconds between them, and these headers, after a header
+    now and then for the ``first`` seconds."""
 
-    def __init__(self, *parts: bytes, status: int = 200, pause: float = 0, **headers: str):
+    def __init__(self, *parts: bytes, status: int = 200, pause: float = 0, first: float = 0, **headers: str):
         self.requests = 0
         mirror, parts = self, parts or (GOOD,)
         headers = {"Content-Length": str(sum(map(len, parts)))} | headers
@@ -39,8 +40,12 @@ class Mirror:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.end_headers()
                 with contextlib.suppress(OSError):  # the reader has given up
+                    for _ in range(round(first / 0.1)):
+                        self.send_header("X", "x")
+                        self.flush_headers()
+                        time.sleep(0.1)
+                    self.end_headers()
                     for part in parts:
                         self.wfile.write(part)
                         self.wfile.flush()
@@ -60,6 +65,7 @@ def offline(tmp_path, monkeypatch):
     """An empty cache, no MNIST_DIR, and mirrors to be chosen by the test; returns the cache."""
     monkeypatch.delenv("MNIST_DIR", raising=False)
     monkeypatch.setattr(data, "SMOKE", False)
+    monkeypatch.setattr(download, "KEPT", {})
     monkeypatch.setitem(data.SHA256, NAME, hashlib.sha256(CONTENT).hexdigest())
     monkeypatch.setattr(download.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     return tmp_path / "cache" / "mlxgan"
@@ -102,7 +108,7 @@ def test_whatever_a_mirror_answers_the_next_is_tried(offline, monkeypatch, bad):
     assert data.read(NAME) == CONTENT
 
 
-@pytest.mark.parametrize("bad", ["endless", "a byte now and then", "silent"])
+@pytest.mark.parametrize("bad", ["endless", "a byte now and then", "a header now and then", "silent"])
 def test_a_mirror_that_takes_too_long_is_given_up(offline, monkeypatch, bad):
     """Sooner than for a reader, who would wait two minutes."""
     monkeypatch.setattr(download, "LARGEST", 10_000)
@@ -113,6 +119,7 @@ def test_a_mirror_that_takes_too_long_is_given_up(offline, monkeypatch, bad):
     mirrors = {
         "endless": lambda: Mirror(*[bytes(1000)] * 1000, **endless),
         "a byte now and then": lambda: Mirror(*[b"x"] * 100, pause=0.1, **endless),
+        "a header now and then": lambda: Mirror(first=8),
         "silent": lambda: Mirror(b"x", pause=30, **endless),
     }
     use(monkeypatch, mirrors[bad](), Mirror())
@@ -152,11 +159,10 @@ def test_a_cache_that_cannot_be_written_is_one_line(offline, monkeypatch, obstac
         offline.write_text("in the way")
     else:
         (offline / f"{NAME}.gz" / "inside").mkdir(parents=True)
-    for _ in range(2):
-        with pytest.warns(UserWarning, match=f"{NAME} is used, but not kept") as seen:
+    with pytest.warns(UserWarning, match=f"{NAME} is used, but not kept") as seen:
+        for _ in range(2):
             assert data.read(NAME) == CONTENT
-        assert len(seen) == 1
-    assert mirror.requests == 2
+    assert len(seen) == mirror.requests == 1
 
 
 def test_two_processes_at_once(offline):
@@ -289,6 +295,49 @@ def test_pixels_round_trip():
     assert (images.min().item(), images.max().item()) == (-1, 1)
     assert mx.array_equal(data.to_uint8(images), pixels)
     assert data.to_uint8(mx.array([-1.5, 1.5])).tolist() == [0, 255]
+
+
+def test_numpys_arrays_are_digits_too():
+    digits = data.Digits(np.full((3, 28, 28, 1), 255, np.uint8), np.arange(3), "three")
+    images, labels = next(data.batches(digits, 3, seed=0))
+    assert images.min().item() == 1 and sorted(labels.tolist()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (np.zeros((3, 28, 28, 1)), np.arange(3)),
+        (mx.zeros((3, 28, 28, 1)), mx.arange(3)),
+        (mx.zeros((3, 28, 28, 1), mx.int32), mx.arange(3)),
+        (mx.zeros((3, 28, 28), mx.uint8), mx.arange(3)),
+        (mx.zeros((3, 28, 28, 1), mx.uint8), mx.arange(4)),
+    ],
+)
+def test_what_is_no_set_of_digits_is_refused(images, labels):
+    with pytest.raises(ValueError, match=r"images are .* and labels .*, but must be uint8 \(N, 28, 28, 1\) and \(N,\)"):
+        data.Digits(images, labels, "none")
+
+
+RANDOM = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1))
+
+
+@pytest.mark.parametrize("array", [np.array, mx.array])
+@pytest.mark.parametrize(
+    "pixels", [RANDOM.astype(np.uint8), RANDOM / 127.5 - 1, (RANDOM / 127.5 - 1).astype(np.float32)]
+)
+def test_images_become_gray_levels(array, pixels):
+    assert np.array_equal(np.array(data.levels(array(pixels))), RANDOM)
+
+
+@pytest.mark.parametrize("array", [np.array, mx.array])
+@pytest.mark.parametrize(
+    "pixels",
+    [RANDOM, RANDOM.astype(np.float32), RANDOM.astype(np.int8), RANDOM > 9, np.full((1, 28, 28, 1), np.nan)],
+    ids=["integers", "levels as floats", "signed", "true or false", "NaN"],
+)
+def test_what_is_surely_no_image_is_refused(array, pixels):
+    with pytest.raises(ValueError, match=r"images are .*, but must be uint8 in \[0, 255\] or float in \[-1, 1\]"):
+        data.levels(array(pixels))
 
 
 NUMBERED = data.Digits(mx.zeros((10, 28, 28, 1), mx.uint8), mx.arange(10), "numbered")

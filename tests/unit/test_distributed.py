@@ -1,7 +1,7 @@
 """Training on several ranks equals training on one; a lost rank ends the job, and the job continues from its state."""
 
 import mlxgan  # noqa: F401  (before mlx.core)
-from mlxgan import checkpoints, models
+from mlxgan import checkpoints, files, models
 
 import json
 import os
@@ -28,14 +28,6 @@ from mlx.utils import tree_flatten
 PYTHON = sys.executable
 LAUNCH = Path(PYTHON).parent / "mlx.launch"
 SCRIPT = Path(distributed.__file__)
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch):
-    """Child processes share no folder with other tests, because MLX builds its kernels there without locking."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
 
 
 def environment(compiled: bool = False, **others: str) -> dict[str, str]:
@@ -109,8 +101,6 @@ def test_two_ranks_with_half_the_batch_give_the_weights_of_one_with_the_whole(tm
     assert largest_difference(one, start | {"step": one["step"]}) > 1e-4
     assert largest_difference(one, two) < 1e-5
     assert len(json.loads((tmp_path / "two" / "seconds.json").read_text())) == 3
-    left = [path.name for path in (tmp_path / "temporary").iterdir()]
-    assert not [name for name in left if name == "mlx" or name.startswith("rank-")], "each rank cleans up its own"
 
 
 @pytest.mark.slow
@@ -150,8 +140,8 @@ def test_the_gradient_of_a_sum_over_ranks_counts_the_losses_of_all(tmp_path):
     assert lines.count("from rank 0: 1") == 2
 
 
-def start_two(tmp_path: Path, *options: object) -> list[subprocess.Popen]:
-    """Start two ranks without a launcher, which would hide their status."""
+def start_two(tmp_path: Path, *options: object, **others: str) -> list[subprocess.Popen]:
+    """Start two ranks without a launcher, which would hide their status, with others in their environment."""
     port = free_port(2)
     hosts = tmp_path / "hosts.json"
     hosts.write_text(json.dumps([[f"127.0.0.1:{port}"], [f"127.0.0.1:{port + 1}"]]))
@@ -159,7 +149,7 @@ def start_two(tmp_path: Path, *options: object) -> list[subprocess.Popen]:
     return [
         subprocess.Popen(
             command,
-            env=environment(MLX_HOSTFILE=str(hosts), MLX_RANK=str(rank)),
+            env=environment(False, MLX_HOSTFILE=str(hosts), MLX_RANK=str(rank), **others),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -233,7 +223,6 @@ def test_only_a_lost_connection_is_called_a_lost_rank(pair):
     assert not any("has lost another rank" in line for line in lines)
     status, lines = ends(second)
     assert status == 1 and lines[-1].startswith("rank 1 has lost another rank")
-    assert not list((run.parent / "temporary").glob("rank-*")), "ranks that give up clean up, too"
 
 
 @pytest.mark.slow
@@ -255,6 +244,27 @@ def test_what_only_all_ranks_can_check_is_refused_by_all_in_one_line(tmp_path, o
     assert status == other_status == 2
     assert len(lines) == 1 and said in lines[0] and not other_lines
     assert not checkpoints.runs(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_data_that_no_rank_finds_are_a_line_of_each(tmp_path):
+    missing = {"MLXGAN_SMOKE": "0", "MNIST_DIR": "/typo"}
+    for status, lines in map(ends, start_two(tmp_path, "train", "--out", tmp_path / "run", **missing)):
+        assert status == 2 and len(lines) == 1 and "MNIST_DIR is '/typo', but there is no" in lines[0]
+
+
+@pytest.mark.slow
+def test_a_second_job_into_the_same_folder_is_refused(tmp_path):
+    with files.locked(tmp_path / "run"):
+        printed = launch(1, SCRIPT, "train", "--out", tmp_path / "run", "--steps", 1)
+    assert printed.splitlines()[-1] == f"distributed.py: {tmp_path / 'run'}: another process is writing there"
+
+
+@pytest.mark.slow
+def test_a_job_that_is_done_keeps_its_seconds(tmp_path):
+    for _ in range(2):
+        train(1, tmp_path, "--steps", 1, "--batch-size", 16)
+        assert len(json.loads((tmp_path / "seconds.json").read_text())) == 1
 
 
 @pytest.mark.slow
@@ -321,4 +331,4 @@ def test_sums_of_each_size_are_timed():
 
 
 def test_the_script_fits_on_a_few_pages():
-    assert len(SCRIPT.read_text().splitlines()) <= 150
+    assert len(SCRIPT.read_text(encoding="utf-8").splitlines()) <= 150

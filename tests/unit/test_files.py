@@ -7,6 +7,7 @@ import errno
 import os
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
@@ -67,10 +68,16 @@ def test_a_file_system_that_cannot_sync_a_folder_is_no_error(tmp_path, monkeypat
 
     monkeypatch.setattr(os, "fsync", fail)
     if raises:
-        with pytest.raises(OSError, match="Input/output"):
+        with pytest.raises(OSError, match=f"Input/output error: '{tmp_path}'"):
             files.sync(tmp_path)
     else:
         files.sync(tmp_path)
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    with pytest.raises(OSError, match=f"{tmp_path}: No locks available"), files.locked(tmp_path):
+        pass
 
 
 def test_a_folder_has_one_writer(tmp_path):

@@ -49,6 +49,12 @@ def test_lists_of_different_lengths_are_no_history():
         History(loss_d=[1.0], loss_g=[1.0, 2.0])
 
 
+@pytest.mark.parametrize("values", [["x"], [None], [[1.0]], 3, {"a": 1}])
+def test_what_are_no_lists_of_numbers_is_no_history(values):
+    with pytest.raises(ValueError, match="six lists of numbers"):
+        History(*[values] * 6)
+
+
 @pytest.mark.parametrize(("recipe", "alike"), [("still", True), ("drawing", False)])
 def test_training_warns_of_samples_that_are_alike(recipe, alike, capsys):
     mx.random.seed(0)

@@ -46,6 +46,34 @@ def test_identical_sets(rng):
     assert metrics.nearer_to_training(CLOUD, CLOUD, rng.normal(size=(100, 4))) == 1
 
 
+@pytest.mark.parametrize(
+    "measure",
+    [
+        metrics.fid,
+        lambda x, y: metrics.kid(x, y, draws=2),
+        metrics.precision_recall,
+        metrics.density_coverage,
+        lambda x, y: metrics.nearer_to_training(x, y, x[:9]),
+        lambda x, y: metrics.classifier_score(abs(x)),
+        lambda x, y: metrics.class_histogram(x),
+        lambda x, y: metrics.kl_from_uniform(x[0]),
+        lambda x, y: metrics.agreement(x, y[:, 0] > 0),
+    ],
+)
+def test_arrays_of_mlx_are_measured_as_those_of_numpy_are(measure, rng):
+    pair = rng.normal(size=(2, 30, 4)).astype(np.float32)
+    np.testing.assert_allclose(measure(*map(mx.array, pair)), measure(*pair), rtol=1e-6)
+
+
+@pytest.mark.parametrize("array", [np.array, mx.array])
+def test_features_take_arrays_of_both_kinds(array):
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
+    classifier = checkpoints.load_pretrained("classifier")
+    as_floats = data.normalize(mx.array(images))
+    for a, b in zip(metrics.features(classifier, array(images)), metrics.features(classifier, as_floats), strict=True):
+        assert np.array_equal(a, b)
+
+
 def test_fid_is_symmetric_and_finite_where_covariances_are_singular():
     flat = CLOUD * np.array([1, 1, 0, 0])
     assert metrics.fid(flat, CLOUD) == pytest.approx(metrics.fid(CLOUD, flat), rel=1e-6)

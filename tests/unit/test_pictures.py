@@ -98,11 +98,21 @@ def test_fashion(tmp_path, monkeypatch):
         monkeypatch.setitem(pictures.SHA256, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(data, "SMOKE", False)
     monkeypatch.setenv("FASHION_DIR", str(tmp_path))
-    clothes = data.load("test", "fashion")
-    assert clothes.name == "Fashion-MNIST, test split"
-    assert clothes.labels.tolist() == [9, 0, 5]
-    assert np.array_equal(np.array(clothes.images).ravel(), images)
+    for folder in ("", "FashionMNIST/raw"):  # torchvision's, beside its files of MNIST, which have the same names
+        if folder:
+            (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+            (tmp_path / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz").touch()
+            (tmp_path / folder).mkdir(parents=True)
+            for path in tmp_path.glob("*.gz"):
+                path.rename(tmp_path / folder / path.name)
+        clothes = data.load("test", "fashion")
+        assert clothes.name == "Fashion-MNIST, test split"
+        assert clothes.labels.tolist() == [9, 0, 5]
+        assert np.array_equal(np.array(clothes.images).ravel(), images)
     with pytest.raises(FileNotFoundError, match="FASHION_DIR is .* but there is no train-images-idx3-ubyte.gz"):
+        data.load("train", "fashion")
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(bytes(16))
+    with pytest.raises(ValueError, match="not Fashion-MNIST's train-images-idx3-ubyte.gz as published, the only form"):
         data.load("train", "fashion")
 
 
@@ -252,6 +262,8 @@ def test_an_array_is_taken_as_it_is(tmp_path):
         ({"images": np.zeros((9, 28, 28), np.uint8)}, "(9, 28, 28), but 10 to 100,000 images are needed"),
         ({"images": np.ones((20, 28, 28), np.uint8)}, "(20, 28, 28) from 0 to 1, but pixels go from 0 to 255"),
         ({"images": np.full((20, 28, 28), 9, np.uint8), "labels": np.zeros(3)}, "'labels' are float64 (3,)"),
+        ({"images": np.zeros(20, [("x" * 3000, "u1")])}, "but must be uint8 (n, height, width)"),
+        ({"images": np.uint8(7)}, "'images' are uint8 (), but must be uint8 (n, height, width)"),
         ({"digits": np.zeros(3)}, "not an .npz file with an array 'images'"),
         ({"images": np.array([{}], object)}, "not an .npz file with an array 'images'"),
     ],
@@ -262,6 +274,7 @@ def test_an_array_that_does_not_fit_is_one_error(tmp_path, arrays, named):
     with pytest.raises(ValueError, match=re.escape(named)) as error:
         data.load("train", str(path))
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(path)) + 400
 
 
 # The command line
@@ -296,6 +309,19 @@ def test_a_run_is_not_resumed_on_other_data_or_without_the_augmentation(folder, 
     assert train(tmp_path / "run", *arguments) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert "cannot resume: " + ("data is" if change == "another folder" else "discriminator is") in line
+
+
+def test_a_folder_whose_name_is_not_utf_8(folder, tmp_path):
+    """MLX could not write the name into the generator's file."""
+    odd = folder.rename(tmp_path / "a\udcff")
+    assert train(tmp_path / "run", "--data", odd) == 0
+    about = checkpoints.read(tmp_path / "run" / "generator.safetensors")[1]
+    assert about["data"] == r"pictures of a\udcff, train split"
+
+
+def test_a_long_name_is_cut(tmp_path, capsys):
+    assert train(tmp_path / "run", "--data", f"{'x' * 250}/" * 4) == 2
+    assert len(capsys.readouterr().err) < 400
 
 
 @pytest.mark.parametrize("name", ["mnits", "/no/such/folder", ""])

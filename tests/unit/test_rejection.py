@@ -95,6 +95,11 @@ def test_what_cannot_be_fitted_is_refused(selective, count, settings, said):
         rejection.fit_referee(selective, real, **settings)
 
 
+def test_a_class_that_the_generator_does_not_have_is_refused(selective):
+    with pytest.raises(ValueError, match="labels must be from 0 to 9"):
+        rejection.select(selective, mx.array([12]))
+
+
 def test_the_whole_of_it_is_kept_in_a_file(tmp_path, selective):
     selective.thresholds, selective.width = mx.arange(10).astype(mx.float32), mx.array(1.5)
     checkpoints.save(tmp_path / "best.safetensors", selective)

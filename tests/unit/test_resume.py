@@ -2,6 +2,7 @@
 
 from mlxgan import checkpoints, data, losses, models, recipes, training
 from mlxgan.__main__ import main
+from mlxgan.history import History
 from mlxgan.resume import train
 
 import json
@@ -218,6 +219,10 @@ def test_none_is_whole(tmp_path):
         {"versions": "[1]"},
         {"history": '{"a": 1}'},
         {"history": '{"loss_d": 3}'},
+        {"history": json.dumps({name: ["x"] for name in vars(History()) if name != "stopped"})},
+        {"history": json.dumps({name: [None] for name in vars(History()) if name != "stopped"})},
+        {"history": json.dumps({"x" * 5000: 1})},
+        {"settings": "[" * 100_000},
     ],
 )
 def test_a_file_that_only_has_the_name_of_a_checkpoint(tmp_path, changed):
@@ -226,8 +231,41 @@ def test_a_file_that_only_has_the_name_of_a_checkpoint(tmp_path, changed):
     _, arrays, about = checkpoints.load_run(tmp_path)
     about = {name: value for name, value in (about | changed).items() if value is not None}
     path = checkpoints.save_run(tmp_path, 2, arrays, about)
-    with pytest.raises(ValueError, match=f"{path.name}: not a checkpoint of a run"):
+    with pytest.raises(ValueError, match=f"{path.name}: not a checkpoint of a run") as error:
         run(folder=tmp_path, resume=True)
+    assert len(str(error.value)) < len(str(path)) + 400
+
+
+def test_a_checkpoint_of_the_first_edition_is_called_so(tmp_path):
+    run(epochs=1, folder=tmp_path)
+    _, arrays, about = checkpoints.load_run(tmp_path)
+    history = json.loads(about["history"])
+    del history["spread"]
+    checkpoints.save_run(tmp_path, 2, arrays, about | {"history": json.dumps(history)})
+    with pytest.raises(ValueError, match="000002-.*written by the first edition; start anew in another folder"):
+        run(folder=tmp_path, resume=True)
+
+
+def test_settings_and_versions_are_quoted_in_short(tmp_path):
+    run(epochs=1, folder=tmp_path)
+    path, arrays, about = checkpoints.load_run(tmp_path)
+    changed = {
+        name: json.dumps(json.loads(about[name]) | {which: "x" * 5000})
+        for name, which in (("settings", "seed"), ("versions", "mlx"))
+    }
+    checkpoints.save_run(tmp_path, 2, arrays, about | {"versions": changed["versions"]})
+    with pytest.warns(UserWarning, match="mlx is .*, but xxx") as seen:
+        run(epochs=2, folder=tmp_path, resume=True)
+    assert len(str(seen[0].message)) < len(str(path)) + 400
+    checkpoints.save_run(tmp_path, 3, arrays, about | {"settings": changed["settings"]})
+    with pytest.raises(ValueError, match="seed is 0, but xxx") as error:
+        run(folder=tmp_path, resume=True)
+    assert len(str(error.value)) < len(str(path)) + 400
+
+
+def test_a_folder_that_mlx_cannot_name_is_refused_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match="is not a name in UTF-8"):
+        run(folder=tmp_path / "a\udcff", on_step=lambda _: pytest.fail("a step was taken"))
 
 
 OTHER_IMAGES = data.Digits(255 - DIGITS.images, DIGITS.labels, "others")

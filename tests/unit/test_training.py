@@ -1,6 +1,6 @@
 """The one training loop, and the step that it takes."""
 
-from mlxgan import data, losses, models, recipes, training
+from mlxgan import augment, data, losses, models, recipes, resume, training
 
 import threading
 
@@ -308,6 +308,25 @@ def test_bad_arguments_are_refused_before_anything_is_changed(few, arguments, na
     assert all(same(a, b) for a, b in zip(before, weights(generator, discriminator), strict=True))
 
 
+@pytest.mark.parametrize("train", [training.train, resume.train])
+@pytest.mark.parametrize("mode", [True, False])
+def test_an_error_in_a_hook_leaves_the_modes_as_they_were(few, train, mode):
+    networks = small_dcgan()
+    for network in networks:
+        network.train(mode)
+    with pytest.raises(ZeroDivisionError):
+        train(*networks, few, epochs=1, batch_size=8, on_epoch=lambda *_: 1 / 0)
+    assert [network.training for network in networks] == [mode, mode]
+
+
+def test_a_discriminator_that_knows_fewer_classes_is_refused(few):
+    generator = models.ConditionalGenerator(channels=4, hidden=8).eval()
+    discriminator = augment.Augmented(models.ConditionalDiscriminator(classes=9, channels=4, hidden=8))
+    with pytest.raises(ValueError, match="the discriminator knows 9 classes, but the generator draws 10"):
+        training.train(generator, discriminator, few, epochs=1, batch_size=8)
+    assert not generator.training
+
+
 def test_a_conditional_run_uses_the_labels(few):
     """Where all real images are threes the fakes are threes too, and the other digits' vectors stay as they are."""
     generator, discriminator = small_dcgan(conditional=True)
@@ -372,22 +391,36 @@ def test_samples_are_made_in_evaluation_mode_and_the_mode_stays(mode):
     assert mx.allclose(images, generator.eval()(z), atol=1e-6)
 
 
+def test_the_mode_stays_when_drawing_fails(few):
+    generator, _ = small_dcgan()
+    with pytest.raises(ValueError, match="matmul|addmm"):
+        training.sample(generator.train(), mx.zeros((2, 3)))
+    assert generator.training and generator.norm1.training
+
+
+@pytest.mark.parametrize("labels", [[12], [-1], [10**6], np.array([0, 10])])
+def test_a_class_that_the_generator_does_not_have_is_refused(labels):
+    generator, _ = small_dcgan(conditional=True)
+    with pytest.raises(ValueError, match="labels must be from 0 to 9, the classes of the network"):
+        training.sample(generator, mx.zeros((len(labels), 100)), labels)
+
+
 def test_losses_that_explode_end_the_run_with_the_networks_of_the_epoch_before(few):
     """Every loss is still a number at a rate of a thousand."""
-    networks, optimizers = (models.MLPGenerator(), models.MLPDiscriminator()), (recipes.adam(), recipes.adam())
-    kept = []
+    optimizers, average = (recipes.adam(), recipes.adam()), models.MLPGenerator()
+    networks, kept = (models.MLPGenerator(), models.MLPDiscriminator()), []
 
     def spoil(epoch, history):
-        kept.append([tree_flatten(network.parameters()) for network in networks])
+        kept.append([tree_flatten(network.parameters()) for network in (*networks, average)])
         if epoch == 2:
             for optimizer in optimizers:
                 optimizer.learning_rate = 1e3
 
-    settings = {"optimizer_g": optimizers[0], "optimizer_d": optimizers[1], "on_epoch": spoil}
+    settings = {"optimizer_g": optimizers[0], "optimizer_d": optimizers[1], "on_epoch": spoil, "average": average}
     with pytest.raises(training.DivergedError, match="of epoch 3") as error:
         training.train(*networks, few, epochs=5, batch_size=8, **settings)
     assert len(error.value.history) == len(kept) == 2
-    for network, before in zip(networks, kept[-1], strict=True):
+    for network, before in zip((*networks, average), kept[-1], strict=True):
         assert same(dict(before), dict(tree_flatten(network.parameters())))
 
 
