@@ -81,7 +81,8 @@ def mutants(module: str, source: str) -> Iterator[str]:
 
     names = filter(PLAUSIBLE.fullmatch, plugins.operator_names())
     operators: dict[str, Any] = {name: plugins.get_operator(name)() for name in names} | {"leave out": LeaveOut()}
-    places, lines, nodes = defaultdict(list), source.splitlines(), list(ast_nodes(get_ast(source)))
+    places: dict[str, list] = defaultdict(list)
+    lines, nodes = source.splitlines(), list(ast_nodes(get_ast(source)))
     for name, operator in operators.items():
         positions = [start for node in nodes for start, _ in operator.mutation_positions(node)]
         for occurrence, (row, column) in enumerate(positions):
