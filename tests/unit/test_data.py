@@ -314,6 +314,15 @@ def test_the_short_last_batch(drop_last, sizes):
     assert shapes == [(size, 28, 28, 1) for size in sizes]
 
 
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_label_that_the_generator_does_not_know(label):
+    odd = data.Digits(NUMBERED.images[:3], mx.array([0, label, 9]), "odd")
+    data.check(odd, 3)
+    data.check(odd, 3, classes=11 if label > 0 else None)
+    with pytest.raises(ValueError, match="labels must be from 0 to 9, the classes of the generator"):
+        data.check(odd, 3, classes=10)
+
+
 @pytest.mark.parametrize("size", [0, -1, 11])
 def test_impossible_batch_size(size):
     with pytest.raises(ValueError, match=f"batch_size is {size}, but must be between 1 and .* 10"):

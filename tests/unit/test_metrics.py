@@ -134,6 +134,24 @@ def test_kid_by_its_definition(rng):
     assert metrics.kid(x, y)[0] == pytest.approx(within(x) + within(y) - 2 * between)
 
 
+def test_the_error_of_kid_by_its_definition(rng):
+    """The standard deviation over 50 samples of both sets, drawn with replacement and always the same."""
+    x, y = rng.normal(size=(2, 6, 2))
+    within_x, within_y, between = ((a @ b.T / 2 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+
+    def mean_of_pairs(kernel, counts):
+        weights = np.outer(counts, counts) - np.diag(counts**2)
+        return (weights * kernel).sum() / weights.sum()
+
+    draw = np.random.default_rng(0)
+    counts_x, counts_y = (draw.multinomial(6, np.full(6, 1 / 6), 50) for _ in range(2))
+    estimates = [
+        mean_of_pairs(within_x, a) + mean_of_pairs(within_y, b) - 2 * (a @ between @ b) / 36
+        for a, b in zip(counts_x, counts_y, strict=True)
+    ]
+    assert metrics.kid(x, y)[1] == pytest.approx(np.std(estimates, ddof=1))
+
+
 def test_kid_does_not_depend_on_the_size_of_its_blocks(rng, monkeypatch):
     x, y = rng.normal(size=(2, 50, 3))
     whole = metrics.kid(x, y)

@@ -112,6 +112,16 @@ def test_the_spread_is_that_around_the_means_of_the_classes():
     assert np.allclose(models.spread_within_classes(x, labels, 10), expected, atol=1e-4)
 
 
+def test_the_spread_of_images_that_are_all_alike_is_a_number():
+    images, labels = mx.ones((4, 28, 28, 1)), mx.zeros(4, mx.int32)
+    assert mx.allclose(models.spread_within_classes(mx.ones((4, 3)), labels, 10), mx.full(3, 1e-3))
+    variety, conditional = (
+        kind(channels=4, hidden=8) for kind in (models.VarietyDiscriminator, models.ConditionalDiscriminator)
+    )
+    variety.variety = conditional.variety = mx.ones(1)
+    assert mx.all(mx.isfinite(variety(images)) & mx.isfinite(conditional(images, labels)))
+
+
 def test_the_conditional_discriminator_learns_how_much_a_class_varies():
     mx.random.seed(0)
     discriminator = models.ConditionalDiscriminator(channels=4, hidden=8)
