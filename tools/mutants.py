@@ -46,8 +46,15 @@ PLAUSIBLE = re.compile(
     "|UnaryOperator_Delete_(USub|Not)|TrueWithFalse|FalseWithTrue|AndWithOr|OrWithAnd)"
     "|AddNot|ExceptionReplacer|NumberReplacer|RemoveDecorator|ZeroIterationForLoop)"
 )
-#: Faults that no test should see, by module and changed line, and why.
-HARMLESS: dict[tuple[str, str], str] = {}
+#: Faults that no test should see, by a part of the changed line, and why.
+HARMLESS = {
+    'keys="u", recurse=True': "the layer inside has no u",
+    "batch_size: int, /, seed": "only the ways to write the call change",
+    "spread <= ALIKE": "no run hits the limit exactly",
+    "real >= SURE_REAL": "no run hits the limit exactly",
+    "[: 199]": "a message is one letter shorter",
+    "epochs= 51": "how long the tutorial's GAN trains is a choice",
+}
 
 
 class LeaveOut:
@@ -116,9 +123,9 @@ def examine(module: str, most: int) -> Counter:
             continue
         pairs = zip(source.splitlines(), mutated.splitlines(), strict=False)
         number, old, new = next((i, a.strip(), b.strip()) for i, (a, b) in enumerate(pairs, 1) if a != b)
-        why = HARMLESS.get((module, new))
+        why = next((why for part, why in HARMLESS.items() if part in new), "")
         found["harmless" if why else "missed"] += 1
-        print(f"{module}.py:{number}: {why or 'missed'}\n  - {old}\n  + {new}", flush=True)
+        print(f"{module}.py:{number}: {f'harmless, {why}' if why else 'missed'}\n  - {old}\n  + {new}", flush=True)
     path.write_text(source)
     return found
 
@@ -131,6 +138,7 @@ def main() -> None:
     if not find_spec("cosmic_ray"):
         parser.error("cosmic-ray is not installed: run make mutants")
     with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # some tests of root's are another user's for a while
         for part in ("src", "tests", ".pytest_cache"):  # the last has the kernels that earlier tests built
             if (common.ROOT / part).exists():
                 shutil.copytree(common.ROOT / part, Path(folder, part), ignore=shutil.ignore_patterns("__pycache__"))
