@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first that needs it sets up .venv; later ones find it there.
 .DEFAULT_GOAL := help
-.PHONY: help book lighthouse lab check test lint spelling notebooks ablation collapse speedrun bench pytorch lock wheels clean
+.PHONY: help book lighthouse lab check test lint spelling notebooks ablation collapse speedrun bench pytorch mutants lock wheels clean
 
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
@@ -63,6 +63,13 @@ bench: $(SETUP) ## time training steps on this machine's CPU and GPU; the book c
 
 pytorch: $(SETUP) ## compare a training step with PyTorch, on the CPU: MLX as installed, MLX with mlxgan, PyTorch
 	$(BIN)/python tools/benchmark.py
+
+# cosmic-ray changes the code; only this target needs it
+$(BIN)/cosmic-ray: | $(SETUP)
+	$(PIP) -c constraints.txt cosmic-ray==8.7.0
+
+mutants: $(BIN)/cosmic-ray ## put small faults into a copy of the code, and list those that no unit test sees
+	$(BIN)/python tools/mutants.py
 
 # uv resolves for other systems and Pythons than this one; only these two targets need it
 UV_COMPILE := $(BIN)/uv pip compile - --quiet --no-annotate

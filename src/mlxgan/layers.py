@@ -72,8 +72,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 def _is_product(layer: nn.Module) -> bool:
     """Return True if the fast CPU path supports this layer."""
     plain = getattr(layer, "groups", 1) == 1 and layer.dilation in (1, (1, 1))
-    whole = getattr(layer, "output_padding", 0) in (0, (0, 0))
-    halves = layer.weight.shape[1:3] == (4, 4) and layer.stride in (2, (2, 2)) and layer.padding in (1, (1, 1))
+    whole = getattr(layer, "output_padding", (0, 0)) == (0, 0)
+    halves = layer.weight.shape[1:3] == (4, 4) and layer.stride == (2, 2) and layer.padding == (1, 1)
     return fast() and plain and whole and halves
 
 

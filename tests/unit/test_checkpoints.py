@@ -4,6 +4,7 @@ from mlxgan import checkpoints, models, training
 
 import json
 import os
+import re
 import stat
 
 import mlx.core as mx
@@ -19,7 +20,7 @@ def same(a, b, tolerance=0.0):
 
 def test_round_trip(tmp_path):
     generator = models.MLPGenerator(latent_dim=12)
-    path = tmp_path / "new" / "generator.safetensors"
+    path = tmp_path / "new" / "inner" / "generator.safetensors"
     checkpoints.save(path, generator, notes={"data": "MNIST"})
     loaded = checkpoints.load(path)
     assert isinstance(loaded, models.MLPGenerator) and loaded.latent_dim == 12
@@ -65,6 +66,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         checkpoints.save(path, models.MLPGenerator(latent_dim=3))
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_mlx_while_it_writes_names_the_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("write failed")
+
+    monkeypatch.setattr(mx, "save_safetensors", full)
+    with pytest.raises(OSError, match=re.escape(f"{tmp_path}: could not be written (write failed)")):
+        checkpoints.save(tmp_path / "a.safetensors", models.MLPGenerator(latent_dim=3))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):

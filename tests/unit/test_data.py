@@ -270,7 +270,8 @@ def test_unknown_split():
 def test_labels_have_the_shares_of_the_training_images(n):
     labels = np.array(data.draw_labels(n))
     assert labels.shape == (n,) and labels.dtype == np.int32
-    assert np.abs(np.bincount(labels, minlength=10) - n * np.array(data.COUNTS) / 60_000).max() < 1
+    shares = np.cumsum(data.COUNTS) / 60_000
+    assert shares[-1] == 1 and np.abs(np.bincount(labels, minlength=10).cumsum() - n * shares).max() <= 0.5
     assert n < 20 or (np.diff(labels) < 0).any()
 
 
@@ -353,12 +354,22 @@ def test_each_epoch_has_its_own_order():
     assert first == order(seed=1, epoch=1, drop_last=False)
     assert first != order(seed=1, epoch=2, drop_last=False)
     assert first != order(seed=2, epoch=1, drop_last=False)
+    assert order(seed=1) == order(seed=1, epoch=0, drop_last=True)
 
 
 @pytest.mark.parametrize(("drop_last", "sizes"), [(True, [4, 4]), (False, [4, 4, 2])])
 def test_the_short_last_batch(drop_last, sizes):
     shapes = [images.shape for images, _ in data.batches(NUMBERED, 4, seed=0, drop_last=drop_last)]
     assert shapes == [(size, 28, 28, 1) for size in sizes]
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_label_that_the_generator_does_not_know(label):
+    odd = data.Digits(NUMBERED.images[:3], mx.array([0, label, 9]), "odd")
+    data.check(odd, 3)
+    data.check(odd, 3, classes=11 if label > 0 else None)
+    with pytest.raises(ValueError, match="labels must be from 0 to 9, the classes of the generator"):
+        data.check(odd, 3, classes=10)
 
 
 @pytest.mark.parametrize("size", [0, -1, 11])

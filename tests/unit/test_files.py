@@ -80,6 +80,20 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         pass
 
 
+def test_no_descriptor_stays_open(tmp_path):
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        with files.locked(tmp_path), files.part_of(tmp_path / "a.txt") as part:
+            part.write_text("new")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_folder_to_be_locked_is_made_with_those_around_it(tmp_path):
+    for _ in range(2):
+        with files.locked(tmp_path / "new" / "inner"):
+            assert (tmp_path / "new" / "inner").is_dir()
+
+
 def test_a_folder_has_one_writer(tmp_path):
     program = f"from mlxgan import files; from pathlib import Path\nwith files.locked(Path({str(tmp_path)!r})): pass"
     with files.locked(tmp_path):

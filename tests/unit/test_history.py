@@ -44,6 +44,13 @@ def test_the_first_epoch_of_each_collapse_is_marked():
     assert marked == [True, False, True, False]
 
 
+def test_the_line_tells_of_the_last_epoch():
+    history = History()
+    for n in (1, 2, 3):
+        history.add(mx.array([[0.1 * n, 0.2 * n, 0.25 + 0.2 * n, 0.3 - 0.05 * n]]), 10.0 * n, 0.3)
+    assert history.line() == "epoch   3   loss D 0.300   loss G 0.600   D(x) 0.850   D(G(z)) 0.150   30 s"
+
+
 def test_lists_of_different_lengths_are_no_history():
     with pytest.raises(ValueError, match="different lengths"):
         History(loss_d=[1.0], loss_g=[1.0, 2.0])

@@ -126,6 +126,13 @@ def test_second_derivatives_equal_the_stock_layers(ours, stock, into, out):
     assert mx.abs(results[0] - results[1]).max().item() < 1e-4 * mx.abs(results[1]).max().item()
 
 
+@pairs
+def test_on_the_cpu_the_stock_layer_is_not_called(ours, stock, monkeypatch):
+    mine, _ = twins(ours, stock, 3, 5, 4, stride=2, padding=1)
+    monkeypatch.setattr(stock, "__call__", None)
+    assert len(output_and_gradients(mine, mx.random.normal((2, 6, 8, 3), key=mx.random.key(1)))) == 4
+
+
 @pytest.mark.slow
 @pairs
 def test_gradients_take_at_most_half_of_the_stock_layers_time(ours, stock):

@@ -159,6 +159,13 @@ def test_the_penalty_of_the_convolutional_critic_by_finite_differences():
     assert (values[0] - values[1]) / 2e-2 == pytest.approx(mx.linalg.norm(slope).item(), rel=2e-2)
 
 
+@pytest.mark.parametrize("loss", [losses.r1_penalty, losses.r1_r2_penalty])
+def test_the_weight_of_a_zero_centered_penalty_is_one_unless_given(loss):
+    real, fake = mx.random.normal((2, 5, 4, 4, 1), key=mx.random.key(0))
+    by_default, doubled = (loss(lambda x: mx.square(x).sum(axis=(1, 2, 3)), real, fake, *g) for g in ([], [2.0]))
+    assert by_default.item() == pytest.approx(doubled.item() / 2)
+
+
 def test_the_weight_of_the_penalty():
     def penalty(**weight):
         mx.random.seed(0)

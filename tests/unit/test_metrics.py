@@ -3,6 +3,7 @@
 from mlxgan import checkpoints, data, measures, metrics
 
 import os
+import warnings
 
 import mlx.core as mx
 import numpy as np
@@ -44,6 +45,7 @@ def test_identical_sets(rng):
     assert metrics.fid(CLOUD, CLOUD) == pytest.approx(0, abs=1e-9)
     assert metrics.precision_recall(CLOUD, CLOUD) == (1, 1)
     assert metrics.nearer_to_training(CLOUD, CLOUD, rng.normal(size=(100, 4))) == 1
+    assert metrics.nearer_to_training(CLOUD, CLOUD, CLOUD) == 0  # as near, not nearer
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,22 @@ def test_density_and_coverage_by_hand():
     assert metrics.density_coverage(real, fake.repeat(3, axis=0), k=1) == (0.75, pytest.approx(2 / 3))
 
 
+def test_a_point_on_the_edge_of_a_ball_is_inside():
+    """With k = 1 the balls around 0, 1, 5 reach 1, 1 and 4 far; the fakes are at the edges of the first and last."""
+    real, fake = np.array([[0.0], [1.0], [5.0]]), np.array([[-1.0], [9.0]])
+    assert metrics.precision_recall(real, fake, k=1)[0] == 1
+    assert metrics.density_coverage(real, fake, k=1) == (1, pytest.approx(2 / 3))
+
+
+def test_distances_are_as_exact_far_from_the_origin(rng):
+    real, fake, held_out = rng.normal(size=(3, 200, 4))
+    far = np.array([1e4, -1e4, 0, 3e4])
+    near, moved = ([x + shift for x in (real, fake, held_out)] for shift in (0, far))
+    for measure in (metrics.precision_recall, metrics.density_coverage):
+        assert measure(*moved[:2]) == pytest.approx(measure(*near[:2]), abs=0.01)
+    assert metrics.nearer_to_training(*moved) == pytest.approx(metrics.nearer_to_training(*near), abs=0.01)
+
+
 def test_density_and_coverage_of_known_sets(rng):
     density, coverage = metrics.density_coverage(CLOUD, rng.normal(size=(3000, 4)))
     assert density == pytest.approx(1, abs=0.1) and coverage > 0.9
@@ -152,6 +170,24 @@ def test_kid_by_its_definition(rng):
     assert metrics.kid(x, y)[0] == pytest.approx(within(x) + within(y) - 2 * between)
 
 
+def test_the_error_of_kid_by_its_definition(rng):
+    """The standard deviation over 50 samples of both sets, drawn with replacement and always the same."""
+    x, y = rng.normal(size=(2, 6, 2))
+    within_x, within_y, between = ((a @ b.T / 2 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+
+    def mean_of_pairs(kernel, counts):
+        weights = np.outer(counts, counts) - np.diag(counts**2)
+        return (weights * kernel).sum() / weights.sum()
+
+    draw = np.random.default_rng(0)
+    counts_x, counts_y = (draw.multinomial(6, np.full(6, 1 / 6), 50) for _ in range(2))
+    estimates = [
+        mean_of_pairs(within_x, a) + mean_of_pairs(within_y, b) - 2 * (a @ between @ b) / 36
+        for a, b in zip(counts_x, counts_y, strict=True)
+    ]
+    assert metrics.kid(x, y)[1] == pytest.approx(np.std(estimates, ddof=1))
+
+
 def test_kid_does_not_depend_on_the_size_of_its_blocks(rng, monkeypatch):
     x, y = rng.normal(size=(2, 50, 3))
     whole = metrics.kid(x, y)
@@ -176,8 +212,10 @@ def test_what_the_classifier_says():
     assert histogram.tolist() == [0.75, 0, 0, 0, 0, 0, 0, 0.25, 0, 0]
     assert metrics.kl_from_uniform(histogram) == pytest.approx(np.log(10) - np.log(4) + 0.75 * np.log(3))
     assert metrics.kl_from_uniform(np.full(10, 0.1)) == pytest.approx(0)
-    shares = metrics.agreement(sure[[3, 3, 4, 5]], np.array([3, 4, 4, 5]))
-    assert shares[3:6].tolist() == [1, 0.5, 1] and np.isnan(shares[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shares = metrics.agreement(sure[[3, 3, 4, 5]], np.array([3, 4, 4, 5]))
+    assert shares[3:6].tolist() == [1, 0.5, 1] and len(shares) == 10 and np.isnan(shares).sum() == 7
 
 
 def test_a_column_of_several_draws_shows_their_mean_and_standard_deviation():
@@ -195,6 +233,7 @@ def test_a_column_of_several_draws_shows_their_mean_and_standard_deviation():
         (lambda: metrics.precision_recall(CLOUD, CLOUD[:3]), "fake must be .* N at least 4"),
         (lambda: metrics.density_coverage(CLOUD[:5], CLOUD), "real must be .* N at least 6"),
         (lambda: metrics.nearer_to_training(CLOUD, CLOUD[:, :2], CLOUD), r"training is \(3000, 2\)"),
+        (lambda: metrics.nearer_to_training(CLOUD[:0], CLOUD, CLOUD), "fake must be .* N at least 1"),
     ],
 )
 def test_bad_arguments(call, named):

@@ -36,16 +36,26 @@ def test_sizes_of_the_dcgan():
     discriminator = (16 * 32 + 32) + (16 * 32 * 64 + 64) + linear(7 * 7 * 64, 512, 1) + norm * (64 + 512)
     assert count(models.DCGANDiscriminator()) == discriminator
     assert count(models.DCGANDiscriminator(norm=False)) == discriminator - norm * (64 + 512)
+    assert count(models.VarietyDiscriminator()) == discriminator + 1
+    assert count(models.ConditionalGenerator()) == generator + 10 * 512
+    assert count(models.ConditionalDiscriminator()) == discriminator + 10 * 512 + 1
     assert models.DCGANGenerator(image_channels=3)(mx.zeros((2, 100))).shape == (2, 28, 28, 3)
     assert models.DCGANDiscriminator(image_channels=3)(mx.zeros((2, 28, 28, 3))).shape == (2,)
 
 
-def test_initial_weights_have_the_deviation_of_dcgan_and_biases_keep_theirs():
+@pytest.mark.parametrize(
+    "factory",
+    [models.DCGANGenerator, models.DCGANDiscriminator, models.ConditionalGenerator, models.ConditionalDiscriminator],
+)
+def test_initial_weights_have_the_deviation_of_dcgan_and_biases_keep_theirs(factory):
     mx.random.seed(0)
-    generator = models.DCGANGenerator()
-    for weight in (generator.project.weight, generator.expand.weight, generator.up1.weight):
-        assert mx.std(weight).item() == pytest.approx(0.02, rel=0.02)
-    assert mx.array_equal(generator.norm1.weight, mx.ones(512))
+    model = factory()
+    weights = [value for _, value in tree_flatten(model.parameters()) if value.ndim >= 2 and value.size > 5000]
+    assert weights
+    for weight in weights:
+        assert mx.std(weight).item() == pytest.approx(0.02, rel=0.04)
+        assert mx.mean(weight).item() == pytest.approx(0, abs=0.001)
+    assert mx.array_equal(model.norm1.weight, mx.ones_like(model.norm1.weight))
 
 
 def test_in_evaluation_mode_a_sample_does_not_depend_on_its_batch():
@@ -96,10 +106,20 @@ def test_the_class_decides_what_is_drawn_and_what_is_believed():
 
 
 def test_the_spread_is_that_around_the_means_of_the_classes():
-    x, labels = mx.random.normal((50, 3), key=mx.random.key(0)), mx.array([0, 1, 1, 3, 4] * 10)
-    groups = [np.array(x)[np.array(labels) == digit] for digit in (0, 1, 3, 4)]
-    expected = np.sqrt(sum(((group - group.mean(0)) ** 2).sum(0) for group in groups) / 50)
+    x, labels = mx.random.normal((51, 3), key=mx.random.key(0)), mx.array([7] + [0, 1, 1, 3, 4] * 10)
+    groups = [np.array(x)[np.array(labels) == digit] for digit in (0, 1, 3, 4, 7)]
+    expected = np.sqrt(sum(((group - group.mean(0)) ** 2).sum(0) for group in groups) / 51)
     assert np.allclose(models.spread_within_classes(x, labels, 10), expected, atol=1e-4)
+
+
+def test_the_spread_of_images_that_are_all_alike_is_a_number():
+    images, labels = mx.ones((4, 28, 28, 1)), mx.zeros(4, mx.int32)
+    assert mx.allclose(models.spread_within_classes(mx.ones((4, 3)), labels, 10), mx.full(3, 1e-3))
+    variety, conditional = (
+        kind(channels=4, hidden=8) for kind in (models.VarietyDiscriminator, models.ConditionalDiscriminator)
+    )
+    variety.variety = conditional.variety = mx.ones(1)
+    assert mx.all(mx.isfinite(variety(images)) & mx.isfinite(conditional(images, labels)))
 
 
 def test_the_conditional_discriminator_learns_how_much_a_class_varies():
@@ -108,6 +128,11 @@ def test_the_conditional_discriminator_learns_how_much_a_class_varies():
     labels = mx.arange(40) % 4
     varied = mx.random.uniform(-1, 1, (40, 28, 28, 1))
     alike = 0.1 * varied
+    before = discriminator(varied, labels)
+    discriminator.variety = mx.ones(1)
+    spread = models.spread_within_classes(discriminator.compress(varied), labels, 10)
+    assert mx.allclose(discriminator(varied, labels) - before, 3 * mx.log(spread).mean(), atol=1e-4)
+    discriminator.variety = mx.zeros(1)
     optimizer = recipes.adam(0.05)
     loss = nn.value_and_grad(
         discriminator,

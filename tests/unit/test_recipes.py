@@ -60,6 +60,18 @@ def test_the_settings_hold_the_rates_at_the_start_and_at_the_end(name):
         assert rates[-1] == pytest.approx(last, rel=1e-5)
 
 
+@each
+def test_the_learning_rates_are_small_and_do_not_rise(name):
+    recipe = recipes.RECIPES[name]
+    for first, last in (recipe.rates_g, recipe.rates_d):
+        assert 0.01 >= first >= last > 0
+
+
+def test_a_rate_that_falls_needs_the_number_of_steps():
+    with pytest.raises(ValueError, match="steps"):
+        recipes.RECIPES["conditional"].settings()
+
+
 def test_settings_are_new_optimizers_and_what_the_recipe_says():
     def penalty(critic, real, fake):
         return losses.gradient_penalty(critic, real, fake, weight=1.0)

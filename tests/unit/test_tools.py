@@ -83,6 +83,8 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_lab", [], "what"),
         ("export_lab", ["everything"], "'everything'"),
         ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("mutants", ["--only", "losses", "nonsense"], "--only: invalid choice: 'nonsense'"),
+        ("mutants", ["--most", "0"], "--most: '0' is not a whole number from 1 to 1000"),
         ("notebooks", [], "action"),
         ("notebooks", ["bake"], "'bake'"),
         ("notebooks", ["update", "--all"], "--all"),
