@@ -21,7 +21,7 @@ import latex2mathml.converter
 import pytest
 import tinycss2
 from docutils import nodes
-from PIL import ImageFont
+from PIL import Image, ImageFont
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +71,16 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
             if "src" in image:
                 assert (page.parent / image["src"]).is_file(), f"{page.name}: {image}"
     assert count >= 15
+
+
+def test_a_picture_has_its_size_on_the_page_whatever_its_pixels(tmp_path):
+    picture = Image.new("L", (300, 200))
+    picture.save(tmp_path / "plain.png")
+    for dpi in (110, 220):
+        picture.save(tmp_path / f"{dpi}.png", dpi=(dpi, dpi))
+    (tmp_path / "figure.svg").write_text('<svg width="717" height="365" viewBox="0 0 469.2 238.8">')
+    found = [book_assets.size(tmp_path / name) for name in ("plain.png", "110.png", "220.png", "figure.svg")]
+    assert found == [(300, 200), pytest.approx((300, 200), 1e-3), pytest.approx((150, 100), 1e-3), (717, 365)]
 
 
 def test_pages_are_small_enough(site):
