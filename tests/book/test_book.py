@@ -21,7 +21,7 @@ import latex2mathml.converter
 import pytest
 import tinycss2
 from docutils import nodes
-from PIL import Image, ImageFont
+from PIL import Image, ImageChops, ImageFont, ImageStat
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +141,8 @@ def meta(page: Path) -> dict[str, str]:
 def test_every_page_has_a_title_and_a_description(site):
     for page in [*pages(site), site / "index.html", site / "404.html"]:
         about = meta(page)
-        assert re.search(r"<title>[^<]{4,}</title>", page.read_text()), page.name
+        title = re.search(r"<title>([^<]{4,})</title>", page.read_text())[1]
+        assert len(set(parts := re.split(" [—|-] ", html.unescape(title)))) == len(parts), title
         assert len(about["description"]) > 20, page.name
     descriptions = [meta(page)["description"] for page in pages(site)]
     assert len(set(descriptions)) == len(descriptions)
@@ -312,7 +313,9 @@ def test_epub_is_offered_and_its_first_page_written_for_it(site, opened):
     assert "one file" in page and "Real or generated" not in page and "Without JavaScript" not in page
 
 
-def test_epub_passes_epubcheck(site):
+@pytest.mark.parametrize("which", ["site", "known"])
+def test_epub_passes_epubcheck(which, request):
+    site = request.getfixturevalue(which)
     program = shutil.which("epubcheck")
     if program is None:
         pytest.skip("epubcheck is not installed: apt-get install epubcheck")
@@ -324,7 +327,7 @@ def test_epub_passes_epubcheck(site):
 
 
 def test_chapters_have_stories_of_the_lab_and_the_epub_has_links(site):
-    stories = set(json.loads((ROOT / "book" / "data" / "lab.json").read_text()))
+    stories = set(json.loads((ROOT / "book" / "data" / "lab.json").read_text())["stories"])
     with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
         for name, count in (("05_losses", 1), ("06_training", 1), ("10_failures", 2)):
             page = (site / "notebooks" / f"{name}.html").read_text()
@@ -370,7 +373,12 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, known):
     for page in ("index.html", "notebooks/06_training.html"):
         card = meta(known / page)["og:image"]
         assert card.startswith("https://book.example/name/")
-        assert (known / card.removeprefix("https://book.example/name/")).is_file()
+        with Image.open(known / card.removeprefix("https://book.example/name/")) as drawn:
+            shown = drawn.convert("L").crop((909, 30, 1089, 210))  # the square in the upper right corner
+        with Image.open(ROOT / book_site.CARD["image"]) as own:
+            apart = ImageChops.difference(shown, own.convert("L").resize(shown.size))
+        assert ImageStat.Stat(apart).mean[0] < 15, "the card has the book's own picture"
+        assert meta(known / page)["og:title"] != meta(known / page)["og:site_name"]
     assert 'href="/name/_static/' in (known / "404.html").read_text()
     assert "<loc>https://book.example/name/notebooks/06_training.html</loc>" in (known / "sitemap.xml").read_text()
     words = re.sub(r"<[^>]*>", "", (known / "book" / "running.html").read_text())
