@@ -101,6 +101,7 @@ def test_references_resolve_and_figures_are_numbered(site):
 def test_the_font_of_formulas_has_all_their_signs(site):
     font = ImageFont.truetype(site / "_static" / "fonts" / "stix-two-math-subset.woff2", 40)
     absent = bytes(font.getmask("\ue123"))
+    assert [page.name for page in pages(site) if re.search('mathvariant="(?!normal)', page.read_text())] == []
     used = {
         sign
         for page in pages(site)
