@@ -57,7 +57,7 @@ def icon(digit: np.ndarray, size: int) -> bytes:
 
 
 def cover(epochs: Image.Image) -> bytes:
-    """Return the EPUB's cover: the title, and below it the rows of ``epochs``, noise above and digits at the end."""
+    """Return the EPUB's cover: the title, and below it the rows of ``epochs``, from plain gray to digits."""
     from mlxgan import plots
 
     width, height, margin = 1200, 1800, 110

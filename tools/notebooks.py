@@ -7,8 +7,10 @@ the models that they train. Both take every notebook if none is named, and put t
 the table of README.md, as soon as pyproject.toml knows these addresses.
 """
 
+import base64
 import datetime
 import hashlib
+import io
 import json
 import os
 import platform
@@ -122,6 +124,9 @@ def execute(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":  # progress bars and the like are not part of the book
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller(output.data["image/png"])
     notebook.metadata["mlxgan"] = {
         "code_sha256": code_digest(notebook),
         "data": DATA.get(path.stem, "MNIST"),
@@ -132,6 +137,18 @@ def execute(path: Path) -> None:
         "versions": {"python": platform.python_version(), **common.versions("mlx", "numpy", "matplotlib")},
     }
     common.write(path, nbformat.writes(notebook) + "\n")
+
+
+def smaller(figure: str) -> str:
+    """Return a PNG in base64 with one byte for each pixel: exactly as it was if it is gray, else with 256 colors."""
+    from PIL import Image, ImageChops
+
+    with Image.open(io.BytesIO(base64.b64decode(figure))) as picture:
+        colored, gray, dpi = picture.convert("RGB"), picture.convert("L"), picture.info.get("dpi")
+    plain = ImageChops.difference(colored, gray.convert("RGB")).getbbox() is None
+    file = io.BytesIO()
+    (gray if plain else colored.quantize(256)).save(file, "PNG", optimize=True, **({"dpi": dpi} if dpi else {}))
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def ship(name: str, file: str) -> None:

@@ -142,9 +142,11 @@ def empty(out: Path) -> None:
 
 def assets(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
     """A page loads the one sheet, and after it is drawn the scripts that it needs."""
+    body = context.get("body", "")
+    if body:
+        context["body"] = sized(app, body)
     if app.builder.name != "html":
         return
-    body = context.get("body", "")
     context["css_files"] = [file for file in context["css_files"] if str(file.filename).endswith(f"/{OWN}")]
     absent = {"design-tabs"} - ({"design-tabs"} if "sd-tab-set" in body else set())
     if "highlight" not in body:
@@ -156,21 +158,20 @@ def assets(app: Sphinx, pagename: str, templatename: str, context: dict, doctree
     for file in context["script_files"]:
         file.attributes["defer"] = "defer"
     context["has_math"], context["has_italics"] = "<math" in body, body.count("<em>") > 40  # fonts to load early
-    if body:
-        context["body"] = sized(app, body)
 
 
 def size(path: Path) -> tuple[float, float] | None:
-    """Width and height of a picture, for SVG those of its view box."""
+    """Width and height of a picture on the page, where 110 dots of a figure count an inch."""
     if path.suffix == ".svg":
-        box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', path.read_text(encoding="utf-8"))
+        box = re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', path.read_text(encoding="utf-8"))
         return (float(box[1]), float(box[2])) if box else None
     with Image.open(path) as image:
-        return image.size
+        scale = 110 / image.info.get("dpi", (110,))[0]
+        return image.width * scale, image.height * scale
 
 
 def sized(app: Sphinx, body: str) -> str:
-    """Give each picture its size, so that nothing moves when it comes; all but the first wait until they are near."""
+    """Give each picture its size, so that nothing moves when it comes; on the site, most wait until they are near."""
     sources = {file: Path(app.srcdir, source) for source, file in app.builder.images.items()}
     count = 0
 
@@ -179,7 +180,7 @@ def sized(app: Sphinx, body: str) -> str:
         tag = image[0]
         source = sources.get(posixpath.basename(re.search(r'src="([^"]*)"', tag)[1]))  # type: ignore[index]
         count += 1
-        if count > 1 and "loading=" not in tag:
+        if count > 1 and "loading=" not in tag and app.builder.name == "html":
             tag = tag.replace("<img", '<img loading="lazy"', 1)
         if source is not None and " width=" not in tag and (found := size(source)):
             tag = tag.replace("<img", f'<img width="{found[0]:.0f}" height="{found[1]:.0f}"', 1)

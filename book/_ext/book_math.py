@@ -16,6 +16,7 @@ MATHML = "http://www.w3.org/1998/Math/MathML"
 
 def mathml(self, node: nodes.Element, block: bool) -> None:
     tex = node.astext().replace("gathered}", "matrix}").replace("aligned}", "align*}")
+    tex = re.sub(r"\\math(bb|cal) (\w)", r"\\math\1{\2}", tex)  # as a sign of its own: browsers know no mathvariant
     if block and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{matrix}}{tex}\\end{{matrix}}"
     markup = spaced(latex2mathml.converter.convert(tex, display="block" if block else "inline"))

@@ -344,7 +344,7 @@ def place(app: Sphinx, node: film, docname: str) -> None:
 
 def know_stories(app: Sphinx, env: BuildEnvironment) -> None:
     """Let links lead to ``preset=...``, which no heading of the lab is called, but which its script understands."""
-    stories = json.loads((Path(app.srcdir) / "book" / "data" / "lab.json").read_text(encoding="utf-8"))
+    stories = json.loads((Path(app.srcdir) / "book" / "data" / "lab.json").read_text(encoding="utf-8"))["stories"]
     for name in (f"preset={story}" for story in stories):
         env.metadata[LAB].setdefault("myst_slugs", {})[name] = (0, name, env.titles[LAB].astext())
 
@@ -424,7 +424,7 @@ def configure(app: Sphinx, config) -> None:
     config.ogp_site_url = config.html_baseurl
     config.sitemap_url_scheme = "{link}"
     config.notfound_urls_prefix = urlparse(config.html_baseurl).path or "/"
-    config.ogp_site_name = config.html_title
+    config.ogp_site_name = "GANs in MLX"  # a card has it beside the page's title
     config.epub_title = config.html_title
     config.epub_basename = EPUB.removesuffix(".epub")
 
@@ -433,6 +433,8 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
     """The first paragraph describes a page, to search engines and in previews of links."""
     if app.builder.name == "epub":
         return
+    if pagename == app.config.root_doc:
+        context["docstitle"] = ""  # its own title is that of the book, which follows the title of every other page
     text = summary(doctree) if doctree else f"{context.get('title', 'Search')}: {app.config.html_title}"
     context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{escape(text)}">\n'
     if doctree:

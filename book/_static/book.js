@@ -1,13 +1,18 @@
 // Printing, keys that turn pages, films, and the search, which is loaded when its dialog opens.
 "use strict";
 
-// On paper nothing unfolds, so all that is folded is printed.
-let opened = [];
+// On paper nothing unfolds, so all that is folded is printed; and paper is white.
+let opened = [], theme;
 addEventListener("beforeprint", () => {
+  ({ theme } = document.documentElement.dataset);
+  document.documentElement.dataset.theme = "light";
   opened = [...document.querySelectorAll("details:not([open])")];
   for (const details of opened) details.open = true;
 });
-addEventListener("afterprint", () => { for (const details of opened) details.open = false; });
+addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = theme;
+  for (const details of opened) details.open = false;
+});
 
 // The keys turn the page only where they move nothing else: not in a field, and not in code that scrolls.
 document.addEventListener("keydown", (event) => {

@@ -21,7 +21,7 @@ import latex2mathml.converter
 import pytest
 import tinycss2
 from docutils import nodes
-from PIL import ImageFont
+from PIL import Image, ImageChops, ImageFont, ImageStat
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,16 @@ def test_every_picture_exists_and_says_what_is_to_be_seen(site):
     assert count >= 15
 
 
+def test_a_picture_has_its_size_on_the_page_whatever_its_pixels(tmp_path):
+    picture = Image.new("L", (300, 200))
+    picture.save(tmp_path / "plain.png")
+    for dpi in (110, 220):
+        picture.save(tmp_path / f"{dpi}.png", dpi=(dpi, dpi))
+    (tmp_path / "figure.svg").write_text('<svg width="717" height="365" viewBox="0 0 469.2 238.8">')
+    found = [book_assets.size(tmp_path / name) for name in ("plain.png", "110.png", "220.png", "figure.svg")]
+    assert found == [(300, 200), pytest.approx((300, 200), 1e-3), pytest.approx((150, 100), 1e-3), (717, 365)]
+
+
 def test_pages_are_small_enough(site):
     for page in pages(site):
         parser = Images()
@@ -91,6 +101,7 @@ def test_references_resolve_and_figures_are_numbered(site):
 def test_the_font_of_formulas_has_all_their_signs(site):
     font = ImageFont.truetype(site / "_static" / "fonts" / "stix-two-math-subset.woff2", 40)
     absent = bytes(font.getmask("\ue123"))
+    assert [page.name for page in pages(site) if re.search('mathvariant="(?!normal)', page.read_text())] == []
     used = {
         sign
         for page in pages(site)
@@ -131,7 +142,8 @@ def meta(page: Path) -> dict[str, str]:
 def test_every_page_has_a_title_and_a_description(site):
     for page in [*pages(site), site / "index.html", site / "404.html"]:
         about = meta(page)
-        assert re.search(r"<title>[^<]{4,}</title>", page.read_text()), page.name
+        title = re.search(r"<title>([^<]{4,})</title>", page.read_text())[1]
+        assert len(set(parts := re.split(" [—|-] ", html.unescape(title)))) == len(parts), title
         assert len(about["description"]) > 20, page.name
     descriptions = [meta(page)["description"] for page in pages(site)]
     assert len(set(descriptions)) == len(descriptions)
@@ -302,7 +314,9 @@ def test_epub_is_offered_and_its_first_page_written_for_it(site, opened):
     assert "one file" in page and "Real or generated" not in page and "Without JavaScript" not in page
 
 
-def test_epub_passes_epubcheck(site):
+@pytest.mark.parametrize("which", ["site", "known"])
+def test_epub_passes_epubcheck(which, request):
+    site = request.getfixturevalue(which)
     program = shutil.which("epubcheck")
     if program is None:
         pytest.skip("epubcheck is not installed: apt-get install epubcheck")
@@ -314,7 +328,7 @@ def test_epub_passes_epubcheck(site):
 
 
 def test_chapters_have_stories_of_the_lab_and_the_epub_has_links(site):
-    stories = set(json.loads((ROOT / "book" / "data" / "lab.json").read_text()))
+    stories = set(json.loads((ROOT / "book" / "data" / "lab.json").read_text())["stories"])
     with zipfile.ZipFile(site / "gan-in-mlx.epub") as book:
         for name, count in (("05_losses", 1), ("06_training", 1), ("10_failures", 2)):
             page = (site / "notebooks" / f"{name}.html").read_text()
@@ -360,7 +374,12 @@ def test_buttons_cards_and_sitemap_need_a_known_address(site, known):
     for page in ("index.html", "notebooks/06_training.html"):
         card = meta(known / page)["og:image"]
         assert card.startswith("https://book.example/name/")
-        assert (known / card.removeprefix("https://book.example/name/")).is_file()
+        with Image.open(known / card.removeprefix("https://book.example/name/")) as drawn:
+            shown = drawn.convert("L").crop((909, 30, 1089, 210))  # the square in the upper right corner
+        with Image.open(ROOT / book_site.CARD["image"]) as own:
+            apart = ImageChops.difference(shown, own.convert("L").resize(shown.size))
+        assert ImageStat.Stat(apart).mean[0] < 15, "the card has the book's own picture"
+        assert meta(known / page)["og:title"] != meta(known / page)["og:site_name"]
     assert 'href="/name/_static/' in (known / "404.html").read_text()
     assert "<loc>https://book.example/name/notebooks/06_training.html</loc>" in (known / "sitemap.xml").read_text()
     words = re.sub(r"<[^>]*>", "", (known / "book" / "running.html").read_text())

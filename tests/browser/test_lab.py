@@ -188,7 +188,7 @@ def test_stories_end_as_they_say(engine, preset, steps, ends):
 
 def test_stored_runs_end_as_the_stories_say():
     """From every seed; a run has one count for each hundred steps."""
-    stored = json.loads(export_lab.RAW.read_text())
+    stored = json.loads(export_lab.RAW.read_text())["stories"]
     runs = {name: np.array(list(story["modes"].values())) for name, story in stored.items()}
     assert (runs["healthy"][:, :18] == 8).any(axis=1).all()
     assert runs["collapse"].max() <= 3 and runs["collapse"][:, -1].max() <= 2
@@ -199,7 +199,9 @@ def test_stored_runs_end_as_the_stories_say():
 
 
 def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
-    stored = json.loads(export_lab.RAW.read_text())
+    raw = json.loads(export_lab.RAW.read_text())
+    assert raw["engine"] == export_lab.engine_digest(), "engine.js has changed: run tools/export_lab.py stories"
+    stored = raw["stories"]
     presets = engine.evaluate("() => ganLabPresets().PRESETS")
     assert list(stored) == list(presets)
     for name, preset in presets.items():
@@ -236,17 +238,23 @@ TIMED = """
 
 @pytest.mark.slow
 def test_it_has_time_for_sixty_steps_and_thirty_frames_a_second(engine, browser, folder):
-    """Against the time of a step, which is 4 to 5 ms on the two cores of the book, so that this holds on any machine.
+    """In a second the worker makes 60 steps, of which the page sees 30, four of them in detail.
 
-    In a second the worker makes 60 steps, of which the page sees 30, four of them in detail.
+    That takes a third of a second on the two cores of the book, and half of one beside a lot of other work, so that a
+    whole second is there on the slower cores of CI. Where a core is faster, nothing may take too long beside a step.
     """
-    step, seen, detail = engine.evaluate(WORKER)
+    for _ in range(5):  # other work on the machine may take the processor away for a while
+        step, seen, detail = engine.evaluate(WORKER)
+        second = 30 * step + 26 * seen + 4 * detail
+        if second < min(1000, 200 * step):
+            break
+        engine.wait_for_timeout(500)
     page = opened(browser, folder, script=TIMED)
     page.wait_for_function("window.drawn.length > 40")
     draw = np.quantile(page.evaluate("window.drawn"), 0.25)
     print(f"a step {step:.1f} ms, one that is seen {seen:.1f}, in detail {detail:.1f}; drawing it {draw:.1f} ms")
-    assert 30 * step + 26 * seen + 4 * detail < 200 * step
-    assert 30 * draw < 200 * step
+    assert second < 1000 and second < 200 * step
+    assert 30 * draw < 1000 and 30 * draw < 200 * step
     before = page.evaluate(f"{LAB}.step")
     page.wait_for_function(f"{LAB}.step > {before} + 60")
     close(page)
@@ -324,8 +332,15 @@ def test_the_address_holds_the_settings(browser, folder):
         assert part in address
     second = opened(browser, folder, address, reduced_motion="reduce")
     assert lab(second, "settings") | {"points": []} == lab(first, "settings") | {"points": []}
+    assert not second.get_by_label("Slow motion").is_checked()
+    second.get_by_label("Slow motion").check()
+    second.wait_for_function("location.hash.endsWith('&slow=1')")
+    third = opened(browser, folder, second.evaluate("location.hash"), reduced_motion="reduce")
+    assert third.get_by_label("Slow motion").is_checked()
+    close(third)
     second.evaluate("location.hash = '#preset=wins'")
     until(second, "lab.settings.loss === 'saturating'")
+    assert not second.get_by_label("Slow motion").is_checked()
     close(first)
     close(second)
 
@@ -394,9 +409,11 @@ def test_no_hindrance_to_access(browser, folder, width):
     close(page)
 
 
-def test_it_trains_without_a_worker(browser, folder):
-    page = opened(browser, folder, script="delete window.Worker")
+@pytest.mark.parametrize(("script", "workers"), [("", 1), ("delete window.Worker", 0)])
+def test_it_trains_in_a_worker_or_without_one(browser, folder, script, workers):
+    page = opened(browser, folder, script=script)
     until(page, "lab.step > 20")
+    assert len(page.workers) == workers
     close(page)
 
 
@@ -446,6 +463,19 @@ def test_digits_are_loaded_on_demand_and_train(browser, folder):
     assert "real digits" in page.locator("[role=status]").last.inner_text()
     assert Axe().run(page).response["violations"] == []
     close(page)
+
+
+def test_most_digits_can_be_read_within_three_minutes():
+    """After the steps that fit in them on two cores, beside real digits as small."""
+    found = json.loads(export_lab.RAW.read_text())["digits"]
+    assert found["steps"] == export_lab.DIGIT_STEPS and len(found["generated"]) == len(export_lab.DIGIT_SEEDS)
+    assert found["real"] > 0.8 and min(found["generated"]) > 0.7 * found["real"]
+    shares = [min(found["generated"]), max(found["generated"]), found["real"]]
+    low, high, real = (f"{100 * share:.0f}" for share in shares)
+    page = (ROOT / "book" / "lab.md").read_text()
+    assert f"after {found['steps']:,} steps" in page
+    assert f"{low} to {high} of 100 generated digits" in page and f"{real} of 100 real ones" in page
+    assert export_lab.DIGITS.stat().st_size <= 600_000
 
 
 def test_digits_that_do_not_load_can_be_tried_again(browser, folder, tmp_path):

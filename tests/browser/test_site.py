@@ -1,5 +1,6 @@
 """The site in a real browser, from a server and as files."""
 
+import io
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -70,6 +71,27 @@ SHIFT = """globalThis.shift = 0;
 const add = (entry) => { if (!entry.hadRecentInput) shift += entry.value; };
 new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({type: "layout-shift", buffered: true})"""
 
+#: What a page's scripts put there late, where a page has them, and then the films and pictures further down.
+LATE = [("[data-lab]", ".lab.built"), ("[data-generator]", ".gan-map")]
+WALK = """(async () => {
+  for (let y = 0; y < document.body.scrollHeight; y += innerHeight) {
+    scrollTo(0, y);
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+  }
+  scrollTo(0, 0);
+})()"""
+
+
+def moved(tab) -> float:
+    """How much moves on a page until all of it is there, and while its reader goes to the end."""
+    for place, built in LATE:
+        if tab.locator(place).count():
+            tab.wait_for_selector(built)
+    tab.evaluate(WALK)
+    tab.wait_for_timeout(100)
+    return tab.evaluate("shift")
+
+
 #: Code cells that are seen but not whole, and the mean number of characters in a full line of text.
 CLIPPED = """[...document.querySelectorAll(".cell_input pre")].filter(
   (pre) => pre.checkVisibility() && pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent.slice(0, 60))"""
@@ -92,6 +114,7 @@ def seen(context, server, pages) -> dict[str, dict]:
     tab.add_init_script(SHIFT)
     for page in pages:
         watched.open(page)
+        shift = moved(tab)
         found[page] = {
             "broken": tab.evaluate(BROKEN),
             "wrong": list(watched.wrong),
@@ -99,7 +122,7 @@ def seen(context, server, pages) -> dict[str, dict]:
             "interactive": tab.evaluate("performance.getEntriesByType('navigation')[0].domInteractive"),
             "anchors": set(tab.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")),
             "links": set(tab.evaluate("[...document.links].map(link => link.href)")),
-            "shift": tab.evaluate("shift"),
+            "shift": shift,
             "wider": {},
             "clipped": {},
         }
@@ -187,12 +210,11 @@ def test_little_moves_while_a_page_comes(seen, browser, server, pages):
     with browser.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2) as phone:
         tab = phone.new_page()
         tab.add_init_script(SHIFT)
-        moved = {}
+        found = {}
         for page in pages:
             tab.goto(f"{server}/{page}", wait_until="load")
-            tab.wait_for_timeout(150)
-            moved[page] = tab.evaluate("shift")
-    assert {page: shift for page, shift in moved.items() if shift > 0.05} == {}
+            found[page] = moved(tab)
+    assert {page: shift for page, shift in found.items() if shift > 0.05} == {}
 
 
 def test_code_is_seen_whole_on_a_laptop(seen):
@@ -210,12 +232,13 @@ def test_the_book_s_style_takes_effect(browser, server, theme, ground, grey):
     """A rule that the theme overrules does not show in the sheet, only here."""
     with browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme) as context:
         tab = context.new_page()
-        tab.goto(f"{server}/notebooks/05_losses.html")
+        for page in ("book/running", "notebooks/08_measuring", "notebooks/05_losses"):
+            tab.goto(f"{server}/{page}.html")
+            assert 70 <= tab.evaluate(MEASURE) <= 75, page
         assert styles(tab, "html", "fontSize") == ["16px"]
         family, size, height = styles(tab, "article section > p", "fontFamily", "fontSize", "lineHeight")
         assert family.startswith('"Source Serif 4"') and float(size[:-2]) == 18 and float(height[:-2]) == 28.8
         assert styles(tab, "article h2", "fontFamily")[0].startswith('"Source Sans 3"')
-        assert 70 <= tab.evaluate(MEASURE) <= 76
         size, height = styles(tab, ".cell_input pre", "fontSize", "lineHeight")
         assert float(height[:-2]) == 1.5 * float(size[:-2]) == 19.5
 
@@ -269,6 +292,37 @@ def test_first_view_is_right_without_javascript(browser, server):
         assert tab.locator("math").first.bounding_box()["width"] > 5
 
 
+def test_without_javascript_a_dark_system_has_a_dark_page(browser, server):
+    with browser.new_context(
+        java_script_enabled=False, color_scheme="dark", viewport={"width": 1280, "height": 900}
+    ) as context:
+        tab = context.new_page()
+        tab.goto(f"{server}/notebooks/05_losses.html")
+
+        def level(picture: bytes) -> float:
+            with Image.open(io.BytesIO(picture)) as shot:
+                return float(np.median(np.asarray(shot.convert("L"))))
+
+        assert level(tab.screenshot()) < 60
+        figure = tab.locator(".cell_output img").first
+        figure.scroll_into_view_if_needed()
+        assert level(figure.screenshot()) < 60, "turned over once, not twice"
+
+
+def test_the_lab_has_its_notes_beside_it_where_there_is_room(browser, server):
+    for width, beside in ((1440, True), (390, False)):
+        with browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce") as context:
+            tab = context.new_page()
+            tab.goto(f"{server}/book/lab.html")
+            tab.wait_for_selector(".lab.built .lab-notes")
+            notes, plane = tab.locator(".lab-notes").bounding_box(), tab.locator(".lab-stage").bounding_box()
+            assert (notes["x"] >= plane["x"] + plane["width"]) == beside
+            after = tab.locator("h2", has_text="How often").bounding_box()["y"]
+            assert notes["y"] + notes["height"] < after
+            texts = tab.locator(".lab-notes p").all_inner_texts()
+            assert [len(re.findall(r"[.?!](?= |$)", text)) for text in texts] == [2, 2, 2]
+
+
 def test_keys_turn_pages_but_not_from_within_code(context, server):
     tab = context.new_page()
     tab.goto(f"{server}/notebooks/05_losses.html")
@@ -302,6 +356,27 @@ def test_a_dark_page_prints_light_and_whole(browser, server):
         darkest = """[...document.querySelectorAll(".highlight span")].map((node) => getComputedStyle(node).color)
             .map((color) => Math.max(...color.match(/\\d+/g).slice(0, 3).map(Number)))"""
         assert max(tab.evaluate(darkest)) < 200
+
+
+def test_what_needs_the_light_theme_has_it_on_paper(browser, server):
+    ink = """selector => { const c = document.querySelector(selector), at = c.getContext("2d").getImageData(9, 9, 1, 1);
+        return Math.max(...at.data.slice(0, 3)); }"""
+    with browser.new_context(color_scheme="dark", viewport={"width": 700, "height": 900}) as context:
+        tab = context.new_page()
+        tab.goto(f"{server}/book/lab.html")
+        tab.wait_for_function("document.querySelector('[data-lab]').lab?.frames > 0")
+        assert tab.evaluate(ink, ".lab-plane") < 130
+        tab.emulate_media(media="print", color_scheme="dark")
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert float(styles(tab, "table.table", "borderTopWidth")[0][:-2]) >= 1
+        assert tab.evaluate(ink, ".lab-plane") > 200
+        assert tab.locator(".lab button:visible").count() == 0
+        tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert tab.evaluate(ink, ".lab-plane") < 130
+        tab.goto(f"{server}/book/generator.html")
+        tab.wait_for_selector(".gan-map")
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert styles(tab, ".gan-picture", "filter") == ["none"]
 
 
 #: What somebody may look for, and the page that explains it.
@@ -349,6 +424,9 @@ def test_search_is_used_with_the_keyboard_and_says_what_it_found(context, server
     tab.goto(f"{server}/book/index.html")
     tab.keyboard.press("Control+k")
     field = tab.locator("dialog input[type=search]")
+    icon, box = tab.locator("dialog .fa-magnifying-glass").bounding_box(), field.bounding_box()
+    padding = float(field.evaluate("field => parseFloat(getComputedStyle(field).paddingLeft)"))
+    assert icon["x"] + icon["width"] <= box["x"] + padding, "the icon stands before what is typed"
     field.fill("generator")
     tab.locator(".search-hits a").first.wait_for()
     assert re.search(r"\d+ of \d+ sections", tab.locator(".search-said[role=status]").inner_text())
@@ -456,6 +534,7 @@ def test_missing_page_has_its_style_at_any_depth(context, server):
     tab = context.new_page()
     tab.goto(f"{server}/no/such/page")
     assert tab.locator("h1").last.inner_text() == "No such page"
+    assert all(tab.locator("h1").all_inner_texts()), "no heading is empty"
     assert hindrances(tab) == []
     assert tab.evaluate("getComputedStyle(document.body).fontFamily").startswith('"Source Serif')
     tab.locator("nav a", has_text="MLX in a quarter of an hour").first.click()

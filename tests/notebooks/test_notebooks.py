@@ -99,7 +99,7 @@ def test_figures_have_a_caption_and_an_alternative_text(source):
     names, cells = [], own_cells(stored(source))
     for cell, after in pairwise(cells):
         shown = [output.get("data", {}) for output in cell.get("outputs", []) if output.output_type != "stream"]
-        if any("image/png" in data for data in shown):
+        if any({"image/png", "image/svg+xml"} & data.keys() for data in shown):
             about = cell.metadata["mystnb"]
             assert len(about["image"]["alt"]) > 40
             if len(shown) > 1:

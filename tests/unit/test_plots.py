@@ -3,6 +3,14 @@
 from mlxgan import plots
 from mlxgan.training import History
 
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from io import BytesIO
+
 import matplotlib.pyplot as plt
 import mlx.core as mx
 import numpy as np
@@ -41,6 +49,45 @@ def test_digits_with_titles():
     (axes,) = plt.gcf().axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
     assert axes.images[0].get_array().shape == (58, 88)
+
+
+SHOWN = """
+from IPython.core.interactiveshell import InteractiveShell
+forms = InteractiveShell.instance().display_formatter.formatters
+from mlxgan import plots
+import json, matplotlib.pyplot as plt, mlx.core as mx
+def shown():
+    found = {name: forms[name](plt.gcf()) for name in ("image/svg+xml", "image/png")}
+    return {name: data for name, data in found.items() if data}
+plt.plot([1, 2, 1])
+curve = shown()
+plt.figure().gca().plot(range(20000), [k % 7 for k in range(20000)], ".")
+crowd = shown()
+plots.digits(mx.zeros((8, 28, 28, 1)))
+print(json.dumps([curve, crowd, shown()]))
+"""
+
+
+def test_a_notebook_shows_curves_as_svg_and_pictures_with_twice_the_pixels():
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    run = subprocess.run([sys.executable, "-c", SHOWN], env=environment, capture_output=True, text=True, check=True)
+    curve, crowd, digits = json.loads(run.stdout)
+    assert list(curve) == ["image/svg+xml"] and list(crowd) == list(digits) == ["image/png"]
+    assert "DejaVu" not in curve["image/svg+xml"] and "BookSans" in curve["image/svg+xml"]
+    data, about = digits["image/png"]
+    with Image.open(BytesIO(base64.b64decode(data))) as picture:
+        assert abs(picture.width - 2 * about["width"]) <= 1 and round(picture.info["dpi"][0]) == 220
+
+
+def test_an_svg_is_as_large_as_a_png_and_the_same_each_time(tmp_path):
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 1])
+    svg = plots.vector(figure)
+    figure.savefig(tmp_path / "figure.png", bbox_inches="tight")
+    with Image.open(tmp_path / "figure.png") as picture:
+        width, height = map(int, re.search(r'width="(\d+)" height="(\d+)"', svg).groups())
+        assert abs(picture.width - width) <= 1 and abs(picture.height - height) <= 1
+    assert plots.vector(figure) == svg
 
 
 def test_a_film_has_a_sheet_for_each_frame_and_its_labels(tmp_path):

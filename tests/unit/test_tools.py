@@ -1,5 +1,7 @@
 """Every tool explains itself, and answers a wrong argument with one line and status 2, before it imports MLX."""
 
+import base64
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import common
 import notebooks
 import numpy as np
 import pytest
+from PIL import Image
 
 TOOLS = common.ROOT / "tools"
 PATHS = {path.stem: path for path in sorted(TOOLS.glob("*.py")) if path.stem not in ("common", "ranks")}
@@ -260,3 +263,17 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
     with pytest.raises(TypeError):
         common.write_json(path, {"a": object()})
     assert [file.name for file in path.parent.iterdir()] == ["result.json"] and path.read_text()
+
+
+def test_stored_figures_are_small_and_look_the_same():
+    random = np.random.default_rng(0)
+    gray = random.integers(0, 256, (90, 80, 1)).repeat(3, axis=2).astype(np.uint8)
+    colored = random.integers(0, 256, (100, 3)).astype(np.uint8)[random.integers(0, 100, (90, 80))]
+    for pixels, apart in ((gray, 0), (colored, 8)):
+        file = io.BytesIO()
+        Image.fromarray(pixels).convert("RGBA").save(file, "PNG", dpi=(220, 220))
+        small = notebooks.smaller(base64.b64encode(file.getvalue()).decode())
+        assert len(base64.b64decode(small)) < 0.75 * len(file.getvalue())
+        with Image.open(io.BytesIO(base64.b64decode(small))) as picture:
+            assert round(picture.info["dpi"][0]) == 220
+            assert np.abs(np.asarray(picture.convert("RGB"), int) - pixels).max() <= apart

@@ -275,7 +275,7 @@ function ganLabEngine() {
     const surface = () => last(forward(D, lattice, GRID * GRID, "lattice")).slice();
     const fakes = () => last(forward(average, fixed, shown, "fixed")).slice();
     average.values.set(G.values);
-    const self = { settings, G, D, step: 0, real: shownReal() };
+    const self = { settings, G, D, average, step: 0, real: shownReal() };
     let sums;
     const clear = () => { sums = { d: 0, lossD: 0, outReal: 0, outFake: 0, g: 0, lossG: 0 }; };
     clear();

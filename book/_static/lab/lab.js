@@ -232,10 +232,13 @@
       if (afresh || !was) restart();
       else game.send({ change: changes });
       refresh();
-      clearTimeout(writing);
-      if (!compact) writing = setTimeout(writeAddress, 300); // browsers refuse to have it changed all the time
+      writeSoon();
     }
-    const writeAddress = () => history.replaceState(null, "", presets.write(settings));
+    function writeSoon() { // browsers refuse to have it changed all the time
+      clearTimeout(writing);
+      if (!compact) writing = setTimeout(writeAddress, 300);
+    }
+    const writeAddress = () => history.replaceState(null, "", presets.write(settings, game.slow));
     function choose(name) {
       game.wanted = true;
       set({ ...PRESETS[name].settings, seed: settings.seed }, true);
@@ -298,7 +301,8 @@
     const toggle = button("Play", () => play(!game.wanted), "primary");
     const single = (who) => () => { if (game.wanted) play(false); move(who); };
     const slow = element("input", { type: "checkbox", id: unique() });
-    slow.addEventListener("change", () => { game.slow = slow.checked; play(game.wanted); });
+    slow.addEventListener("change", () => { game.slow = slow.checked; play(game.wanted); writeSoon(); });
+    const readSlow = () => { if (!compact) slow.checked = game.slow = presets.isSlow(location.hash); };
     const bar = group("lab-bar", "Training", toggle, button("Restart", restart), element("label", { className: "lab-check", htmlFor: slow.id }, slow, "Slow motion"));
 
     const seed = element("input", { type: "number", id: unique(), min: 0, max: presets.SEEDS - 1, step: 1 });
@@ -319,7 +323,7 @@
       element("div", { className: "lab-sliders" }, slider("Learning rate of the discriminator", "d", String), slider("Learning rate of the generator", "g", String),
         slider("Discriminator’s moves for one of the generator", "moves", String), slider("Weight of the R1 penalty", "r1", (v) => (v ? String(v) : "off"))),
       element("div", { className: "lab-bar" }, element("label", { htmlFor: seed.id, textContent: "Seed" }), seed,
-        button("New seed", () => set({ seed: Math.floor(1000 * Math.random()) })), button("Copy a link to this state", copy), copied));
+        button("New seed", () => set({ seed: Math.floor(1000 * Math.random()) })), button("Copy a link to these settings", copy), copied));
 
     // the reader's own points
     const pen = sketch(canvas, (points) => {
@@ -336,12 +340,14 @@
     const stage = element("div", { className: "lab-stage" }, element("div", { className: "lab-screen" }, canvas, pen.cross), legend, status, ...(compact ? [] : [changes]));
     const side = element("div", { className: "lab-side" }, counts, ...curves.map(({ figure }) => figure));
     const link = element("a", { textContent: "Open the lab" });
-    link.addEventListener("click", () => { link.href = `${folder}../../book/lab.html${presets.write(settings)}`; });
+    link.addEventListener("click", () => { link.href = `${folder}../../book/lab.html${presets.write(settings, game.slow)}`; });
     link.href = `${folder}../../book/lab.html#preset=${first}`;
-    const main = element("div", { className: "lab-main" }, guide, bar, stage, side);
+    const notes = compact ? null : document.querySelector(".lab-notes"); // of the page
+    const main = element("div", { className: "lab-main" }, guide, bar, stage, side, ...(notes ? [notes] : []));
     root.replaceChildren(...(compact ? [main, element("p", {}, link)] : [group("lab-stories", "Stories", ...tabs.values()), main, controls]));
     expose(root, game, { parts: () => (game.frame ? game.frame.parts.length : 0), settings: () => ({ ...settings }) });
-    if (!compact) addEventListener("hashchange", () => { const found = presets.read(location.hash); if (found) set(found, true); });
+    if (!compact) addEventListener("hashchange", () => { const found = presets.read(location.hash); if (found) { readSlow(); set(found, true); } });
+    readSlow();
     refresh();
     restart();
     if (!compact && !still.matches) play(true);
@@ -406,7 +412,7 @@
       }
     }
     function build() {
-      const settings = { data: "digits", loss: "ns", d: 1e-3, g: 1e-3, moves: 1, r1: 0.1, seed: 1 };
+      const settings = { ...presets.HEALTHY, data: "digits" };
       const game = player(root, "digits", show), curves = [losses(), outputs()];
       const [stepsNode, steps] = counter("steps"), [secondsNode, seconds] = counter("seconds");
       let time = 0, last = 0;

@@ -99,13 +99,15 @@ function ganLabPresets() {
     return settings;
   }
 
-  /** The settings as an address has them. */
-  function write(settings) {
+  const isSlow = (hash) => new URLSearchParams(hash.replace(/^#/, "")).get("slow") === "1";
+
+  /** The settings as an address has them, and whether moves are slow. */
+  function write(settings, slow) {
     const { points, seed, ...rest } = settings, preset = named(settings);
     const given = preset ? { preset, seed } : { ...rest, seed, ...(settings.data === "drawn" && { points: toText(points) }) };
-    return `#${new URLSearchParams(given)}`;
+    return `#${new URLSearchParams({ ...given, ...(slow && { slow: 1 }) })}`;
   }
 
-  return { PRESETS, HEALTHY, VALUES, SEEDS, EXTENT, MOST, rounded, named, read, write };
+  return { PRESETS, HEALTHY, VALUES, SEEDS, EXTENT, MOST, rounded, named, read, isSlow, write };
 }
 if (typeof module !== "undefined") module.exports = ganLabPresets;
