@@ -10,13 +10,10 @@ def translate(images: mx.array, most: int = 3) -> mx.array:
     ``images`` are (N, H, W, C) in [-1, 1]. What moves in from outside is background, -1. The gradient passes.
     """
     n, height, width, _ = images.shape
-    frame = [(0, 0), (most, most), (most, most), (0, 0)]
-    padded = mx.pad(images, frame, constant_values=-1.0)
+    padded = mx.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], constant_values=-1.0)
     down, right = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
-    rows = down + mx.arange(height).reshape(1, -1, 1, 1)
-    columns = right + mx.arange(width).reshape(1, 1, -1, 1)
-    padded = mx.take_along_axis(padded, rows, axis=1)
-    return mx.take_along_axis(padded, columns, axis=2)
+    padded = mx.take_along_axis(padded, down + mx.arange(height).reshape(1, -1, 1, 1), axis=1)
+    return mx.take_along_axis(padded, right + mx.arange(width).reshape(1, 1, -1, 1), axis=2)
 
 
 class Augmented(nn.Module):
@@ -34,7 +31,6 @@ class Augmented(nn.Module):
 
     def __call__(self, images: mx.array, *labels: mx.array) -> mx.array:
         if self.training:
-            random = mx.random.uniform(shape=(len(images), 1, 1, 1))
-            chosen = random < self.probability
+            chosen = mx.random.uniform(shape=(len(images), 1, 1, 1)) < self.probability
             images = mx.where(chosen, translate(images), images)
         return self.discriminator(images, *labels)

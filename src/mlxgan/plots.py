@@ -31,12 +31,10 @@ def vector(figure: Figure) -> str | None:
 
     A figure with pictures, or with so many points that its SVG would be long, is better a PNG: None.
     """
-    if any(axes.images for axes in figure.axes):
-        return None
     file = StringIO()
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     svg = re.sub(r'([\d.]+)pt"', lambda size: f'{float(size[1]) * 110 / 72:.0f}"', file.getvalue(), count=2)
-    return svg if len(svg) < 150_000 else None
+    return None if any(axes.images for axes in figure.axes) or len(svg) >= 150_000 else svg
 
 
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
@@ -53,8 +51,7 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
 
     ``scale`` is the width of a digit in inches; ``titles`` are written above the columns.
     """
-    rows = -(-len(images) // columns)
-    _, axes = plt.subplots(figsize=(columns * scale, rows * scale + (0.25 if titles else 0)))
+    _, axes = plt.subplots(figsize=(columns * scale, -(-len(images) // columns) * scale + (0.25 if titles else 0)))
     axes.imshow(tile(images, columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.set(xticks=[], yticks=[])
@@ -85,7 +82,6 @@ def film(frames: list[mx.array], labels: list[str], path: str | Path, columns: i
     """
     about = PngImagePlugin.PngInfo()
     about.add_text("labels", "|".join(labels))
-    sheets = [np.pad(tile(frame, columns, gap=4), 2, constant_values=255) for frame in frames]
-    picture = Image.fromarray(np.concatenate(sheets).repeat(2, 0).repeat(2, 1))
+    sheets = np.concatenate([np.pad(tile(frame, columns, gap=4), 2, constant_values=255) for frame in frames])
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(32).save(path, pnginfo=about, optimize=True)
+    Image.fromarray(sheets.repeat(2, 0).repeat(2, 1)).quantize(32).save(path, pnginfo=about, optimize=True)

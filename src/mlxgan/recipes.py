@@ -40,9 +40,8 @@ def seed_everything(seed: int) -> int:
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}, but must be from 0 to {2**32 - 1}")
-    mx.random.seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
+    for generator in (mx.random, np.random, random):
+        generator.seed(seed)
     return seed
 
 
