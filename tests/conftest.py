@@ -13,11 +13,35 @@ import fcntl
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+
+def _untracked() -> set[str]:
+    if shutil.which("git") is None:
+        return set()
+    command = ["git", "-C", str(ROOT), "ls-files", "--others", "--exclude-standard"]
+    return set(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left(tmp_path_factory) -> Iterator[None]:
+    """The tests of a file have a temporary folder of their own, and leave nothing there or in the work tree."""
+    tmp_path_factory.getbasetemp()  # pytest's folders, some of which stay, are made elsewhere
+    before = _untracked()
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="mlxgan-tests-") as own:
+        os.chmod(own, 0o1777)  # some tests are another user
+        patch.setattr(tempfile, "tempdir", own)
+        patch.setenv("MLXGAN_TMPDIR", own)
+        yield
+        left = os.listdir(own)
+    ours = (".safetensors", ".mlxfn", ".npz", ".png", "history.json", "seconds.json", "samples")
+    assert left + sorted(path for path in _untracked() - before if path.endswith(ours) or ".part-" in path) == []
 
 
 def _build(source: Path, out: Path, *options: str, **environment: str) -> None:
@@ -43,7 +67,7 @@ def sources(tmp_path_factory, worker_id, build) -> Path:
     """
     base = tmp_path_factory.getbasetemp()
     source = (base if worker_id == "master" else base.parent) / "book"
-    with open(source.with_suffix(".lock"), "w") as lock:
+    with open(source.with_suffix(".lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (source / "built").exists():
             for name in ("book", "notebooks"):

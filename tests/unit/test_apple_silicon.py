@@ -38,7 +38,7 @@ def tree_of(text: str) -> ast.Module:
 def source(path: Path) -> str:
     """The code of a file; of a notebook's source without its magics."""
     if path.parent.name != "notebooks":
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
     return "\n".join(cell for cell in cells if not cell.startswith("%%"))
 

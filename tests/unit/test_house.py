@@ -17,7 +17,7 @@ FLOORS = {
     "resume": 3, "metrics": 3, "export": 3,
     "__main__": 4,
 }  # fmt: skip
-SOURCES = {path.stem: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 LINES = {name: len(source.splitlines()) for name, source in SOURCES.items()}
 

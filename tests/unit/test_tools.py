@@ -209,7 +209,8 @@ def test_chapters_are_found_by_the_beginning_of_their_names():
         notebooks.find(["1", "3"], sources)
 
 
-def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path):
+def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "IDLE", [])  # so that the folders go with the test
     script = tmp_path / "script.py"
     script.write_text(
         "import os, sys, time\ntime.sleep(0.5)\nprint(sys.argv[1:], os.environ['COLOR'], os.environ['TMPDIR'])\n"
@@ -224,7 +225,8 @@ def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path):
     assert os.environ["TMPDIR"] not in folders
 
 
-def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path):
+def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "IDLE", [])
     script = tmp_path / "script.py"
     script.write_text("raise SystemExit(3)\n")
     with pytest.raises(SystemExit, match=r"script.py: the run \('a',\) ended with status 3"):
