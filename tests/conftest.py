@@ -29,18 +29,16 @@ def _untracked() -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _nothing_is_left(tmp_path_factory) -> Iterator[None]:
-    """The tests have a temporary folder of their own, and leave nothing in it, nor results in the work tree."""
+    """The tests of a file have a temporary folder of their own, and leave nothing there or in the work tree."""
     tmp_path_factory.getbasetemp()  # pytest's folders, some of which stay, are made elsewhere
-    before, place, variable = _untracked(), tempfile.tempdir, os.environ.get("MLXGAN_TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="mlxgan-tests-") as own:
+    before = _untracked()
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="mlxgan-tests-") as own:
         os.chmod(own, 0o1777)  # some tests are another user
-        tempfile.tempdir = os.environ["MLXGAN_TMPDIR"] = own
+        patch.setattr(tempfile, "tempdir", own)
+        patch.setenv("MLXGAN_TMPDIR", own)
         yield
-        tempfile.tempdir = place
-        if variable:
-            os.environ["MLXGAN_TMPDIR"] = variable
         left = os.listdir(own)
     ours = (".safetensors", ".mlxfn", ".npz", ".png", "history.json", "seconds.json", "samples")
     assert left + sorted(path for path in _untracked() - before if path.endswith(ours) or ".part-" in path) == []

@@ -283,12 +283,12 @@ def python_m(*arguments: object, **options) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.6, 1.2, 2.4])
 @pytest.mark.parametrize(
     "arguments",
-    [["train", "--epochs", "1000", "--batch-size", "100"], ["sample", "--model", "dcgan", "--n", "10000"]],
+    [["train", "--epochs", "1000", "--batch-size", "100"], ["sample", "--model", "dcgan", "--n", "100000"]],
     ids=["train", "sample"],
 )
 def test_ctrl_c_at_any_moment_is_status_130(tmp_path, arguments, seconds):
     """While modules are imported, while kernels are built by g++, which gets the Ctrl-C too, and in a step."""
-    command = [sys.executable, "-m", "mlxgan", *arguments, "--out", str(tmp_path / "out.png")]
+    command = [sys.executable, "-m", "mlxgan", *arguments, "--out", str(tmp_path / "out.npz")]
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}  # no kernel is there yet
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     restore = partial(signal.signal, signal.SIGINT, signal.default_int_handler)

@@ -225,7 +225,8 @@ def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path, monkey
     assert os.environ["TMPDIR"] not in folders
 
 
-def test_runs_that_are_stored_are_not_repeated(tmp_path):
+def test_runs_that_are_stored_are_not_repeated(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "IDLE", [])
     script, settings, seeds = tmp_path / "script.py", ["all, 0.5", "few"], (0, 1)
     script.write_text(
         "import json, os, sys\nprint('a line before')\n"
