@@ -37,7 +37,7 @@ def vector(figure: Figure) -> str | None:
     file = StringIO()
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     svg = re.sub(r'([\d.]+)pt"', lambda size: f'{float(size[1]) * 110 / 72:.0f}"', file.getvalue(), count=2)
-    return svg if len(svg) < 150_000 else None
+    return svg[svg.index("<svg") :] if len(svg) < 150_000 else None  # an EPUB may not have its document type
 
 
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
