@@ -58,9 +58,10 @@ class Book(Epub3Builder):
 
     def copy_image_files(self) -> None:
         super().copy_image_files()
-        for diagram in Path(self.outdir, self.imagedir).glob("*.svg"):  # an EPUB has SVG 1.1, with whole hundreds
-            text = diagram.read_text(encoding="utf-8")
-            diagram.write_text(re.sub(r'font-weight="(\d)\d\d"', r'font-weight="\g<1>00"', text), encoding="utf-8")
+        for picture in Path(self.outdir, self.imagedir).glob("*.svg"):  # an EPUB has SVG 1.1
+            text = re.sub(r'font-weight="(\d)\d\d"', r'font-weight="\g<1>00"', picture.read_text(encoding="utf-8"))
+            text = re.sub(r"<path (?![^>]*\bd=)", '<path d="M0 0" ', text)  # Matplotlib's space has no outline
+            picture.write_text(text, encoding="utf-8")
 
     def build_toc(self) -> None:
         super().build_toc()
