@@ -286,7 +286,7 @@ plots.digits(frames, columns=count, titles=list(range(count)))
 # :::
 #
 # You have trained a GAN.
-# On two cores of a processor the training took 111 seconds, which is not quite two minutes.
+# On two cores of a processor the training took 143 seconds, a little more than two minutes.
 # On a Mac, where MLX uses the graphics processor, it should be faster, but we have not measured that.
 #
 # Follow a row from left to right.
