@@ -212,9 +212,8 @@ def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: 
         return
     from PIL import Image
 
-    columns = min(16, math.ceil(math.sqrt(len(images))))
-    picture = Image.fromarray(data.tile(images, columns))
-    picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.NEAREST).save(path)
+    picture = data.tile(images, min(16, math.ceil(math.sqrt(len(images)))))
+    Image.fromarray(picture.repeat(2, axis=0).repeat(2, axis=1)).save(path)
 
 
 if __name__ == "__main__":

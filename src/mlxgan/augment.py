@@ -10,10 +10,13 @@ def translate(images: mx.array, most: int = 3) -> mx.array:
     ``images`` are (N, H, W, C) in [-1, 1]. What moves in from outside is background, -1. The gradient passes.
     """
     n, height, width, _ = images.shape
-    padded = mx.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], constant_values=-1.0)
+    frame = [(0, 0), (most, most), (most, most), (0, 0)]
+    padded = mx.pad(images, frame, constant_values=-1.0)
     down, right = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
-    padded = mx.take_along_axis(padded, down + mx.arange(height).reshape(1, -1, 1, 1), axis=1)
-    return mx.take_along_axis(padded, right + mx.arange(width).reshape(1, 1, -1, 1), axis=2)
+    rows = down + mx.arange(height).reshape(1, -1, 1, 1)
+    columns = right + mx.arange(width).reshape(1, 1, -1, 1)
+    padded = mx.take_along_axis(padded, rows, axis=1)
+    return mx.take_along_axis(padded, columns, axis=2)
 
 
 class Augmented(nn.Module):
@@ -31,6 +34,7 @@ class Augmented(nn.Module):
 
     def __call__(self, images: mx.array, *labels: mx.array) -> mx.array:
         if self.training:
-            chosen = mx.random.uniform(shape=(len(images), 1, 1, 1)) < self.probability
+            random = mx.random.uniform(shape=(len(images), 1, 1, 1))
+            chosen = random < self.probability
             images = mx.where(chosen, translate(images), images)
         return self.discriminator(images, *labels)

@@ -90,8 +90,7 @@ def small_digits(split: str, why: str, stand_for: str = "MNIST") -> Digits:
 
     small, labels = load_digits(return_X_y=True)
     small = (small.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    large = np.stack([np.asarray(Image.fromarray(x).resize((20, 20), Image.Resampling.BICUBIC)) for x in small])
-    images = np.pad(large, ((0, 0), (4, 4), (4, 4)))
+    images = np.pad([np.asarray(Image.fromarray(x).resize((20, 20))) for x in small], ((0, 0), (4, 4), (4, 4)))
     part = slice(None, 1500) if split == "train" else slice(1500, None)
     name = f"scikit-learn's small digits instead of {stand_for} ({why}), {split} split"
     return _digits(images[part], labels[part], name)

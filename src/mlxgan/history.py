@@ -41,8 +41,7 @@ class History:
         if not sound.all():
             where = f"step {sound.argmin() + 1} of epoch {len(self) + 1}"
             raise DivergedError(f"a loss is NaN, infinite or above a million in {where}", self)
-        columns = (self.loss_d, self.loss_g, self.d_real, self.d_fake, self.seconds, self.spread)
-        for column, value in zip(columns, [*rows.mean(axis=0).tolist(), seconds, spread], strict=True):
+        for column, value in zip(vars(self).values(), [*rows.mean(axis=0).tolist(), seconds, spread], strict=False):
             column.append(value)
 
     def line(self) -> str:

@@ -114,7 +114,7 @@ def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
 
 def _at_least(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
     """Return the sets in float64. Raises ValueError, naming the first that has fewer rows or another width."""
-    sets = {name: np.asarray(rows, np.float64) for name, rows in sets.items()}
+    sets = {name: np.array(rows, np.float64) for name, rows in sets.items()}
     widths = {array.shape[1:] for array in sets.values()}
     for name, array in sets.items():
         if array.ndim != 2 or len(widths) > 1 or len(array) < at_least:
@@ -128,24 +128,24 @@ def classifier_score(probabilities: np.ndarray) -> float:
 
     It is the exponential of the mean KL divergence of p(class | image), (N, 10), from its mean.
     """
-    p = np.asarray(probabilities, np.float64).clip(1e-12)
+    p = np.array(probabilities, np.float64).clip(1e-12)
     return float(np.exp((p * (np.log(p) - np.log(p.mean(axis=0)))).sum(axis=1).mean()))
 
 
 def class_histogram(probabilities: np.ndarray) -> np.ndarray:
     """Return the fraction of the images that the classifier assigns to each of the classes, (10,)."""
-    return np.bincount(np.asarray(probabilities).argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+    return np.bincount(np.array(probabilities).argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
 def kl_from_uniform(histogram: np.ndarray) -> float:
     """Return the KL divergence of a histogram from the uniform one: 0 to the log of the number of classes, in nats."""
-    histogram = np.asarray(histogram)
+    histogram = np.array(histogram)
     present = histogram[histogram > 0]
     return float((present * np.log(present * len(histogram))).sum())
 
 
 def agreement(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the fraction of the images of each label, (N,), that the classifier assigns to it, (10,), NaN for none."""
-    labels = np.asarray(labels)
-    right = np.asarray(probabilities).argmax(axis=1) == labels
+    labels = np.array(labels)
+    right = np.array(probabilities).argmax(axis=1) == labels
     return np.array([right[labels == digit].mean() if (labels == digit).any() else np.nan for digit in range(10)])

@@ -45,7 +45,7 @@ class Selective(nn.Module):
         The network gives the part of the image. The part of the label is the classifier's log p(label | image); that
         of the samples is left out, as if the generator had always drawn what it was asked for.
         """
-        features = self.features(images)
+        features, labels = self.features(images), data.check_labels(labels, self.classes)
         return self.ratio(features).squeeze(-1) - nn.losses.cross_entropy(self.classifier.output(features), labels)
 
 
@@ -57,7 +57,6 @@ def ratio_network() -> nn.Module:
 
 def propose(selective: Selective, labels: mx.array) -> mx.array:
     """Return an image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], that no referee has seen."""
-    labels = data.check_labels(labels, selective.classes)
     return selective(selective.width * mx.random.normal((len(labels), selective.latent_dim)), labels)
 
 

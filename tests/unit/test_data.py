@@ -368,7 +368,7 @@ def test_a_label_that_the_generator_does_not_know(label):
     odd = data.Digits(NUMBERED.images[:3], mx.array([0, label, 9]), "odd")
     data.check(odd, 3)
     data.check(odd, 3, classes=11 if label > 0 else None)
-    with pytest.raises(ValueError, match="labels must be from 0 to 9, the classes of the generator"):
+    with pytest.raises(ValueError, match="labels must be from 0 to 9, the classes of the network"):
         data.check(odd, 3, classes=10)
 
 
