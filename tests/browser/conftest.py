@@ -21,7 +21,8 @@ def browser():
         warnings.warn(how, stacklevel=1)
         pytest.skip(how)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        environment = {**os.environ, "TMPDIR": "/tmp"}  # that of the kernels is too long for the browser's socket
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], env=environment)
         yield browser
         browser.close()
 
