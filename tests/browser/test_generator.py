@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parents[2]
 
@@ -326,7 +326,7 @@ def test_progress_is_shown_while_it_loads(browser, server):
     page.route("**/weights-5.js", lambda route: held.append(route))
     page.goto(server + PAGE)
     page.wait_for_function("() => document.querySelector('.gan progress')?.value === 7 / 8")
-    assert "2 MB" in page.locator("[data-generator=digit]").inner_text()
+    expect(page.locator("[data-generator=digit]")).to_contain_text("2 MB")
     held[0].continue_()
     page.wait_for_selector(READY)
     assert page.locator("progress").count() == 0
