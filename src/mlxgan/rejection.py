@@ -45,7 +45,7 @@ class Selective(nn.Module):
         The network gives the part of the image. The part of the label is the classifier's log p(label | image); that
         of the samples is left out, as if the generator had always drawn what it was asked for.
         """
-        features, labels = self.features(images), data.check_labels(labels, self.classes)
+        labels, features = data.check_labels(labels, self.classes), self.features(images)
         return self.ratio(features).squeeze(-1) - nn.losses.cross_entropy(self.classifier.output(features), labels)
 
 

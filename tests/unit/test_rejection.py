@@ -67,6 +67,7 @@ def test_a_wrong_label_counts_against_a_sample(selective):
     assert np.allclose(first - second, logits[:, 0] - logits[:, 1], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_fit_accepts_what_looks_like_the_real_images(monkeypatch):
     """Fakes are bright or dark by chance, real images are bright: after fit, only bright fakes come out of select."""
     monkeypatch.setattr(rejection, "PROPOSED", 100)
@@ -110,6 +111,7 @@ def test_the_whole_of_it_is_kept_in_a_file(tmp_path, selective):
     assert np.allclose(again.log_ratio(images, labels), selective.log_ratio(images, labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "epochs"), [(models.Classifier, 2), (models.Judge, 4)])
 def test_a_classifier_learns(network, epochs):
     mx.random.seed(0)

@@ -113,6 +113,7 @@ def test_killed_from_outside(tmp_path):
         assert a == b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_around_the_plain_loop_changes_nothing_of_a_run(kind):
     plain, history = left_by(training.train, kind, DIGITS, 0, epochs=3)
