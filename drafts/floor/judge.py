@@ -1,21 +1,8 @@
 import mlxgan, time, sys
-from mlxgan import data, layers
+from mlxgan import data
+from mlxgan.models import Judge
 import mlx.core as mx, mlx.nn as nn, mlx.optimizers as optim, numpy as np
 from functools import partial
-class Judge(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = layers.Conv2d(1, 16, 4, stride=2, padding=1)
-        self.conv2 = layers.Conv2d(16, 32, 4, stride=2, padding=1)
-        self.hidden1 = nn.Linear(7 * 7 * 32, 120)
-        self.hidden2 = nn.Linear(120, 84)
-        self.output = nn.Linear(84, 10)
-    def features(self, images):
-        x = nn.relu(self.conv1(images))
-        x = nn.relu(self.conv2(x))
-        x = nn.relu(self.hidden1(x.reshape(len(x), -1)))
-        return nn.relu(self.hidden2(x))
-    def __call__(self, images): return self.output(self.features(images))
 def accuracy(m, d):
     m.eval(); r=0
     for i in range(0,len(d),1000): r+= int((m(data.normalize(d.images[i:i+1000])).argmax(-1)==d.labels[i:i+1000]).sum())

@@ -144,12 +144,11 @@ def _sample(options: argparse.Namespace) -> None:
     z, labels = mx.random.normal((options.n, generator.latent_dim)), None
     if is_conditional(generator):
         labels = data.draw_labels(options.n) if options.digit is None else mx.full((options.n,), options.digit)
-    drawn = ""
     if isinstance(generator, Selective) and labels is not None:
         images, accepted = select(generator, labels)
         drawn = f"; the referee accepted {accepted:.0%} of those drawn"
     else:
-        images = training.sample(generator, z, labels)
+        images, drawn = training.sample(generator, z, labels), ""
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with part_of(options.out) as part:
         _write(part, images, labels, about.get("data", ""))
@@ -159,9 +158,9 @@ def _sample(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     generator, about = _generator(options.model)
-    names = export.write(options.out, generator, about)
+    names = " and ".join(export.write(options.out, generator, about))
     without = ", without the referee: what it draws is not selected" if isinstance(generator, Selective) else ""
-    print(f"wrote {' and '.join(names)} to {options.out}{without}")
+    print(f"wrote {names} to {options.out}{without}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

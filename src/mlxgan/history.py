@@ -41,7 +41,7 @@ class History:
         if not sound.all():
             where = f"step {sound.argmin() + 1} of epoch {len(self) + 1}"
             raise DivergedError(f"a loss is NaN, infinite or above a million in {where}", self)
-        for column, value in zip(vars(self).values(), [*rows.mean(axis=0).tolist(), seconds, spread], strict=False):
+        for column, value in zip([*vars(self).values()][:-1], [*rows.mean(0).tolist(), seconds, spread], strict=True):
             column.append(value)
 
     def line(self) -> str:

@@ -9,8 +9,7 @@ from itertools import pairwise
 import mlx.core as mx
 import mlx.nn as nn
 
-from .classifiers import Classifier as Classifier
-from .classifiers import Judge as Judge
+from .classifiers import Classifier, Judge  # noqa: F401  (models of the book, too)
 from .layers import Conv2d, ConvTranspose2d
 
 

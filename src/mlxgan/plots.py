@@ -31,11 +31,13 @@ def vector(figure: Figure) -> str | None:
 
     A figure with pictures, or with so many points that its SVG would be long, is better a PNG: None.
     """
+    if any(axes.images for axes in figure.axes):
+        return None
     file = StringIO()
     figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     svg = re.sub(r'([\d.]+)pt"', lambda size: f'{float(size[1]) * 110 / 72:.0f}"', file.getvalue(), count=2)
     # without its document type, which an EPUB may not have
-    return None if any(axes.images for axes in figure.axes) or len(svg) >= 150_000 else svg[svg.index("<svg") :]
+    return svg[svg.index("<svg") :] if len(svg) < 150_000 else None
 
 
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):

@@ -10,8 +10,8 @@ import mlx.optimizers as optim
 import numpy as np
 
 from . import data, losses
-from .classifiers import minimize
-from .models import Classifier, ConditionalGenerator
+from .classifiers import Classifier, minimize
+from .models import ConditionalGenerator
 
 PROPOSED = 500  # samples at a time
 

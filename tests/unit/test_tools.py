@@ -209,8 +209,7 @@ def test_chapters_are_found_by_the_beginning_of_their_names():
         notebooks.find(["1", "3"], sources)
 
 
-def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "IDLE", [])  # so that the folders go with the test
+def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import os, sys, time\ntime.sleep(0.5)\nprint(sys.argv[1:], os.environ['COLOR'], os.environ['TMPDIR'])\n"
@@ -225,8 +224,7 @@ def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path, monkey
     assert os.environ["TMPDIR"] not in folders
 
 
-def test_runs_that_are_stored_are_not_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "IDLE", [])
+def test_runs_that_are_stored_are_not_repeated(tmp_path):
     script, settings, seeds = tmp_path / "script.py", ["all, 0.5", "few"], (0, 1)
     script.write_text(
         "import json, os, sys\nprint('a line before')\n"
@@ -243,8 +241,7 @@ def test_runs_that_are_stored_are_not_repeated(tmp_path, monkeypatch):
     }
 
 
-def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "IDLE", [])
+def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("raise SystemExit(3)\n")
     with pytest.raises(SystemExit, match=r"script.py: the run \('a',\) ended with status 3"):
