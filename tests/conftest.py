@@ -51,6 +51,7 @@ def _build(source: Path, out: Path, *options: str, **environment: str) -> None:
     command = [book, "build", "-W", "-n", *options, "--path-output", out, source]
     known = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_REF_NAME", "SITE_URL")
     clean = {key: value for key, value in os.environ.items() if key not in known}
+    clean["TMPDIR"] = os.environ["MLXGAN_TMPDIR"]  # the folder of MLX's kernels is too long for a socket's name
     run = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=clean | environment)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-5000:]
 

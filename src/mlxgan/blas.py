@@ -128,7 +128,7 @@ def _free_folder() -> Path:
     kernels = private(private(CACHE) / "kernels")
     compiler = os.stat(shutil.which("g++") or sys.executable)  # another one has to show that it works
     for number in count():
-        folder = private(kernels / f"{number}-{compiler.st_ino:x}-{compiler.st_mtime_ns:x}")
+        folder = private(kernels / f"{number}-{compiler.st_ino:x}-{int(compiler.st_mtime):x}")
         with contextlib.suppress(BlockingIOError):  # another process has that one
             LOCKS.enter_context(locked(folder))
             break

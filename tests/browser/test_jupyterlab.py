@@ -62,15 +62,21 @@ def server(tmp_path_factory):
     variables = [f"CURDIR={copy}", f"BIN={Path(sys.executable).parent}"]
     make = subprocess.run(["make", "-n", "lab", *variables], cwd=ROOT, capture_output=True, text=True, check=True)
     command = ["env", *shlex.split(make.stdout.splitlines()[-1])]
-    options = ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"]
-    with subprocess.Popen(
-        command + options, cwd=copy, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--LabApp.expose_app_in_browser=True"]
+    environment = os.environ | own | {"TMPDIR": os.environ["MLXGAN_TMPDIR"]}  # not the folder of MLX's kernels
+    log = base / "log"
+    with (
+        open(log, "wb") as output,
+        subprocess.Popen(
+            command + options, cwd=copy, env=environment, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
         try:
-            about, until = base / "RUNTIME" / f"jpserver-{process.pid}.json", time.monotonic() + 60
-            while not about.exists() and process.poll() is None and time.monotonic() < until:
+            until = time.monotonic() + 240  # the first start on a busy machine
+            while not (found := list(base.glob("RUNTIME/jpserver-*-open.html"))):
+                assert process.poll() is None and time.monotonic() < until, log.read_text()
                 time.sleep(0.1)
-            running = json.loads(about.read_text())
+            running = json.loads(Path(str(found[0]).replace("-open.html", ".json")).read_text())
             yield f"{running['url']}?token={running['token']}"
         finally:
             process.terminate()
@@ -81,8 +87,9 @@ def lab(browser, server):
     """A tab that has opened this address."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         tab = context.new_page()
+        tab.set_default_timeout(120_000)
         tab.goto(server)
-        tab.wait_for_function("globalThis.jupyterapp?.shell.currentWidget?.content.widgets?.length", timeout=60_000)
+        tab.wait_for_function("globalThis.jupyterapp?.shell.currentWidget?.content.widgets?.length")
         yield tab
 
 
@@ -113,7 +120,7 @@ def test_links_open_the_references_and_another_chapter(lab):
     lab.evaluate(OPEN, "notebooks/04_models.ipynb")
     here = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     here.get_by_role("link", name="White (2016)").first.click()
-    expect(lab.get_by_role("heading", name="White (2016)")).to_be_attached()
+    expect(lab.get_by_role("heading", name="White (2016)")).to_be_attached(timeout=120_000)
     lab.evaluate("jupyterapp.shell.currentWidget.dispose()")
     here.get_by_role("link", name="The data").first.click()
     lab.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'notebooks/03_data.ipynb'")
