@@ -187,7 +187,8 @@ def test_without_a_temporary_folder_there_is_at_most_a_warning(tmp_path, cache):
     environment = {name: value for name, value in os.environ.items() if name not in ("MLXGAN_TMPDIR", "TMPDIR")}
     environment["XDG_CACHE_HOME"] = str(tmp_path / "cache") if cache == "not usable" else os.environ["XDG_CACHE_HOME"]
     command = [sys.executable, "-c", NO_TEMPORARY_FOLDER + IMPORT]
-    run = subprocess.run(command, env=environment | {"TMPDIR": str(tmp_path / "nowhere")}, capture_output=True, text=True)
+    environment["TMPDIR"] = str(tmp_path / "nowhere")
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0 and run.stdout == "8.0\n", run.stderr
     said = ["OpenBLAS could not be loaded", "MLX cannot build kernels here"]
     assert [line for line in said if line in run.stderr] == (said if cache == "not usable" else [])
