@@ -111,13 +111,13 @@ def examine(module: str, most: int) -> Counter:
     path, found = Path("src", "mlxgan", f"{module}.py"), Counter[str]()
     tests = [f"tests/unit/test_{name}.py" for name in MODULES[module]]
     command = shlex.join([sys.executable, "-m", "pytest", "-qxm", "not slow", "-p", "no:cacheprovider", *tests])
-    source, start = path.read_text(), time.perf_counter()
+    source, start = path.read_text(encoding="utf-8"), time.perf_counter()
     outcome, printed = run_tests(command, 600)
     if outcome is not TestOutcome.SURVIVED:
         raise SystemExit(f"{printed}\nmutants.py: the tests of {module} fail without a fault")
     limit = 60 + 5 * (time.perf_counter() - start)  # a fault may also change which kernels are built
     for mutated in islice(mutants(module, source), most):
-        path.write_text(mutated)
+        path.write_text(mutated, encoding="utf-8")
         outcome, printed = run_tests(command, limit)
         if outcome is not TestOutcome.SURVIVED:
             found["too slow" if printed == "timeout" else "seen"] += 1
@@ -127,7 +127,7 @@ def examine(module: str, most: int) -> Counter:
         why = next((why for part, why in HARMLESS.items() if part in new), "")
         found["harmless" if why else "missed"] += 1
         print(f"{module}.py:{number}: {f'harmless, {why}' if why else 'missed'}\n  - {old}\n  + {new}", flush=True)
-    path.write_text(source)
+    path.write_text(source, encoding="utf-8")
     return found
 
 

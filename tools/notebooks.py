@@ -39,6 +39,13 @@ SHIPPED = {  # what the chapters train for the package: under which name, and fr
 
 DATA = {"14_own_pictures": "Omniglot and MNIST"}  # of all other chapters MNIST
 
+#: The site folds cells by their tags; this is how JupyterLab and VS Code are told.
+FOLDED = {
+    "hide-input": {"source_hidden": True},
+    "hide-output": {"outputs_hidden": True},
+    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
+}
+
 #: What a notebook that was opened alone on Colab runs first, once the repository's address is known.
 COLAB = """!git clone -q --depth 1 {address} /content/book && pip install -q /content/book
 %cd /content/book/notebooks"""
@@ -83,6 +90,15 @@ def code_digest(notebook: "NotebookNode") -> str:
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
+def folded(notebook: "NotebookNode") -> "NotebookNode":
+    """Return the notebook itself, in which cells say what JupyterLab and VS Code fold, as their tags do to the site."""
+    for cell in notebook.cells:
+        cell.metadata.pop("jupyter", None)
+        for tag in FOLDED.keys() & cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = FOLDED[tag]
+    return notebook
+
+
 def find(names: list[str], sources: list[Path]) -> list[Path]:
     """Return the sources whose names begin with one of ``names``, all if there are none.
 
@@ -101,11 +117,11 @@ def update(source: Path) -> Path:
 
     subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--to", "ipynb", "--update", str(source)], check=True)
     path = source.with_suffix(".ipynb")
-    if cell := colab_cell():
-        notebook = nbformat.read(path, as_version=4)
+    notebook = folded(nbformat.read(path, as_version=4))
+    if clone := colab_cell():
         tags = {"tags": ["colab", "remove-cell", "nbval-skip"]}
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(cell, metadata=tags, id="colab"))
-        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(clone, metadata=tags, id="colab"))
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
     return path
 
 

@@ -10,7 +10,7 @@ import jupytext
 import nbformat
 import pytest
 from nbconvert.filters import markdown2html
-from notebooks import README, code_digest, colab_cell, execute, own_cells, urls, with_links
+from notebooks import README, code_digest, colab_cell, execute, folded, own_cells, urls, with_links
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,16 @@ def test_source_and_notebook_hold_the_same_cells(source):
     def cells(notebook):
         return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in own_cells(notebook)]
 
-    assert cells(jupytext.read(source)) == cells(stored(source)), "run: python tools/notebooks.py update"
+    assert cells(folded(jupytext.read(source))) == cells(stored(source)), "run: python tools/notebooks.py update"
+
+
+def test_what_the_site_folds_is_folded_in_jupyterlab_too():
+    solution = nbformat.v4.new_code_cell("print(1)", metadata={"tags": ["hide-cell", "nbval-check-output"]})
+    figure = nbformat.v4.new_code_cell("plt.show()", metadata={"tags": ["hide-input"], "jupyter": {"other": 1}})
+    log, shown = nbformat.v4.new_code_cell(metadata={"tags": ["hide-output"]}), nbformat.v4.new_code_cell()
+    notebook = folded(nbformat.v4.new_notebook(cells=[solution, figure, log, shown]))
+    hidden = [sorted(cell.metadata.get("jupyter", {})) for cell in notebook.cells]
+    assert hidden == [["outputs_hidden", "source_hidden"], ["source_hidden"], ["outputs_hidden"], []]
 
 
 @each
