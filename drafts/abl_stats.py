@@ -1,8 +1,8 @@
 import json,glob,os,numpy as np
 from scipy import stats
-import sys; sys.path.insert(0,'/work/wt/abl/tools'); os.chdir('/work/wt/abl')
+import sys; sys.path.insert(0,'tools'); pass
 import ablation
-R='/work/wt/abl/runs/ablation/'
+R='runs/ablation/'
 def f(n,s): return R+f"{n.replace(',', '').replace(' ', '-')}-{s}.json"
 names=[*ablation.SETTINGS,*ablation.TECHNIQUES,*ablation.WITHOUT]
 runs={n:{s:json.load(open(f(n,s))) for s in range(5) if os.path.exists(f(n,s))} for n in names}

@@ -1,4 +1,4 @@
-p='/work/wt/abl/notebooks/11_stability.py'; s=open(p).read()
+p='notebooks/11_stability.py'; s=open(p).read()
 def r(a,b,n=1):
     global s
     assert s.count(a)==n,(s.count(a),a)

@@ -1,12 +1,12 @@
 #!/bin/bash
-# All that the generator's page still needs, one step after the other, each one's output in /tmp/page_STEP.log.
+# All that the generator's page still needs, one step after the other, each one's output in runs/page_STEP.log.
 # Stops at the first step that fails; page_steps.sh STEP starts at that step. About 20 minutes on two free cores.
-cd /work/wt/page
-export MNIST_DIR=/work/shared/mnist PYTHONPATH=$PWD/src; unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+cd "$(dirname "$0")/.."
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 first=${1:-opinion}
 step() { name=$1; shift; [ -n "$first" ] && [ "$first" != "$name" ] && return; first=
-  date > /tmp/page_$name.log; flock /tmp/helpers.lock nice -n 19 "$@" >> /tmp/page_$name.log 2>&1; rc=$?
-  echo "rc $rc $(date)" >> /tmp/page_$name.log; [ $rc = 0 ] || exit 1; }
+  date > runs/page_$name.log; "$@" >> runs/page_$name.log 2>&1; rc=$?
+  echo "rc $rc $(date)" >> runs/page_$name.log; [ $rc = 0 ] || exit 1; }
 step opinion .venv/bin/python tools/opinion.py
 step export .venv/bin/python tools/export_generator.py --measure
 step brand .venv/bin/python tools/brand.py
