@@ -60,7 +60,9 @@ def server(tmp_path_factory):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     own = {f"JUPYTER_{kind}_DIR": str(base / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     variables = [f"CURDIR={copy}", f"BIN={Path(sys.executable).parent}"]
-    make = subprocess.run(["make", "-n", "lab", *variables], cwd=ROOT, capture_output=True, text=True, check=True)
+    make = subprocess.run(
+        ["make", "--no-print-directory", "-n", "lab", *variables], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     command = ["env", *shlex.split(make.stdout.splitlines()[-1])]
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--LabApp.expose_app_in_browser=True"]
     environment = os.environ | own | {"TMPDIR": os.environ["MLXGAN_TMPDIR"]}  # not the folder of MLX's kernels
