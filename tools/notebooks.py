@@ -41,9 +41,9 @@ DATA = {"14_own_pictures": "Omniglot and MNIST"}  # of all other chapters MNIST
 
 #: The site folds cells by their tags; this is how JupyterLab and VS Code are told.
 FOLDED = {
-    "hide-input": {"source_hidden": True},
-    "hide-output": {"outputs_hidden": True},
-    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
+    "hide-input": ["source_hidden"],
+    "hide-output": ["outputs_hidden"],
+    "hide-cell": ["source_hidden", "outputs_hidden"],
 }
 
 #: What a notebook that was opened alone on Colab runs first, once the repository's address is known.
@@ -94,8 +94,8 @@ def folded(notebook: "NotebookNode") -> "NotebookNode":
     """Return the notebook itself, in which cells say what JupyterLab and VS Code fold, as their tags do to the site."""
     for cell in notebook.cells:
         cell.metadata.pop("jupyter", None)
-        for tag in FOLDED.keys() & cell.metadata.get("tags", []):
-            cell.metadata["jupyter"] = FOLDED[tag]
+        if hidden := [part for tag in cell.metadata.get("tags", []) for part in FOLDED.get(tag, [])]:
+            cell.metadata["jupyter"] = dict.fromkeys(hidden, True)
     return notebook
 
 

@@ -43,9 +43,11 @@ def test_what_the_site_folds_is_folded_in_jupyterlab_too():
     solution = nbformat.v4.new_code_cell("print(1)", metadata={"tags": ["hide-cell", "nbval-check-output"]})
     figure = nbformat.v4.new_code_cell("plt.show()", metadata={"tags": ["hide-input"], "jupyter": {"other": 1}})
     log, shown = nbformat.v4.new_code_cell(metadata={"tags": ["hide-output"]}), nbformat.v4.new_code_cell()
-    notebook = folded(nbformat.v4.new_notebook(cells=[solution, figure, log, shown]))
+    both = nbformat.v4.new_code_cell(metadata={"tags": ["hide-input", "hide-output"]})
+    notebook = folded(nbformat.v4.new_notebook(cells=[solution, figure, log, shown, both]))
     hidden = [sorted(cell.metadata.get("jupyter", {})) for cell in notebook.cells]
-    assert hidden == [["outputs_hidden", "source_hidden"], ["source_hidden"], ["outputs_hidden"], []]
+    whole = ["outputs_hidden", "source_hidden"]
+    assert hidden == [whole, ["source_hidden"], ["outputs_hidden"], [], whole]
 
 
 @each
