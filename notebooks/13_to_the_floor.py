@@ -696,7 +696,7 @@ show({"all samples": results["new rates"], **half_rejected})
 # In this run half and half has the lowest FID, with 1.72 instead of 2.35.
 # :::
 #
-# The old classifier has 1.91 and the magnifying glass 2.10, which is within the spread of what we had without a referee.
+# The old classifier has 1.91, and the magnifying glass 2.10, about one spread below the 2.35 without a referee.
 # Each of the three was trained once, so we will not rank the first two.
 # But the magnifying glass is worth a thought: it recognizes as many images as the others, and yet we cannot see that it helps.
 # What it finds in the pixels, perhaps how gray an edge is, need not be what our judge looks at, and if it is not, then rejecting samples because of it looks to the judge like rejecting at random.
@@ -935,7 +935,7 @@ checkpoints.save("../runs/best/best.safetensors", selective, notes=notes)
 # So we made it a game, with the judge of this chapter, which ships as `load_pretrained("judge")`:
 #
 # - The clock counts seconds of training and of fitting a referee, and stops while something is measured.
-# - We ask how long it takes to reach an FID of 3, and for our measures after 130 seconds, about the time of the first GAN of this book, and at the end, at most 900 seconds. (The column *at s* says when the measures to the right of it were taken.)
+# - We ask how long it takes to reach an FID of 3, and for our measures after 130 seconds, a little less than the first GAN of this book took, and at the end, at most 900 seconds. (The column *at s* says when the measures to the right of it were taken.)
 # - Three seeds, mean and standard deviation.
 
 # %% tags=["hide-input"]
