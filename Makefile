@@ -49,7 +49,7 @@ test: lint ## run all that is checked, as CI does
 notebooks: $(SETUP) ## execute all notebooks in full on MNIST and store their outputs
 	$(BIN)/python tools/notebooks.py execute
 
-ablation: $(SETUP) ## train the DCGAN in eight ways with three seeds each, for the table on stability
+ablation: $(SETUP) ## train a small DCGAN in 15 ways with five seeds each, for the tables on stability
 	$(BIN)/python tools/ablation.py
 
 collapse: $(SETUP) ## train the plain GAN without and with the penalty, twelve seeds each: how often does it collapse?
