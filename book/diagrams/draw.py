@@ -29,6 +29,7 @@ DIAGRAMS = {
     "projection": networks.projection,
     "precision-recall": measures.precision_recall,
     "density-coverage": measures.density_coverage,
+    "smallest-game": training.smallest_game,
     "gradient-penalty": training.gradient_penalty,
     "collapse": training.collapse,
     "rejection": measures.rejection,

@@ -237,6 +237,41 @@ def gradient_penalty() -> Card:
     return c
 
 
+def smallest_game() -> Card:
+    c = Card(
+        "The smallest game",
+        "Four panels, each with a line through a blue real point. The orange fake starts to the right of it. The line "
+        "tilts down toward the fake, which runs uphill and reaches the real point. The line is still tilted, so the "
+        "fake runs past. The line tilts the other way, and the fake comes back and runs past again.",
+        300,
+    )
+    for panel, (theta, tilt, move, words) in enumerate(
+        (
+            (1, 0, 0, "*D* tilts\nagainst\nthe fake"),
+            (0, 1, -1, "it arrives,\nbut the slope\nremains"),
+            (-1, 0, 0, "it ran past,\nand *D* tilts\nback"),
+            (0, -1, 1, "it arrives\nand runs past\nagain"),
+        )
+    ):
+        x, y, reach, rise = 87.5 + 175 * panel, 122, 52, 30
+        c.line([(x - 72, y), (x + 72, y)], "rule", 1.5)
+        c.line([(x - 66, y - 66 / reach * rise * tilt), (x + 66, y + 66 / reach * rise * tilt)], "disc", 3)
+        if not tilt:
+            way = 1 if theta > 0 else -1
+            c.arrow((x + way * 66, y + 5), (x + way * 66, y + 34), kind="disc")
+        c.dot(x, y, "real", 9)
+        if theta:
+            c.dot(x + reach * theta, y, "gen", 9)
+        else:
+            c.add(f'<circle cx="{x}" cy="{y}" r="15" class="l-gen" stroke-width="3.5"/>')
+            c.arrow((x + 6 * move, y - 28), (x + 46 * move, y - 28 - 40 / reach * rise), kind="gen")
+        c.text(x, 216, words, size=20)
+        c.text(x, 42, str(panel + 1), "muted", 20)
+        if panel:
+            c.line([(x - 87.5, 24), (x - 87.5, 276)], "rule", 1.5)
+    return c
+
+
 def collapse() -> Card:
     c = Card(
         "Mode collapse in a plane",

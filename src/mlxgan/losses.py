@@ -103,7 +103,7 @@ def r1_r2_penalty(discriminator: Callable, real: mx.array, fake: mx.array, gamma
 
 
 def relativistic_discriminator_loss(logits_real: mx.array, logits_fake: mx.array) -> mx.array:
-    """Return the mean of softplus(-(D(x) - D(G(z)))) over pairs of a real image and a fake (Jolicoeur-Martineau, 2018).
+    """Return the mean of softplus(-(D(x) - D(G(z)))) over pairs of a real image and a fake (Jolicoeur-Martineau, 2019).
 
     Only the difference of the two logits counts: a fake should look less real than the real image beside it.
     """
