@@ -4,8 +4,9 @@
 digits-generated.png, cover.png and card.png to book/images. It uses the generator that common.py names, MNIST's test
 images, and book/_static/generator/epochs.png, which tools/export_generator.py makes.
 
-Which digits are in game.png is decided by the seed 0 alone: 30 of MNIST's 10,000 test images, and 30 samples with
-random classes, in random order. Its text chunk ``real`` has a 1 for each real digit and a 0 for each generated one.
+Which digits are in game.png is decided by the seed 0 and by the referee: 30 of MNIST's 10,000 test images, and 30
+accepted samples with random classes, in random order. Its text chunk ``real`` has a 1 for each real digit and a 0 for
+each generated one.
 """
 
 from pathlib import Path
@@ -85,15 +86,14 @@ def cover(epochs: Image.Image) -> bytes:
 
 def draw() -> dict[Path, bytes]:
     """Return the files of all pictures by their paths."""
-    from mlxgan import checkpoints, data, plots, training
+    from mlxgan import checkpoints, data, plots, rejection
 
     import mlx.core as mx
 
     number = ROWS * COLUMNS
     real = data.load("test").images
     mx.random.seed(0)
-    z = mx.random.normal((256, 100))
-    samples = training.sample(checkpoints.load_pretrained(common.GENERATOR), z, data.draw_labels(len(z)))
+    samples, _ = rejection.select(checkpoints.load_pretrained(common.GENERATOR), data.draw_labels(256))
     two = mx.softmax(checkpoints.load_pretrained("classifier")(samples), axis=-1)[:, 2]  # two players, a 2
     levels = np.array(data.to_uint8(samples))[..., 0]
     chosen = np.random.default_rng(0).choice(len(real), GAME, replace=False)

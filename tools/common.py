@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ROOT = Path(__file__).parents[1]
-#: The trained model that draws on the site: in the page of the generator, in the game, and on the cover.
-GENERATOR = "conditional"
-#: Images of fixed noise after each epoch, which the chapter on choosing the digit leaves behind.
-EPOCHS = ROOT / "runs" / "conditional" / "epochs.npz"
+#: The trained model that draws on the site, in the page of the generator and in the game: one with a referee.
+GENERATOR = "best"
 IDLE: list[tempfile.TemporaryDirectory] = []  # temporary folders that no process uses at the moment
 
 
@@ -39,11 +37,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {' '.join(str(message).split())}\n")
 
     def read_epochs(self, path: Path) -> "np.ndarray":
-        """Return the array ``images`` of a file like EPOCHS, uint8 (epochs + 1, 10, 28, 28), or report an error."""
+        """Return the array ``images`` of a file, uint8 (epochs + 1, 10, 28, 28), or report an error."""
         import numpy as np
 
-        if not path.is_file():
-            self.error(f"{path} is not a file; executing the chapter on choosing the digit makes it")
         try:
             with np.load(path) as file:
                 images = file["images"]

@@ -1,29 +1,34 @@
-"""Write the conditional generator in the form that the page book/generator.md runs in the reader's browser.
+"""Write the generator ``best`` and its referee in the form that book/generator.md runs in the reader's browser.
 
 ``python tools/export_generator.py`` reads the shipped model, the discriminator of tools/opinion.py, and
-runs/conditional/epochs.npz, which the chapter on choosing the digit leaves behind. It writes to
-book/_static/generator/:
+book/data/referee.json. With ``--measure`` it writes that file first, which needs MNIST and takes some minutes: the
+thresholds for several acceptance rates, and what the judge that ships says of 10,000 accepted samples at each, for
+three draws. With ``--epochs runs/conditional/epochs.npz``, which the chapter on choosing the digit leaves behind, it
+also renews the film of a training. It writes to book/_static/generator/:
 
-- weights-0.js, weights-1.js, ...: parts of the weights in base64, and weights.js, which says how to read them. They
-  are classic scripts, because a browser loads these from https:// and from file:// alike, and fetches nothing from
-  file://. They are several, because a page sees how many have come, but not how much of one. They are kept in git,
-  because epochs.npz is not, and another processor would round some weights the other way
-- manifest.json, the same as weights.js, and measured.md and opinion.md, which put its numbers in the page's text
+- weights-0.js, weights-1.js, ...: parts of the weights in base64, and weights.js, which says how to read them; the
+  parts of the referee are referee-0.js and so on. They are classic scripts, because a browser loads these from https://
+  and from file:// alike, and fetches nothing from file://. They are several, because a page sees how many have come,
+  but not how much of one. They are kept in git, because another processor would round some weights the other way
+- manifest.json, the same as weights.js, and measured.md, opinion.md and rates.md, which put its numbers in the page
 - samples.png, shown if JavaScript is off
 - epochs.png, fixed noise through the training: one row per epoch, one column per digit
 
-Every array is a matrix of whole numbers with a scale for each row. Nine tenths of all weights are in the layer
-``expand``, kept in 9 bits by the method of GPTQ (Frantar et al., 2023): columns are rounded one by one, and the
-columns still to be rounded compensate for each error as far as the covariance of the hidden layer allows. The others
-are small enough for 12 and 16 bits.
+Every array is a matrix of whole numbers with a scale for each row. Nine tenths of the generator's weights are in the
+layer ``expand``, kept in 9 bits by the method of GPTQ (Frantar et al., 2023): columns are rounded one by one, and the
+columns still to be rounded compensate for each error as far as the covariance of the hidden layer allows. Its other
+layers are small enough for 12 and 16 bits. Discriminator and referee get by with 8 and 10 bits; the normalizations
+of the referee are folded into its convolutions.
 """
 
 import base64
 import hashlib
+import io
 import json
+import statistics
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import common
 import numpy as np
@@ -32,17 +37,21 @@ from PIL import Image
 if TYPE_CHECKING:
     from mlxgan.models import ConditionalGenerator as Generator
     from mlxgan.models import DCGANDiscriminator as Discriminator
+    from mlxgan.rejection import Selective
+
+    import mlx.nn as nn
 
 OUT = common.ROOT / "book" / "_static" / "generator"
 MODEL = common.ROOT / "src" / "mlxgan" / "pretrained" / f"{common.GENERATOR}.safetensors"
 LAYERS = {"project": 12, "expand": 9, "up1": 12, "up2": 12}  # bits of a weight; a ReLU follows each but the last
-OPINION = {
-    "down1": 8,
-    "down2": 8,
-    "shrink": 8,
-    "out": 8,
-}  # of the discriminator; a leaky ReLU after each but the last
-DIRECTIONS, SAMPLES, PARTS = 6, 1000, 8
+OPINION = ("down1", "down2", "shrink", "out")  # layers of the discriminator; a leaky ReLU follows each but the last
+PLAINLY = {"ratio 1": 10, "ratio 2": 10, "ratio 3": 10}  # bits of the referee's network; of its classifier's 8
+DIRECTIONS, SAMPLES = 6, 1000
+PARTS = {"weights": 8, "referee": 2}
+RATES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+SHIPPED = 0.7  #: the rate of the thresholds in the shipped model
+DRAWS, DRAWN = (1, 2, 3), 10_000  #: seeds, and samples of each, that the judge measures
+MEASURED = common.ROOT / "book" / "data" / "referee.json"
 #: What a direction may be seen to change, and what to call its two ends.
 TRAITS = {
     "Slant": ("leans left", "leans right"),
@@ -52,9 +61,10 @@ TRAITS = {
 }
 
 
-def noise(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise, float32 (n, 100), and the labels 0 to 9 in turn, (n,)."""
-    return np.random.default_rng(seed).standard_normal((n, 100), np.float32), np.arange(n) % 10
+def noise(seed: int, n: int, width: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise with this standard deviation, float32 (n, 100), and the labels 0 to 9 in turn, (n,)."""
+    z = np.random.default_rng(seed).standard_normal((n, 100), np.float32)
+    return np.float32(width) * z, np.arange(n) % 10
 
 
 def responses(model: "Generator", z: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -174,20 +184,21 @@ def traits(images: np.ndarray) -> np.ndarray:
     return np.stack([xy / yy, images.sum((1, 2)) / edges, np.sqrt(xx - xy**2 / yy), np.sqrt(yy)], 1)
 
 
-def named(model: "Generator", axes: np.ndarray) -> tuple[np.ndarray, list[dict]]:
+def named(model: "Generator", axes: np.ndarray, width: float = 1.0) -> tuple[np.ndarray, list[dict]]:
     """Return the directions, each turned so that its trait grows, and their names.
 
-    A direction is named after a trait if a walk from -2 to 2 changes that trait by more than 1.5 standard deviations
-    of the trait within a class, and no other trait two thirds as much. Two with the same name are numbered.
+    A direction is named after a trait if a walk from -2 to 2 standard deviations of the noise, ``width``, changes that
+    trait by more than 1.5 standard deviations of the trait within a class, and no other trait two thirds as much. Two
+    with the same name are numbered.
     """
-    z, labels = noise(4, 1000)
+    z, labels = noise(4, 1000, width)
     plain = traits(draw(model, z, labels))
     spread = np.sqrt(np.mean([plain[labels == digit].var(0) for digit in range(10)], axis=0))
     found: list[dict] = []
     axes = axes.copy()
     for k, axis in enumerate(axes):
         rest = z - np.outer(z @ axis, axis)
-        moved = [traits(draw(model, rest + step * axis, labels)).mean(0) for step in (-2, 2)]
+        moved = [traits(draw(model, rest + step * width * axis, labels)).mean(0) for step in (-2, 2)]
         effect = (moved[1] - moved[0]) / spread
         first, second = np.argsort(-np.abs(effect))[:2]
         if effect[first] < 0:
@@ -201,24 +212,108 @@ def named(model: "Generator", axes: np.ndarray) -> tuple[np.ndarray, list[dict]]
     return axes, found
 
 
-def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, bytes]:
-    """Return all files by their names, for the conditional generator at ``path`` and the ``images`` of epochs.npz.
+def fold(selective: "Selective") -> "Selective":
+    """Fold the normalizations of the referee's classifier into the convolutions before them, in place."""
+    import mlx.core as mx
+    import mlx.nn as nn
 
-    Raises ValueError if there is no conditional generator at ``path``.
+    classifier = selective.classifier
+    for conv, name in ((classifier.conv1, "norm1"), (classifier.conv2, "norm2")):
+        norm = classifier[name]
+        scale = norm.weight / mx.sqrt(norm.running_var + norm.eps)
+        conv.weight = conv.weight * scale[:, None, None, None]
+        conv.bias = (conv.bias - norm.running_mean) * scale + norm.bias
+        classifier[name] = nn.Identity()
+    return selective
+
+
+def referee(selective: "Selective") -> "dict[str, nn.Module]":
+    """Return the referee's layers by their names in the export."""
+    import mlx.nn as nn
+
+    linear = [layer for layer in selective.ratio.layers if isinstance(layer, nn.Linear)]
+    found = {name: selective.classifier[name] for name in ("conv1", "conv2", "hidden", "output")}
+    return found | {f"ratio {k}": layer for k, layer in enumerate(linear, 1)}
+
+
+def log_ratios(selective: "Selective", z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the referee's log ratio for the image of each row of noise (n, latent_dim) and label; (n,)."""
+    import mlx.core as mx
+
+    found = []
+    for start in range(0, len(z), 500):
+        y = mx.array(labels[start : start + 500].astype(np.int32))
+        found.append(np.array(selective.log_ratio(selective(mx.array(z[start : start + 500]), y), y)))
+    return np.concatenate(found)
+
+
+def measure(path: Path = MODEL) -> dict[str, Any]:
+    """Return the thresholds of each digit at each rate, and what the judge says of what is accepted.
+
+    Means and standard deviations over the draws, also of real training images. Needs MNIST.
+    """
+    from mlxgan import checkpoints, data, measures, metrics, recipes, rejection
+
+    import mlx.core as mx
+
+    selective, judge = load(path), checkpoints.load_pretrained("judge")
+    real, train = metrics.features(judge, data.load("test").images)[0], data.load("train")
+
+    def judged(images: mx.array, accepted: float | None = None) -> dict[str, float]:
+        found, _ = metrics.features(judge, images)
+        scores = dict(zip(("precision", "recall"), measures.precision_recall(real, found), strict=True))
+        return {"fid": measures.fid(real, found), **scores} | ({} if accepted is None else {"accepted": accepted})
+
+    def summary(draws: list[dict[str, float]]) -> dict[str, list[float]]:
+        columns = {name: [draw[name] for draw in draws] for name in draws[0]}
+        return {
+            name: [round(f(values), 4) for f in (statistics.mean, statistics.stdev)] for name, values in columns.items()
+        }
+
+    z, labels = noise(11, 20_000, selective.width.item())
+    pool = log_ratios(selective, z, labels)
+    shipped, rows = np.array(selective.thresholds, np.float64), []
+    for rate in RATES:
+        thresholds = np.array([rejection.threshold(pool[labels == digit], rate) for digit in range(10)])
+        thresholds = (shipped if rate == SHIPPED else thresholds).round(4)
+        selective.thresholds = mx.array(thresholds.astype(np.float32))
+        draws = []
+        for seed in DRAWS:
+            recipes.seed_everything(seed)
+            draws.append(judged(*rejection.select(selective, data.draw_labels(DRAWN))))
+        rows.append({"rate": rate, "thresholds": thresholds.tolist(), **summary(draws)})
+        print(rows[-1], flush=True)
+    order = np.random.default_rng(1).permutation(len(train)).astype(np.uint32)
+    parts = [order[DRAWN * k : DRAWN * (k + 1)] for k in range(len(DRAWS))]
+    floor = summary([judged(train.images[mx.array(part)]) for part in parts])
+    return {"model": digest(path), "machine": common.machine(), "rates": rows, "real": floor}
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, bytes]:
+    """Return all files by their names, for the generator with a referee at ``path`` and the ``images`` of epochs.npz.
+
+    Without ``epochs``, epochs.png is the one that is there. Raises ValueError if there is no such generator at
+    ``path``, or if referee.json is about another one.
     """
     from mlxgan import plots
 
     import mlx.core as mx
 
-    model = load(path)
-    z, labels = noise(0, 4000)
+    selective = fold(load(path))
+    measured_rates = rates(path)
+    model, width = selective.generator, selective.width.item()
+    z, labels = noise(0, 4000, width)
     hidden = np.maximum(responses(model, z, labels)[0][1], 0)
     mean = hidden.mean(0)
     covariance = (hidden - mean).T @ (hidden - mean) / len(hidden)
     arrays: dict[str, tuple[np.ndarray, np.ndarray, int]] = {}
     for name, bits in LAYERS.items():
-        weight, bias = (np.array(model[name][part], np.float64) for part in ("weight", "bias"))
-        weight = weight.reshape(len(weight), -1)
+        weight, bias = matrix_and_bias(model[name])
         codes, scale = compensated(weight, covariance, bits) if name == "expand" else rounded(weight, bits)
         if name == "expand":
             bias = bias + (weight - codes * scale) @ mean
@@ -226,70 +321,112 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
         arrays[name + " bias"] = *rounded(bias[None], 16), 16
     for k, table in enumerate(tables(model), 1):
         arrays[f"scale {k}"], arrays[f"shift {k}"] = ((*rounded(part, 16), 16) for part in table)
-    axes, found = named(model, directions(model))
+    axes, found = named(model, directions(model), width)
     arrays["directions"] = *rounded(axes, 16), 16
     discriminator, notes = opinion()
-    for name, bits in OPINION.items():
-        weight, bias = (np.array(discriminator[name][part], np.float64) for part in ("weight", "bias"))
-        arrays[name] = *rounded(weight.reshape(len(weight), -1), bits), bits
-        arrays[name + " bias"] = *rounded(bias[None], 16), 16
+    arrays |= plainly({name: discriminator[name] for name in OPINION})
+    both = {"weights": packed(arrays), "referee": packed(plainly(referee(selective)))}
 
-    data = b""
-    layout: dict[str, list[int]] = {}
-    for name, (codes, scale, bits) in arrays.items():
-        layout[name] = [*codes.shape, bits, len(data)]
-        data += pack(codes, scale, bits)
-    z, labels = noise(1, SAMPLES)
-    error = np.abs(draw(restored(path, layout, data), z, labels) - draw(model, z, labels))
+    z, labels = noise(1, SAMPLES, width)
+    exported = restored(path, both)
+    error = np.abs(draw(exported, z, labels) - draw(selective, z, labels))
+    ratios = log_ratios(selective, z, labels)
+    exported.generator = model  # so that the referees see the same images
+    off = np.abs(log_ratios(exported, z, labels) - ratios)
+    sprite = (OUT / "epochs.png").read_bytes() if epochs is None else film(epochs)
     manifest = {
-        "model": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "bytes": len(data),
-        "parameters": sum(
-            np.prod(codes.shape).item() for name, (codes, *_) in arrays.items() if name.split()[0] in LAYERS
-        ),
+        "model": digest(path),
+        "width": width,
+        "parameters": count(arrays, LAYERS),
         "samples": SAMPLES,
         "error": {
             "mean": round(error.mean().item(), 4),
             "percentile 99": round(np.percentile(error, 99).item(), 3),
             "max": round(error.max().item(), 3),
         },
+        "log ratio": {
+            "spread": round(ratios.std().item(), 3),
+            "mean error": round(off.mean().item(), 4),
+            "max error": round(off.max().item(), 3),
+        },
         "directions": found,
+        "epochs": Image.open(io.BytesIO(sprite)).height // 28 - 1,
         "right": {kind: float(notes[kind]) for kind in ("real", "generated")},
-        "epochs": 0 if epochs is None else len(epochs) - 1,
-        "arrays": layout,
-        "parts": PARTS,
-        "checksum": zlib.adler32(data),
+        "rates": measured_rates["rates"],
+        "real": measured_rates["real"],
+        **{name: about | {"parts": PARTS[name]} for name, (about, _) in both.items()},
     }
-    files = scripts(manifest, data)
-    files |= {"measured.md": measured(manifest).encode(), "opinion.md": judged(manifest).encode()}
-    levels = draw(model, *noise(5, 60)).round().clip(0, 255).astype(np.uint8)
+    files = {name: text.encode() for name, text in prose(manifest).items()}
+    files |= {"manifest.json": (json.dumps(manifest, indent=1) + "\n").encode()}
+    files |= {"weights.js": f"mlxganParts.about = {json.dumps(manifest)};\n".encode()}
+    for name, (_, data) in both.items():
+        files |= scripts(name, data)
+    levels = draw(model, *noise(5, 60, width)).round().clip(0, 255).astype(np.uint8)
     files["samples.png"] = common.png(Image.fromarray(plots.tile(mx.array(levels[..., None]), 10)))
-    if epochs is not None:
-        ink = Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in epochs]))
-        black = Image.new("L", ink.size)
-        files["epochs.png"] = common.png(Image.merge("LA", (black, ink)))  # the levels are the opacity of black
+    files["epochs.png"] = sprite
     return files
 
 
-def scripts(manifest: dict, data: bytes) -> dict[str, bytes]:
-    """Return the manifest as a file and as a script, and the scripts with the parts of the weights."""
-    size = 3 * -(-len(data) // (3 * PARTS))  # base64 takes three bytes at a time
-    texts = [base64.b64encode(data[size * part : size * (part + 1)]).decode() for part in range(PARTS)]
-    return {
-        "manifest.json": (json.dumps(manifest, indent=1) + "\n").encode(),
-        "weights.js": f"globalThis.mlxganWeights = {json.dumps(manifest)};\n".encode(),
-        **{f"weights-{k}.js": f'globalThis.mlxganParts[{k}] = "{text}";\n'.encode() for k, text in enumerate(texts)},
-    }
+def matrix_and_bias(layer: "nn.Module") -> tuple[np.ndarray, np.ndarray]:
+    """Return a layer's weight as a matrix with one row per output, and its bias, in float64."""
+    weight, bias = (np.array(layer[part], np.float64) for part in ("weight", "bias"))
+    return weight.reshape(len(weight), -1), bias
 
 
-def load(path: Path) -> "Generator":
-    """Return the conditional generator at ``path``. Raises ValueError if there is none."""
-    from mlxgan import checkpoints, models
+def plainly(layers: "dict[str, nn.Module]") -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
+    """Return codes, scales and bits of the weight and the bias of each layer, rounded to the nearest."""
+    found = {}
+    for name, layer in layers.items():
+        weight, bias = matrix_and_bias(layer)
+        bits = PLAINLY.get(name, 8)
+        found[name] = *rounded(weight, bits), bits
+        found[name + " bias"] = *rounded(bias[None], 16), 16
+    return found
+
+
+def packed(arrays: dict[str, tuple[np.ndarray, np.ndarray, int]]) -> tuple[dict[str, Any], bytes]:
+    """Return where each array lies in the data, with the length and the checksum of these, and the data."""
+    data, layout = b"", {}
+    for name, (codes, scale, bits) in arrays.items():
+        layout[name] = [*codes.shape, bits, len(data)]
+        data += pack(codes, scale, bits)
+    return {"bytes": len(data), "checksum": zlib.adler32(data), "arrays": layout}, data
+
+
+def count(arrays: dict[str, Any], names: dict[str, int]) -> int:
+    """Return how many numbers the weights and biases with these names have."""
+    return sum(codes.size for name, (codes, *_) in arrays.items() if name.removesuffix(" bias") in names)
+
+
+def scripts(name: str, data: bytes) -> dict[str, bytes]:
+    """Return the scripts with the parts of the data."""
+    size = 3 * -(-len(data) // (3 * PARTS[name]))  # base64 takes three bytes at a time
+    texts = [base64.b64encode(data[size * part : size * (part + 1)]).decode() for part in range(PARTS[name])]
+    return {f"{name}-{k}.js": f'mlxganParts.{name}[{k}] = "{text}";\n'.encode() for k, text in enumerate(texts)}
+
+
+def film(epochs: np.ndarray) -> bytes:
+    """Return the images after each epoch, uint8 (epochs + 1, 10, 28, 28), as the opacity of black, one row each."""
+    ink = Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in epochs]))
+    return common.png(Image.merge("LA", (Image.new("L", ink.size), ink)))
+
+
+def load(path: Path) -> "Selective":
+    """Return the generator with a referee at ``path``. Raises ValueError if there is none."""
+    from mlxgan import checkpoints, rejection
 
     model = checkpoints.load(path)
-    if not isinstance(model, models.ConditionalGenerator):
-        raise ValueError(f"{path}: a {type(model).__name__}, not a ConditionalGenerator")
+    if not isinstance(model, rejection.Selective):
+        raise ValueError(f"{path}: a {type(model).__name__}, not a Selective")
     return model
+
+
+def rates(path: Path) -> dict[str, Any]:
+    """Return what is in referee.json. Raises ValueError if that is not about the model at ``path``."""
+    found = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
+    if found.get("model") != digest(path):
+        raise ValueError(f"{MEASURED} is not about {path}; --measure writes it anew")
+    return found
 
 
 def opinion() -> tuple["Discriminator", dict[str, str]]:
@@ -300,57 +437,78 @@ def opinion() -> tuple["Discriminator", dict[str, str]]:
     return checkpoints.load(path), checkpoints.read(path)[1]  # type: ignore[return-value]
 
 
-def restored(path: Path, layout: dict[str, list[int]], data: bytes) -> "Generator":
-    """Return the model at ``path`` with the weights that the exported data give its layers."""
+def restored(path: Path, exported: dict[str, tuple[dict[str, Any], bytes]]) -> "Selective":
+    """Return the model at ``path`` with the weights that the exported data give the layers of generator and referee."""
     import mlx.core as mx
 
-    model = load(path)
-    for name in LAYERS:
-        for part in ("weight", "bias"):
-            array = unpack(data, *layout[name if part == "weight" else f"{name} bias"])
-            model[name][part] = mx.array(array.reshape(model[name][part].shape))
+    model = fold(load(path))
+    layers = {"weights": {name: model.generator[name] for name in LAYERS}, "referee": referee(model)}
+    for name, (about, data) in exported.items():
+        for layer_name, layer in layers[name].items():
+            for part, suffix in (("weight", ""), ("bias", " bias")):
+                array = unpack(data, *about["arrays"][layer_name + suffix])
+                layer[part] = mx.array(array.reshape(layer[part].shape))
     return model
 
 
-def measured(manifest: dict) -> str:
-    """Return what the text of the page says about the export."""
-    error, samples = manifest["error"], manifest["samples"]
+def prose(manifest: dict) -> dict[str, str]:
+    """Return what the text of the page says about the export, about the discriminator, and about the rates."""
+    error, ratio, samples = manifest["error"], manifest["log ratio"], manifest["samples"]
+    sizes = {name: f"{manifest[name]['bytes'] / 1e6:.2f} MB" for name in PARTS}
+    weights = sum(rows * columns for name, (rows, columns, *_) in manifest["referee"]["arrays"].items())
     lines = [
         f"The generator has {manifest['parameters']:,} weights. In MLX they are float32; for the page they are rounded",
-        f"to 9 bits in the largest layer and to 12 or 16 in the others, {manifest['bytes'] / 1e6:.2f} MB in all.",
+        f"to 9 bits in the largest layer and to 12 or 16 in the others, {sizes['weights']} in all.",
         f"That costs little: over {samples:,} samples, {samples // 10} of each digit, a pixel differs from that of the",
         f"shipped model by {error['mean']:.3f} of 255 levels on average, by less than {error['percentile 99']:.2f} in",
         f"99 of 100 pixels, and by {error['max']:.1f} at most.",
+        f"The {weights:,} weights of the referee are rounded to 8 or 10 bits and its biases to 16, {sizes['referee']},",
+        f"which shifts its log ratio by {ratio['mean error']:.3f} on average and by {ratio['max error']:.2f} at most,",
+        f"where the log ratios of the samples have a standard deviation of {ratio['spread']:.1f}.",
     ]
-    return "\n".join(lines) + "\n"
-
-
-def judged(manifest: dict) -> str:
-    """Return what the text of the page says about the discriminator."""
     real, generated = (f"{100 * manifest['right'][kind]:.1f}%" for kind in ("real", "generated"))
-    return f"It is right about {real} of MNIST's 10,000 test images and about {generated} of 10,000 new samples.\n"
+    right = f"It is right about {real} of MNIST's 10,000 test images and about {generated} of 10,000 new samples."
+    return {
+        "measured.md": "\n".join(lines) + "\n",
+        "opinion.md": right + "\n",
+        "rates.md": "\n".join(table(manifest)) + "\n",
+    }
+
+
+def table(manifest: dict) -> list[str]:
+    """Return the lines of a table with the measures at each rate, and those of real digits."""
+    lines = ["| | Accepted | FID | Precision | Recall |", "|:--|--:|--:|--:|--:|"]
+    rows = {f"{row['rate']:.0%}".replace("100%", "no referee"): row for row in manifest["rates"]}
+    for title, row in (rows | {"real digits": manifest["real"]}).items():
+        cells = [f"{row['accepted'][0]:.1%}" if "accepted" in row else ""]
+        for name, places in (("fid", 2), ("precision", 3), ("recall", 3)):
+            mean, spread = row[name]
+            cells.append(f"{mean:.{places}f} ± {spread:.{places}f}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def main() -> None:
     parser = common.Parser(__doc__)
+    parser.add_argument("--model", type=common.existing_file, default=MODEL, help="a generator with a referee")
     parser.add_argument(
-        "--model", type=common.existing_file, default=MODEL, help="a conditional generator, .safetensors"
+        "--epochs", type=common.existing_file, help=".npz with uint8 'images' (epochs + 1, 10, 28, 28), for the film"
     )
-    parser.add_argument(
-        "--epochs",
-        type=common.existing_file,
-        default=common.EPOCHS,
-        help=".npz with uint8 'images' (epochs + 1, 10, 28, 28)",
-    )
+    parser.add_argument("--measure", action="store_true", help="renew book/data/referee.json first")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the files")
     options = parser.parse_args()
-    epochs = parser.read_epochs(options.epochs)
+    epochs = parser.read_epochs(options.epochs) if options.epochs else None
+    if options.measure:
+        parser.require_mnist()
     try:  # before the work
         common.require_writable(options.out)
         load(options.model)
+        if options.measure:
+            common.write_json(MEASURED, measure(options.model))
+        files = export(options.model, epochs)
     except (ValueError, OSError) as error:
         parser.error(error)
-    for name, content in export(options.model, epochs).items():
+    for name, content in files.items():
         common.write(options.out / name, content)
 
 

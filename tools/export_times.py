@@ -1,4 +1,4 @@
-"""Time the conditional generator in Python, C++ and JavaScript, and write book/data/export.json, which a chapter reads.
+"""Time a generator in Python, C++ and JavaScript, and write book/data/export.json, which a chapter reads.
 
 ``python tools/export_times.py`` takes about three minutes. It exports the generator, builds the program in tools/cpp,
 and measures each way of drawing in a process of its own; the ways take turns. It needs CMake, a C++ compiler, and
@@ -19,7 +19,7 @@ from typing import Any
 import common
 
 OUT = common.ROOT / "book" / "data" / "export.json"
-MODEL = "conditional"  #: a shipped generator; that of the page has the same weights, rounded
+MODEL = common.GENERATOR  #: a shipped model; the page has its generator's weights, rounded
 PAGE = common.ROOT / "book" / "_static"
 BATCHES = {1: 50, 100: 3}  #: images per call, and how many calls are timed
 PYTHON = ("Python", "Python, compiled", "Python, imported")
@@ -46,7 +46,7 @@ def export(folder: Path) -> None:
 
     import mlx.core as mx
 
-    generator = checkpoints.load_pretrained(MODEL)
+    generator = checkpoints.load_pretrained(MODEL).generator
     export.write(folder, generator)
     for n in BATCHES:
         z, labels = export.inputs(generator, n)
@@ -60,7 +60,7 @@ def work(way: str, folder: str, n: int) -> None:
     import mlx.core as mx
 
     arrays, _ = checkpoints.read(Path(folder, f"{n}.safetensors"))
-    generator = checkpoints.load_pretrained(MODEL)
+    generator = checkpoints.load_pretrained(MODEL).generator
     mx.eval(generator.parameters(), arrays)
     imported = mx.import_function(f"{folder}/generator.mlxfn")
     draw: Any = dict(zip(PYTHON, (generator, mx.compile(generator), imported), strict=True))[way]
@@ -109,9 +109,9 @@ def sizes(folder: Path, program: Path) -> dict[str, int]:
     library = Path(mx.__file__).parent / "lib"
     libraries = [*library.glob("libmlx.*"), *library.parents[1].glob("mlx_*.libs/*")]
     return {
-        f"{MODEL}.safetensors": (checkpoints.PRETRAINED / f"{MODEL}.safetensors").stat().st_size,
+        f"{MODEL}.safetensors, with the referee": (checkpoints.PRETRAINED / f"{MODEL}.safetensors").stat().st_size,
         "generator.mlxfn": (folder / "generator.mlxfn").stat().st_size,
-        "weights.js": (PAGE / "generator" / "weights.js").stat().st_size,
+        "weights.js and its parts": sum(file.stat().st_size for file in (PAGE / "generator").glob("weights*.js")),
         "generator.js": (PAGE / "generator.js").stat().st_size,
         "digits": program.stat().st_size,
         "libmlx and what it loads": sum(file.stat().st_size for file in libraries),

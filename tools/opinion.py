@@ -1,10 +1,10 @@
 """Train the discriminator whose opinion the page of the generator shows, and write it to book/data.
 
 ``python tools/opinion.py`` needs MNIST and takes a few minutes on two CPU cores. The generator of the site stays as it
-is; a small discriminator learns for five epochs, with seed 0, to tell its samples from MNIST's training images. It sees
-one image at a time, in 256 shades, and no label. The file is opinion.safetensors, whose notes say what fraction of
-10,000 test images and of 10,000 new samples the discriminator is right about. Afterwards tools/export_generator.py
-puts it in the page.
+is; a small discriminator learns for five epochs, with seed 0, to tell its samples, which no referee has seen, from
+MNIST's training images. It sees one image at a time, in 256 shades, and no label. The file is opinion.safetensors,
+whose notes say what fraction of 10,000 test images and of 10,000 new samples the discriminator is right about.
+Afterwards tools/export_generator.py puts it in the page.
 """
 
 import common
@@ -14,16 +14,16 @@ PATH = common.ROOT / "book" / "data" / "opinion.safetensors"
 EPOCHS, BATCH, RATE, SEED = 5, 64, 1e-3, 0
 
 
-def fit(generator, data, epochs: int, seed: int):
-    """Return a discriminator trained on images and on a fixed conditional generator's samples of the same classes."""
-    from mlxgan import losses, models, recipes
+def fit(selective, data, epochs: int, seed: int):
+    """Return a discriminator trained on images and on a fixed generator's samples of the same classes."""
+    from mlxgan import losses, models, recipes, rejection
     from mlxgan.data import batches, normalize, to_uint8
 
     import mlx.core as mx
     import mlx.nn as nn
 
     recipes.seed_everything(seed)
-    generator.eval()
+    selective.eval()
     # without normalization over a batch, so that the opinion of an image depends on that image alone
     discriminator = models.DCGANDiscriminator(channels=16, hidden=32, norm=False)
     optimizer = recipes.adam(RATE)
@@ -35,8 +35,7 @@ def fit(generator, data, epochs: int, seed: int):
     for epoch in range(1, epochs + 1):
         values = []
         for real, labels in batches(data, BATCH, seed=seed, epoch=epoch):
-            z = mx.random.normal((len(real), generator.latent_dim))
-            value, gradients = gradient(real, normalize(to_uint8(generator(z, labels))))
+            value, gradients = gradient(real, normalize(to_uint8(rejection.propose(selective, labels))))
             optimizer.update(discriminator, gradients)
             mx.eval(value, discriminator.state, optimizer.state)
             values.append(value)
@@ -54,15 +53,18 @@ def main() -> None:
     parser = common.Parser(__doc__)
     parser.parse_args()
     parser.require_mnist()
-    from mlxgan import checkpoints, data, training
+    from mlxgan import checkpoints, data, rejection
 
     import mlx.core as mx
 
-    generator = checkpoints.load_pretrained(common.GENERATOR)
-    discriminator = fit(generator, data.load("train"), EPOCHS, SEED)
+    selective = checkpoints.load_pretrained(common.GENERATOR)
+    discriminator = fit(selective, data.load("train"), EPOCHS, SEED)
     test = data.load("test")
-    z = mx.random.normal((len(test), generator.latent_dim))
-    samples = data.to_uint8(training.sample(generator, z, data.draw_labels(len(test))))
+    parts = []
+    for labels in mx.split(data.draw_labels(len(test)), len(test) // rejection.PROPOSED):
+        parts.append(data.to_uint8(rejection.propose(selective, labels)))
+        mx.eval(parts[-1])
+    samples = mx.concatenate(parts)
     notes = {
         "real": f"{right(discriminator, data.normalize(test.images), 1):.4f}",
         "generated": f"{right(discriminator, data.normalize(samples), -1):.4f}",

@@ -1,6 +1,7 @@
-// The conditional generator of the chapter "Choosing the digit" in the page: <div data-generator="digit"> becomes one
-// digit with its controls, "plane" a plane between four, "training" the digits after each epoch.
-// tools/export_generator.py writes what is loaded. No library.
+// The generator of the chapter "To the floor" in the page: <div data-generator="digit"> becomes one digit with its
+// controls, "referee" a sheet of digits that its referee accepts or rejects, "plane" a plane between four digits,
+// "training" the digits of an earlier generator after each epoch. tools/export_generator.py writes what is loaded. No
+// library.
 "use strict";
 (() => {
   const folder = document.currentScript.src.replace(/[^/]*$/, "");
@@ -8,10 +9,10 @@
   // ---- the network ----
 
   // The arrays of the export, each column after column: whole numbers in bit planes, times the scale of their row.
-  async function unpack(weights, parts) {
-    const damaged = new Error("its weights are damaged");
+  const damaged = () => new Error("its weights are damaged");
+  async function unpack({ bytes: size, checksum, arrays: layout }, parts) {
     let text;
-    try { text = parts.map((part) => atob(part)).join(""); } catch { throw damaged; }
+    try { text = parts.map((part) => atob(part)).join(""); } catch { throw damaged(); }
     const bytes = Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
     let [a, b] = [1, 0]; // Adler-32, in steps that stay below 2 ** 53
     for (let i = 0; i < bytes.length; i++) {
@@ -19,10 +20,10 @@
       b += a;
       if (i % 4096 === 4095) [a, b] = [a % 65521, b % 65521];
     }
-    if (bytes.length !== weights.bytes || b % 65521 * 65536 + a % 65521 !== weights.checksum) throw damaged;
+    if (bytes.length !== size || b % 65521 * 65536 + a % 65521 !== checksum) throw damaged();
     const arrays = {};
     let until = performance.now() + 30;
-    for (const [name, [rows, columns, bits, offset]] of Object.entries(weights.arrays)) {
+    for (const [name, [rows, columns, bits, offset]] of Object.entries(layout)) {
       const n = rows * columns, start = offset + 4 * rows, plane = Math.ceil(n / 8);
       const scale = new Float32Array(bytes.slice(offset, start).buffer);
       const values = arrays[name] = new Float32Array(n);
@@ -95,35 +96,56 @@
     return upsample(y, 14, a.up2, a["up2 bias"]).map(Math.tanh);
   }
 
-  // The probability that an image (784) is real, as a discriminator sees it in the 256 shades that a screen shows.
+  // An image (784) in the 256 shades that a screen shows.
+  const shades = (image) => image.map((v) => Math.round((v + 1) * 127.5) / 127.5 - 1);
+
+  // The probability that an image is real, as a discriminator sees it.
   function opinion(a, image) {
     const leaky = (x) => x.map((v) => (v < 0 ? 0.2 * v : v));
-    const x = leaky(downsample(image.map((v) => Math.round((v + 1) * 127.5) / 127.5 - 1), 28, a.down1, a["down1 bias"]));
+    const x = leaky(downsample(shades(image), 28, a.down1, a["down1 bias"]));
     const h = leaky(linear(leaky(downsample(x, 14, a.down2, a["down2 bias"])), a.shrink, a["shrink bias"]));
     return 1 / (1 + Math.exp(-linear(h, a.out, a["out bias"])[0]));
   }
 
+  // The referee's estimate of log p(image, digit) of real images minus that of samples, up to a constant.
+  function logRatio(a, image, digit) {
+    const layer = (x, name) => linear(x, a[name], a[`${name} bias`]), relu = (x) => x.map((v) => Math.max(0, v));
+    const x = relu(downsample(shades(image), 28, a.conv1, a["conv1 bias"]));
+    const features = relu(layer(relu(downsample(x, 14, a.conv2, a["conv2 bias"])), "hidden")), logits = layer(features, "output");
+    const label = Math.log(logits.reduce((sum, v) => sum + Math.exp(v - logits[digit]), 0));
+    return layer(relu(layer(relu(layer(features, "ratio 1")), "ratio 2")), "ratio 3")[0] - label;
+  }
+
   // ---- loading ----
 
-  let loading, attempt = 0; // the weights come once, for all parts of the page
-  function load(progress) {
-    const script = (name) => new Promise((resolve, reject) => {
-      const node = element("script", { src: `${folder}generator/${name}${attempt ? `?${attempt}` : ""}` });
-      node.onload = () => { node.remove(); resolve(); };
-      node.onerror = () => { node.remove(); reject(new Error(`${name} did not load`)); };
-      document.head.append(node);
-    });
-    const all = async () => {
-      globalThis.mlxganParts = [];
-      await script("weights.js");
-      const weights = globalThis.mlxganWeights, numbers = Array.from({ length: weights.parts }, (_, k) => k);
-      let done = 0;
-      progress(0);
-      await Promise.all(numbers.map((k) => script(`weights-${k}.js`).then(() => progress(++done / weights.parts))));
-      const arrays = await unpack(weights, mlxganParts);
-      return globalThis.mlxganGenerator = { ...weights, axes: arrays.directions, draw: (z, mix) => generate(arrays, z, mix), opinion: (image) => opinion(arrays, image) };
-    };
-    return loading ??= all().catch((error) => { loading = undefined; attempt++; throw error; });
+  let attempt = 0;
+  const script = (name) => new Promise((resolve, reject) => {
+    const node = element("script", { src: `${folder}generator/${name}${attempt ? `?${attempt}` : ""}` });
+    node.onload = () => { node.remove(); resolve(); };
+    node.onerror = () => { node.remove(); attempt++; reject(new Error(`${name} did not load`)); };
+    document.head.append(node);
+  });
+  globalThis.mlxganParts = {}; // what the scripts bring
+  async function arrays(name, progress) {
+    const { about } = mlxganParts;
+    if (!about) throw damaged();
+    const { parts } = about[name], numbers = Array.from({ length: parts }, (_, k) => k);
+    let done = 0;
+    mlxganParts[name] = [];
+    progress(0);
+    await Promise.all(numbers.map((k) => script(`${name}-${k}.js`).then(() => progress(++done / parts))));
+    return unpack(about[name], mlxganParts[name]).catch((error) => { attempt++; throw error; });
+  }
+  async function loadGenerator(progress) {
+    await script("weights.js");
+    const a = await arrays("weights", progress), { about } = mlxganParts, draw = (z, mix) => generate(a, z, mix);
+    const propose = (z, mix) => draw(z.map((v) => about.width * v), mix); // from normal noise, made as wide as it should be
+    return globalThis.mlxganGenerator = { ...about, axes: a.directions, draw, propose, opinion: (image) => opinion(a, image) };
+  }
+  async function loadReferee(progress) {
+    const a = await arrays("referee", progress), { rates } = mlxganParts.about;
+    const chance = (ratio, digit, rate) => Math.min(1, Math.exp(ratio - rates[rate].thresholds[digit]));
+    return globalThis.mlxganReferee = { logRatio: (image, digit) => logRatio(a, image, digit), chance };
   }
 
   // ---- small parts of the page ----
@@ -139,27 +161,29 @@
   const canvas = (width, height, className) =>
     element("canvas", { width, height, className, attributes: { role: "img" } });
   const one = (digit) => Array.from({ length: 10 }, (_, d) => Number(d === digit));
-  const number = (x) => x.toFixed(1).replace("-", "−");
+  const number = (x, places = 1) => x.toFixed(places).replace("-", "−");
   const percent = (x) => (x < 0.01 ? "under 1%" : x > 0.99 ? "over 99%" : `${Math.round(100 * x)}%`);
   const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
   const rest = () => new Promise((resolve) => setTimeout(resolve)); // lets the page answer in between
 
-  // Normal noise that a seed decides (mulberry32, Box and Muller), so that a link brings the same digit back.
-  function normal(seed, n) {
+  // Random numbers that a seed decides (mulberry32; Box and Muller), so that a link brings the same digits back.
+  function random(seed) {
     let state = seed >>> 0;
-    const uniform = () => {
+    return () => {
       state = (state + 0x6D2B79F5) >>> 0;
       let t = Math.imul(state ^ state >>> 15, 1 | state);
       t = (t + Math.imul(t ^ t >>> 7, 61 | t)) ^ t;
       return ((t ^ t >>> 14) >>> 0) / 4294967296;
     };
+  }
+  function normal(uniform, n) {
     return Float32Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
   }
 
   // Black ink whose opacity is the pixel, so that it lies on any ground; the dark theme inverts it.
-  function paint(target, image, x = 0, y = 0) {
+  function paint(target, image, x = 0, y = 0, strength = 1) {
     const pixels = new ImageData(28, 28);
-    image.forEach((value, i) => { pixels.data[4 * i + 3] = (value + 1) * 127.5; });
+    image.forEach((value, i) => { pixels.data[4 * i + 3] = strength * (value + 1) * 127.5; });
     target.getContext("2d").putImageData(pixels, x, y);
   }
 
@@ -211,10 +235,11 @@
     };
   }
 
-  // ---- the state, which a link can hold: #digit=3&seed=7&to=9&turn=0.2&at=0,1.5,...&corners=3856&mix=50,0 ----
+  // ---- the state, which a link can hold: #digit=3&seed=7&to=9&turn=0.2&at=0,1.5,...&corners=3856&mix=50,0&rate=3&sheet=1 ----
   // The noise stands on the way from that of one seed to that of another; `at` is where it lies along the directions.
+  // `rate` is the place of an acceptance rate among those of the export, `sheet` the seed of a sheet.
 
-  const START = { digit: 3, seed: 1, to: 1, turn: 0, at: null, corners: [3, 8, 5, 6], mix: [50, 0] };
+  const START = { digit: 3, seed: 1, to: 1, turn: 0, at: null, corners: [3, 8, 5, 6], mix: [50, 0], rate: 3, sheet: 1 };
   function read() {
     const given = new URLSearchParams(location.hash.slice(1)), state = structuredClone(START);
     const numbers = (text, length, low, high) => {
@@ -222,29 +247,31 @@
       return values.length === length && values.every(Number.isFinite) ? values.map((value) => clamp(value, low, high)) : null;
     };
     if (/^\d$/.test(given.get("digit"))) state.digit = Number(given.get("digit"));
-    for (const name of ["seed", "to"]) if (/^\d{1,9}$/.test(given.get(name))) state[name] = Number(given.get(name));
+    for (const name of ["seed", "to", "sheet"]) if (/^\d{1,9}$/.test(given.get(name))) state[name] = Number(given.get(name));
     [state.turn] = numbers(given.get("turn"), 1, 0, 1) ?? [0];
     state.at = numbers(given.get("at"), 6, -3.5, 3.5);
     if (/^\d{4}$/.test(given.get("corners"))) state.corners = [...given.get("corners")].map(Number);
     state.mix = numbers(given.get("mix"), 2, 0, 100) ?? state.mix;
+    if (/^[0-5]$/.test(given.get("rate"))) state.rate = Number(given.get("rate"));
     return state;
   }
-  const state = read();
+  const state = read(), fresh = () => Math.floor(1e9 * Math.random());
   let keeping;
   function keep() { // browsers refuse to change the address too often
     clearTimeout(keeping);
     keeping = setTimeout(() => history.replaceState(null, "", `#${link()}`), 300);
   }
-  const link = () => `digit=${state.digit}&seed=${state.seed}&to=${state.to}&turn=${state.turn}&at=${state.at.join(",")}&corners=${state.corners.join("")}&mix=${state.mix.join(",")}`;
+  const link = () => `digit=${state.digit}&seed=${state.seed}&to=${state.to}&turn=${state.turn}&at=${state.at.join(",")}&corners=${state.corners.join("")}&mix=${state.mix.join(",")}&rate=${state.rate}&sheet=${state.sheet}`;
 
   // ---- one digit: class, handwriting, new sample ----
 
-  let shown; // its noise
-  const listeners = []; // who is told of it
+  let shown, referee, ask = () => {}; // its noise; the referee, once it is there; what asks it about the digit
+  const listeners = []; // who is told of a new digit
   function single(root, model) {
     const directions = model.directions, steps = [-3, -2, -1, 0, 1, 2, 3], draft = painter();
     const picture = canvas(28, 28, "gan-picture"), [said, say] = status();
-    const judge = element("div", { className: "gan-judge", attributes: { "aria-hidden": "true" } }), verdict = element("p", { className: "gan-verdict" });
+    const verdict = element("p", { className: "gan-verdict" }), bar = element("div", { className: "gan-opinion", attributes: { "aria-hidden": "true" } });
+    const ruling = element("p", { className: "gan-verdict gan-ruling" });
     let left, walking = 0; // the noise without its part along the directions
     const noise = (at = state.at) => left.map((r, i) => at.reduce((sum, p, k) => sum + p * model.axes[i * directions.length + k], r));
     const where = () => directions.map(({ name }, k) => `${name.toLowerCase()} ${number(state.at[k])}`).join(", ");
@@ -254,16 +281,22 @@
       return along.map((p) => Math.round(10 * clamp(p, -3.5, 3.5)) / 10);
     }
     function show() {
-      const z = shown = noise(), image = model.draw(z, one(state.digit)), real = model.opinion(image);
+      const z = shown = noise(), image = model.propose(z, one(state.digit)), real = model.opinion(image);
       paint(picture, image);
-      judge.style.setProperty("--opinion", real);
+      bar.style.setProperty("--opinion", real);
       verdict.textContent = `The discriminator: ${percent(real)} real`;
+      ask = () => {
+        if (!referee) return ruling.textContent = "The referee comes with the sheet below";
+        const ratio = referee.logRatio(image, state.digit), chance = referee.chance(ratio, state.digit, state.rate);
+        ruling.textContent = `The referee accepts ${chance < 1 ? percent(chance) : "all"} of such digits (log ratio ${number(ratio, 2)})`;
+      };
+      ask();
       if (walking) return;
       picture.setAttribute("aria-label", `A generated ${state.digit}; ${where()}`);
       say(`A generated ${state.digit}: ${where()}.`);
       keep();
       draft(sliders.flatMap(({ strip }, k) => steps.map((step, place) => () => {
-        paint(strip, model.draw(noise(state.at.map((p, other) => (other === k ? step : p))), one(state.digit)), 28 * place, 0);
+        paint(strip, model.propose(noise(state.at.map((p, other) => (other === k ? step : p))), one(state.digit)), 28 * place, 0);
       })));
       for (const listener of listeners) listener();
     }
@@ -281,7 +314,7 @@
     };
     // On a circle around the origin, as noise lies (see "Generating").
     function base() {
-      const from = normal(state.seed, 100), to = normal(state.to, 100), angle = Math.PI / 2 * state.turn;
+      const from = normal(random(state.seed), 100), to = normal(random(state.to), 100), angle = Math.PI / 2 * state.turn;
       return from.map((v, i) => Math.cos(angle) * v + Math.sin(angle) * to[i]);
     }
     function restore(at) {
@@ -289,7 +322,6 @@
       place(at ?? own);
       show();
     }
-    const fresh = () => Math.floor(1e9 * Math.random());
     function sample() {
       stop();
       Object.assign(state, { seed: fresh(), turn: 0 });
@@ -353,15 +385,63 @@
     const hands = element("fieldset", { className: "gan-sliders" }, element("legend", { textContent: "Handwriting" }), ...sliders.map(({ row }) => row));
     const acts = element("div", { className: "gan-acts" }, button("New sample", sample),
       walker, button("Reset", reset, "gan-quiet"), button("Save picture", save, "gan-quiet"), button("Copy link", share, "gan-quiet"));
-    root.replaceChildren(element("div", { className: "gan-columns" }, element("div", { className: "gan-view" }, picture, element("div", {}, verdict, judge, said)),
+    root.replaceChildren(element("div", { className: "gan-columns" }, element("div", { className: "gan-view" }, picture, element("div", {}, verdict, bar, ruling, said)),
       element("div", { className: "gan-controls" }, digits, acts, hands)));
     restore(state.at);
     addEventListener("hashchange", () => {
+      if (!location.hash.includes("=")) return; // a section of the page
       stop();
       Object.assign(state, read());
       inputs[state.digit].checked = true;
       restore(state.at);
     });
+  }
+
+  // ---- the referee and a sheet of digits, each class a column, of which it rejects some ----
+
+  function sheet(root, model) {
+    const rows = 5, board = canvas(280, 28 * rows, "gan-sheet"), [said, say] = status(), draft = painter();
+    const listed = document.querySelectorAll(".gan-rates tbody tr");
+    let seed, digits;
+    // Each digit has a coin of its own, so that a stricter referee rejects more of the same.
+    const passes = ({ ratio, digit, coin }) => coin < referee.chance(ratio, digit, state.rate);
+    const put = (one) => paint(board, one.image, 28 * one.digit, 28 * one.row, passes(one) ? 1 : 0.15);
+    function tell() {
+      const { rate, fid, precision, recall } = model.rates[state.rate], at = rate < 1 ? `At ${percent(rate)}` : "Without a referee";
+      const counted = `${digits.filter(passes).length} of ${digits.length} digits accepted`;
+      board.setAttribute("aria-label", `A sheet of generated digits, five of each; ${counted}`);
+      say(`${counted}. ${at}, the judge finds an FID of ${fid[0].toFixed(2)}, a precision of ${precision[0].toFixed(3)} and a recall of ${recall[0].toFixed(3)}.`);
+    }
+    function show() {
+      const { rate } = model.rates[state.rate], text = `${Math.round(100 * rate)}%`;
+      input.value = state.rate;
+      input.setAttribute("aria-valuetext", text);
+      value.textContent = text;
+      listed.forEach((row, k) => row.setAttribute("aria-current", k === state.rate));
+      digits.forEach(put);
+      if (digits.length === 10 * rows) tell();
+      ask();
+    }
+    function renew() {
+      if (seed !== state.sheet) {
+        const uniform = random(seed = state.sheet), mine = digits = [];
+        board.getContext("2d").clearRect(0, 0, board.width, board.height);
+        draft(Array.from({ length: 10 * rows }, (_, place) => () => {
+          const digit = place % 10, image = model.propose(normal(uniform, 100), one(digit));
+          mine.push({ image, digit, row: Math.floor(place / 10), coin: uniform(), ratio: referee.logRatio(image, digit) });
+          put(mine.at(-1));
+          if (mine.length === 10 * rows) tell();
+        }));
+      }
+      show();
+    }
+    const value = element("output", {});
+    const [row, input] = slider("Acceptance rate", ["no referee", "strict"], { min: 0, max: model.rates.length - 1 }, (place) => { state.rate = place; show(); keep(); });
+    row.insertBefore(value, input);
+    const again = button("New sheet", () => { state.sheet = fresh(); renew(); keep(); });
+    root.replaceChildren(board, element("div", { className: "gan-strict" }, row, again), said);
+    renew();
+    addEventListener("hashchange", renew);
   }
 
   // ---- a plane with a class in each corner: every point is a mix of the four, with the noise of the digit above ----
@@ -378,7 +458,7 @@
     }
     function show() {
       const [x, y] = state.mix.map((share) => share / 100), mix = mixAt(x, y);
-      paint(picture, model.draw(z, mix));
+      paint(picture, model.propose(z, mix));
       const parts = mix.map((share, digit) => [Math.round(100 * share), digit]).filter(([share]) => share).sort((a, b) => b[0] - a[0]);
       const text = parts.map(([share, digit]) => `${share}% of ${digit}`).join(", ");
       picture.setAttribute("aria-label", `A generated digit, a mix: ${text}`);
@@ -389,7 +469,7 @@
     }
     const redraw = () => fill(Array.from({ length: tiles ** 2 }, (_, tile) => () => {
       const column = tile % tiles, row = Math.floor(tile / tiles);
-      paint(map, model.draw(z, mixAt(column / (tiles - 1), row / (tiles - 1))), 28 * column, 28 * row);
+      paint(map, model.propose(z, mixAt(column / (tiles - 1), row / (tiles - 1))), 28 * column, 28 * row);
     }));
     const move = (k, value) => { state.mix[k] = value; show(); keep(); };
     const [acrossRow, across] = slider("Left to right", ["", ""], { min: 0, max: 100 }, (value) => move(0, value));
@@ -445,30 +525,44 @@
 
   // ---- start ----
 
-  const builders = { digit: single, plane, training };
+  const builders = { digit: single, referee: summon, plane, training };
+
+  // Shows how much has come, then builds; or says what did not come, with a way to try again.
+  async function open(root, name, size, load, build) {
+    const bar = element("progress", { max: 1, attributes: { "aria-label": `loading the ${name}` } }), [said, say] = status();
+    const wait = element("div", { className: "gan-wait" }, bar, said);
+    root.replaceChildren(wait);
+    say(`Loading the ${name}: ${size} MB of weights.`);
+    try {
+      await build(await load((share) => { bar.value = share; }));
+    } catch (error) {
+      bar.remove();
+      say(`The ${name} could not be loaded: ${error.message}.`);
+      wait.append(button("Try again", () => open(root, name, size, load, build)));
+    }
+  }
+
+  // The referee comes when its sheet is about to be seen.
+  function summon(root, model) {
+    const observer = new IntersectionObserver((seen) => {
+      if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      open(root, "referee", (model.referee.bytes / 1e6).toFixed(1), loadReferee, (found) => { referee = found; sheet(root, model); });
+    }, { rootMargin: "100px" });
+    observer.observe(root);
+  }
+
   function start() {
     const roots = [...document.querySelectorAll("[data-generator]")];
-    const [first] = roots, bar = element("progress", { max: 1, attributes: { "aria-label": "loading the generator" } });
-    const [said, say] = status();
-    const open = async () => {
-      const wait = element("div", { className: "gan-wait" }, bar, said);
-      first.replaceChildren(wait);
-      say("Loading the generator: 2 MB of weights.");
-      try {
-        const model = await load((share) => { bar.value = share; });
-        for (const root of roots) {
-          await rest();
-          builders[root.dataset.generator](root, model);
-        }
-      } catch (error) {
-        bar.remove();
-        say(`The generator could not be loaded: ${error.message}.`);
-        wait.append(button("Try again", open));
-      }
-    };
     for (const root of roots) root.classList.add("gan");
-    if (document.readyState === "complete") open();
-    else addEventListener("load", open);
+    const begin = () => open(roots[0], "generator", 2, loadGenerator, async (model) => {
+      for (const root of roots) {
+        await rest();
+        builders[root.dataset.generator](root, model);
+      }
+    });
+    if (document.readyState === "complete") begin();
+    else addEventListener("load", begin);
   }
   start();
 })();

@@ -17,7 +17,9 @@ CLOSE = 1e-4  # of a range of 2
 
 
 def shipped(name: str = tool.MODEL):
-    return checkpoints.load_pretrained(name)
+    """The shipped generator, without its referee if it has one."""
+    model = checkpoints.load_pretrained(name)
+    return model.get("generator", model)
 
 
 @pytest.fixture(scope="module")

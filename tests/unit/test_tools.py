@@ -133,7 +133,7 @@ def test_images_of_another_shape_are_refused(shape, tmp_path, without_mlx):
 
 
 def test_an_export_is_refused_before_the_work(tmp_path, epochs):
-    for name, said in (("mlp", "a MLPGenerator, not a ConditionalGenerator"), ("nothing", "not a whole safetensors")):
+    for name, said in (("mlp", "a MLPGenerator, not a Selective"), ("nothing", "not a whole safetensors")):
         path = TOOLS.parent / "src" / "mlxgan" / "pretrained" / f"{name}.safetensors"
         if name == "nothing":
             path = tmp_path / "nothing.safetensors"
