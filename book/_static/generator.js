@@ -159,7 +159,7 @@
   let count = 0;
   const unique = (name) => `gan-${name}-${count++}`;
   const canvas = (width, height, className) =>
-    element("canvas", { width, height, className, attributes: { role: "img" } });
+    element("canvas", { width, height, className, attributes: { role: "img", "aria-label": "Not drawn yet" } });
   const one = (digit) => Array.from({ length: 10 }, (_, d) => Number(d === digit));
   const number = (x, places = 1) => x.toFixed(places).replace("-", "−");
   const percent = (x) => (x < 0.01 ? "under 1%" : x > 0.99 ? "over 99%" : `${Math.round(100 * x)}%`);
@@ -305,6 +305,7 @@
       const [row, input] = slider(name, ends, { min: -3.5, max: 3.5, step: 0.1 }, (value) => { stop(); state.at[k] = value; show(); });
       const strip = canvas(28 * steps.length, 28, "gan-way");
       strip.setAttribute("role", "presentation");
+      strip.removeAttribute("aria-label");
       row.insertBefore(strip, input);
       return { row, input, strip };
     });
@@ -511,7 +512,7 @@
       cell.style.cssText = `background-image: ${sprite}; background-size: 1000% ${100 * (epochs + 1)}%; background-position-x: ${digit / 9 * 100}%`;
       return cell;
     });
-    const strip = element("div", { className: "gan-strip", attributes: { role: "img" } }, ...cells);
+    const strip = element("div", { className: "gan-strip", attributes: { role: "img", "aria-label": "Not drawn yet" } }, ...cells);
     function show(epoch) {
       for (const cell of cells) cell.style.backgroundPositionY = `${epoch / epochs * 100}%`;
       const text = epoch ? `The digits 0 to 9 after epoch ${epoch} of ${epochs}` : "The digits 0 to 9 before training: an even gray";
