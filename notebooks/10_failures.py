@@ -490,6 +490,8 @@ label_rows([f"no norm {seed}" for seed in range(3)] + ["typical"])
 # ### The cures
 #
 # If the cause is a discriminator with cliffs, the cure is R1.
+# It works on this very network: in [What makes training stable](11_stability.ipynb) we train it without normalization again, with learning rates and first weights that suit it, and it collapses in all of five runs with nothing in place of the normalization, and in none of five with R1.
+#
 # If the cause is that nobody looks at several images, the cure is that somebody does.
 # The discriminator can be shown how much a batch varies, as in [Convolutions](09_convolutions.ipynb), or it can judge *packs* of two or more images, all real or all fake, in which a repeated image gives itself away ([Lin et al., 2018](../book/bibliography.md#lin-et-al-2018)).
 #
