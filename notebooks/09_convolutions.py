@@ -74,6 +74,7 @@ plots.digits(mx.concatenate([*rows, real[:12]]), columns=12, scale=0.5)
 # The $-1$ stands for a border of zeros around the picture, one pixel wide: with this **padding**, 28 pixels in a row become 14 notes.
 # Each $y_{i,j}$ depends on one small neighborhood, and all of them share the same sixteen weights.
 # A layer has many kernels, the notes of each form one **channel** of its output, and a kernel of the next layer has sixteen weights for each of these channels.
+# MLX keeps all kernels of a layer in one array of the shape (outputs, height, width, inputs), in transposed convolutions too.
 #
 # Let us make two kernels by hand, one for vertical strokes and one for horizontal strokes, and show them a four.
 #
@@ -114,7 +115,7 @@ plt.show()
 # Apart from the border, where the tip of the four leaves the picture and comes back on the other side, they stay the same.
 # :::
 #
-# Whatever such a layer learns about a stroke in one place therefore holds in every other place, and it takes very few weights to say it: our two kernels have 32.
+# Whatever such a layer learns about a stroke therefore holds wherever the stroke is moved by a multiple of the stride, and approximately in between, and it takes very few weights to say it: our two kernels have 32.
 #
 # ## A network that minds the shuffling
 #
@@ -240,7 +241,7 @@ plt.show()
 # :::
 #
 # The fully connected network did not notice the shuffling, but this one does, in all three runs.
-# Knowing the neighborhood is only a part of its advantage, however: even with shuffled pictures it beats the fully connected network, which is right in 75.5 to 80.3 % of the cases.
+# Knowing the neighborhood is only a part of its advantage, however: even with shuffled pictures it beats the fully connected network, which is right in 75.5 to 80.3 % of the cases, at least after 300 steps, when the larger network is far from finished.
 #
 # ## Growing an image
 #
@@ -416,8 +417,8 @@ for name, x in signal.items():
     print("deviation {:.3f}, without norm {:.3f}".format(*deviations))
 
 # %% [markdown]
-# Without normalization the signal gets weaker from layer to layer, and the pixels end up with a standard deviation of 0.002, which is an even gray.
-# With it, every layer receives a signal of full strength, and the pixels have a standard deviation of 0.139.
+# Without normalization the signal gets weaker from layer to layer, and what reaches the tanh has a standard deviation of 0.002, which is an even gray.
+# With it, each output is brought back to a standard deviation of 1 before the next layer, so nothing fades, and what reaches the tanh still has 0.139.
 #
 # ## The discriminator
 #
@@ -482,7 +483,7 @@ for network, names in (
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Both totals are within 15 % of their predecessors in Part I, so whatever the new networks do better is hardly a matter of size.
+# Both totals are about as large as those of Part I ([Generator and discriminator](04_models.ipynb)), so whatever the new networks do better is hardly a matter of size.
 # The convolutions hold only 2 % of the weights, but each of these works at 49 or 196 places, and so they do half of the multiplications.
 # The other 98 % are in the linear layers.
 # Here our networks depart from the **DCGAN**, the deep convolutional GAN of Radford et al., which has no fully connected hidden layers: ours have one on each side, like the networks that [Chen et al. (2016)](../book/bibliography.md#chen-et-al-2016) used for MNIST.
@@ -518,7 +519,7 @@ print(f"standard deviation of the logits {mx.std(alone).item():.3f}")
 # The cure is to call the discriminator twice, as the training step in [The training loop](06_training.ipynb) does.
 # [When it goes wrong](10_failures.ipynb) shows what happens to a game in which real images and fakes share a batch.
 #
-# The right half of the diagram shows the price.
+# Separate batches have a price, however, and the right half of the diagram shows it.
 # A flaw that all fakes in a batch share in the same measure is part of their mean, and the normalization subtracts it.
 # Moreover, it divides by the standard deviation, and this hides a much more serious flaw.
 #
@@ -554,7 +555,7 @@ for name, images in trial.items():
 # What would give the copies away is the standard deviation, the very number that we divide by, so let us show it to the discriminator before it is lost.
 # The idea of comparing the images of a batch is due to [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016), and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduced the comparison to a standard deviation.
 # We take the standard deviation $\sigma_k$ of every hidden unit $k$ over the batch and average the logarithms, so that halving a spread counts the same at every scale.
-# The result $s$, times a learned weight $v$, is added to every logit of the batch:
+# The result $s$, times a learned weight $v$ and a constant to which we come in a moment, is added to every logit of the batch:
 #
 # $$\ell'(x) = \ell(x) + 3\,v\,s, \qquad s = \frac{1}{512} \sum_{k} \log \sigma_k.$$
 
@@ -618,20 +619,21 @@ for mode in ("training", "evaluation"):
 # Why so much more, and why not the same for both?
 #
 # At least we can say why the high rate is not absurd.
-# Adam moves each weight by about one learning rate per step, whatever the size of the gradient, so a rate means little until we compare it with the weights.
+# Adam moves each weight by about one learning rate per step as long as its gradients agree, whatever their size, so a rate means little until we compare it with the weights.
 # Ours begin at a typical size of 0.02, of which $2 \cdot 10^{-4}$ is 1 % and $2 \cdot 10^{-3}$ is 10 %, and in front of a normalization only this relative change counts.
 # Ten percent per step would be reckless if it stayed so, but weights that move about tend to grow, and the same rate is then a smaller part of them, as we will check after the run.
 #
 # The second question is harder.
 # [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove that a GAN with two learning rates converges if the *discriminator* is the faster one, because it is then close to its best answer whenever the generator asks, but their proof assumes rates that shrink toward 0.
-# For a fast *generator* one can say that only it is averaged: the moving average removes the jitter that a high rate leaves in its weights, while nothing removes it from the discriminator.
+# For a fast *generator* one can say that only it is averaged: the moving average of its weights, from [The training loop](06_training.ipynb), removes the jitter that a high rate leaves in its weights, while nothing removes it from the discriminator.
 # Our own evidence is just as mixed.
-# In [The training loop](06_training.ipynb) a slower discriminator made the fully connected GAN collapse more often; the pair of this chapter runs well with a slow one; and for the conditional pair in [Choosing the digit](12_conditional.ipynb) the rates that worked have the discriminator ahead.
+# In the experiment of that chapter a slower discriminator made the fully connected GAN collapse more often; the pair of this chapter runs well with a slow one; and for the conditional pair in [Choosing the digit](12_conditional.ipynb) the rates that worked have the discriminator ahead, until [To the floor](13_to_the_floor.ipynb) turns them around.
 # So treat the two rates as numbers to try, and do not let a single run decide.
 #
 # ## The run
 #
 # We train for twelve epochs.
+# Unlike the recipe `mlp` of Part I, this one has no R1 penalty, and [What makes training stable](11_stability.ipynb) shows what one would change.
 # After each of them the function `measure` keeps sixteen samples and computes the FID of [Measuring](08_measuring.ipynb) twice: for the moving average, and for the generator in its latest state, which goes on training.
 
 # %%
@@ -688,7 +690,7 @@ plt.show()
 
 # %% [markdown]
 # After a single epoch you can read most of the digits.
-# Many get cleaner later, but the one in the upper left corner, a nine for most of the run, is hard to name in the last three epochs.
+# Some get cleaner later, but at least three get worse: the nine in the upper left corner, the four below it, and the third zero in the bottom row.
 # To see what the other eleven epochs were worth, we need numbers.
 
 # %% tags=["hide-input"]
@@ -731,9 +733,9 @@ plt.show()
 # (Other programs were running meanwhile, so an epoch took anything from 121 to 346 seconds.)
 #
 # In every epoch the average is ahead of the latest state, by a factor between 2.6 and 4.3, and the 8.4 that it has after two epochs is out of reach for the latest state in all twelve.
-# This is what the average gains us at a high learning rate: it takes the jitter out of the weights without slowing the game.
+# This fits our picture of the average, which takes the jitter of a high learning rate out of the weights; whether a lower rate would need it less, we have not tried.
 #
-# From the seventh epoch on, the average stays between 4.2 and 4.8, but the discriminator's loss goes on falling, from 1.08 to 0.84, and the generator's goes on rising, from 1.04 to 1.44.
+# From the seventh epoch on, the FID of the average changes little, from 4.76 to 4.50, but the discriminator's loss goes on falling, from 1.08 to 0.84, and the generator's goes on rising, from 1.04 to 1.44.
 # Once more, a loss says who is ahead in the game and not how good the pictures are.
 #
 # ## A look inside
@@ -749,8 +751,8 @@ for name in ("project", "expand", "up1", "up2"):
     print(f"one step {rate / before:.0%} -> {rate / after:.1%}")
 
 # %% [markdown]
-# The weights have grown by a factor of 10 to 22, so that one step of the same length is now 0.5 to 1.0 % of a typical weight, where it was 10 %.
-# In effect the rate has fallen by itself.
+# The weights have grown by a factor of 10 to 22, so that a step of one full learning rate is now 0.5 to 1.0 % of a typical weight, where it was 10 %.
+# Relative to the weights, the rate has fallen by itself.
 #
 # The second question was whether the discriminator uses what it is told about variety.
 # We show it fifty batches of each kind, as in a training step.
@@ -775,7 +777,7 @@ for name, values in spreads.items():
 
 # %% [markdown]
 # The learned weight is positive, so in this run variety counts as a sign of a real batch.
-# On average the fakes still vary a little less than real digits, by 0.04, and this costs them 0.05 in the logit.
+# On average the fakes still vary a little less than real digits, by 0.04 in the logarithm, which is about 4 %, and this costs them 0.05 in the logit.
 # That is not much, since the spread of single batches of real digits has a standard deviation of 0.05 itself.
 # Whether the term has brought the generator this far or whether it would have come here without it, one run cannot tell.
 #
@@ -830,12 +832,13 @@ others = [
 print("FID of four other runs:", sorted(round(x, 1) for x in others))
 
 # %% [markdown]
-# All five runs lie between 4.3 and 5.1, and this is what you should expect from the recipe, although your digits will differ ([Same seed, same digits](../book/reproducibility.md)).
+# All five runs lie between 4.3 and 5.1.
+# Since a single draw already scatters by about 0.24, we cannot tell how much of this comes from the training, but another run will probably land nearby, although your digits will differ ([Same seed, same digits](../book/reproducibility.md)).
 # Real digits have an FID of 2.0, and the MLP had one of 41.2 ± 1.9 over the four draws of [Measuring](08_measuring.ipynb).
-# (Its recall, coverage and precision below come from there, too, since the table has a single draw.)
+# (Its recall, coverage and precision in the next sentences come from there, too, since our table has a single draw.)
 #
 # What has improved most is the variety: the recall has risen from 0.26 to 0.79 and the coverage from 0.72 to 0.88.
-# The ten digits appear about equally often now, as the small divergence shows, whereas 13.6 % of the MLP's samples were ones.
+# The ten digits appear about equally often now, as the small divergence shows, whereas in [Measuring](08_measuring.ipynb) 13.6 % of the MLP's samples were ones.
 # The precision, in contrast, has not improved: it was 0.81 for the MLP, and it is 0.79 now.
 # Both remain behind the 0.849 of real digits.
 # The classifier is more than 90 % sure of 90.6 % of the samples, which lies between the 84.9 % of the MLP and the 98.7 % of real digits.
@@ -953,7 +956,7 @@ checkpoints.save(
 #
 # ## Summary
 #
-# A convolution looks at a picture through a small window, with the same pattern everywhere, so what it learns in one place holds in all others.
+# A convolution looks at a picture through a small window, with the same pattern everywhere, so what it learns in one place holds in others as well.
 # A transposed convolution stamps its kernel into a larger image, and if the stride divides the kernel size, it treats all pixels alike.
 # Batch normalization keeps the signal alive through a fresh network, and it makes every output depend on the whole batch.
 # In a GAN, real images and fakes therefore need batches of their own, near-copies are disguised unless the discriminator is shown the spread, and samples have to be drawn in evaluation mode.

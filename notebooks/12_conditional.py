@@ -15,7 +15,7 @@
 #
 # Ask any generator of the last chapters for a three, and you get whatever digit the noise happens to hold.
 # Our training set comes with a label for every image, so it could have told the two networks which images are threes, but until now we have thrown the labels away.
-# In this chapter both networks get to see them, and at the end you can order any digit in any handwriting, check class by class whether you got what you ordered, and say what the order costs.
+# In this chapter both networks get to see them, and at the end you can order any digit, several in the same handwriting, check class by class whether you got what you ordered, and say what became of the variety.
 #
 # *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: thirty-five minutes · To run: about forty minutes on two CPU cores, on a slow day*
 
@@ -80,7 +80,7 @@ plots.digits(not_ordered[:16], columns=16, scale=0.42)
 # Between nine and ten, because the classifier takes 10.5 % of the images for threes.
 # :::
 #
-# For a number of ten digits we would draw about a hundred images and throw ninety away.
+# For a number of ten digits, filled in one place after the other, we would draw about a hundred images and throw ninety away.
 # Worse, every digit that we find comes with its own noise, and therefore in its own handwriting, so the finished number looks as if ten people had written it.
 #
 # What we would like instead is a generator with two inputs, $G(z, c)$, where the class $c$ says which digit to draw, and the noise $z$ decides everything else.
@@ -147,8 +147,8 @@ print(z.shape, "and", labels.shape, "->", images.shape)
 # ## Why telling the generator is not enough
 #
 # The generator now hears the order, but will it follow?
-# Let us try it with a small pair, half as wide as the DCGAN, which we train for a single epoch.
-# The generator is the new one, and the discriminator is still the one from [Convolutions](09_convolutions.ipynb), wrapped so that it accepts the label and ignores it.
+# Let us try it with a small pair, which has half the channels of the DCGAN and a quarter of its hidden units, and train it for a single epoch.
+# The generator is the new one (the package contains the same class), and the discriminator is still the one from [Convolutions](09_convolutions.ipynb), wrapped so that it accepts the label and ignores it.
 
 
 # %%
@@ -321,7 +321,7 @@ def spread_within_classes(x, labels, classes):
 # The rows of `member` are one-hot vectors, so one product with it adds up the features of each class, and another one hands every image the mean of its class.
 # A batch of 64 contains only six or seven images of each digit, so their spread around their own mean comes out a little too small, but equally so for real images and fakes if both have the same labels.
 #
-# **Imagine a generator that moves every digit halfway toward the mean of its class. How does this show in the spread within classes, and how much of it is left to see after batch normalization?**
+# **Imagine a generator that moves every digit halfway toward the mean of its class. (Pixels stand in for the features of the hidden layer here.) How does this show in the spread within classes, and how much of it is left to see after batch normalization?**
 
 # %%
 pixels = real.reshape(64, -1)
@@ -343,8 +343,10 @@ for name, original, moved in (
 # The spread is halved, but after normalization 0.76 of it seems to be left.
 # :::
 #
-# Batch normalization stretches every feature until its standard deviation is 1, and so it hides about half of the damage.
-# This is why we measure the spread in the hidden layer *before* its normalization, a detail that the figure above leaves out.
+# Batch normalization divides each feature by its standard deviation over the whole batch.
+# Most of the differences between digits are still there, so this deviation shrinks by less than half, and dividing by it undoes only a part of the damage, here about half.
+# This is why we measure the spread in the hidden layer *before* its normalization.
+# (The figure above leaves this out, and also that the spread receives the labels.)
 #
 # ## The whole discriminator
 #
@@ -384,7 +386,7 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 # The 3, as in [Convolutions](09_convolutions.ipynb), lets the single weight `variety` keep up with the rest.
 # The divisor $\sqrt{512} \approx 23$ decides how hard the class pulls.
 # Adam moves each weight by about one learning rate per step, whatever the result is divided by, so the inner product grows 23 times more slowly than the output of the last layer.
-# The choice was made by trying, and we will come back to it when we ask what the label costs.
+# The choice was made by trying, and we will come back to it when we ask what became of the variety.
 #
 # First, however, let us see whether it pulls at all.
 # We repeat the small run with the same seed, data and generator, and exchange only the discriminator.
@@ -442,13 +444,13 @@ for digit in range(10):
 # The other rows took no part in the images, so their gradient is 0.
 # :::
 #
-# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes helps the eights as well.
+# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes can help the eights as well.
 #
 # ## The run
 #
 # In [Convolutions](09_convolutions.ipynb) the generator had the higher learning rate.
 # Here the balance is the other way round: the discriminator learns with $10^{-3}$ and the generator with $3 \cdot 10^{-4}$.
-# We found these rates by trying, and can only guess why they work: perhaps because each of the discriminator's ten class vectors hears of only six or seven images in a batch, and the divisor slows down what it says about the class.
+# We found these rates by trying, and can only guess why they work: perhaps because each of the discriminator's ten class vectors hears of only six or seven real images and as many fakes in a batch, and the divisor slows down what it says about the class.
 #
 # Both rates also fall in a straight line to a tenth of their first value.
 # MLX's optimizers accept a function of the step number in place of a fixed rate, such as `optim.linear_schedule(1e-3, 1e-4, steps)`, and `recipes.decaying_adam` combines it with our usual Adam.
@@ -531,7 +533,7 @@ np.savez_compressed("../runs/conditional/epochs.npz", images=levels)
 # %% [markdown]
 # At the end of the run, we order each digit ten times.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "One row for each digit that we ordered, and one column for each noise vector. Nothing was selected.", "name": "fig-12-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column, slant and width are alike, and for the most part the thickness of the strokes as well. The last 1 has broken into pieces, and the first 6 looks almost like a 0."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "One row for each digit that we ordered, and one column for each noise vector. Nothing was selected.", "name": "fig-12-grid"}, "image": {"alt": "A grid of ten by ten generated digits. Each row shows one digit, from 0 at the top to 9 at the bottom, in ten handwritings; within a column, slant and width are alike, and in about half of the columns the thickness of the strokes as well. The last 1 has broken into pieces, and the first 6 looks almost like a 0."}}
 z = mx.random.normal((10, 100), key=mx.random.key(2))
 ordered = mx.repeat(mx.arange(10), 10)
 drawn = training.sample(average, mx.tile(z, (10, 1)), ordered)
@@ -540,7 +542,7 @@ plots.digits(drawn, columns=10, scale=0.5)
 # %% [markdown]
 # Nearly every image shows the digit of its row; the worst exceptions are the last 1, which has come apart, and the first 6, which is almost a 0.
 # Now read the picture column by column: the noise has become something like a handwriting.
-# In the first column all digits are wide and lean to the right, in the sixth they are narrow and upright, and in most columns the thickness of the pen stays the same.
+# In the first column all digits are wide and lean to the right, in the sixth they are narrow and upright, and in about half of the columns the thickness of the pen stays the same.
 # No loss asked for this division of labor, but the same noise has to serve all ten labels, so it suits the generator to keep in the noise what all digits have in common.
 #
 # ## Did we get what we ordered?
@@ -569,6 +571,7 @@ as_table(["right, in %", *"0123456789", "average"], rows)
 # %% [markdown]
 # Averaged over the ten digits, the classifier sees what we ordered in 98.5 % of all cases, and on real images it is right in 99.4 %.
 # A sample is thus taken for another digit about two and a half times as often as a real image.
+# (Our nines are even recognized more often than real ones, so a high number may also mean that a digit is drawn too plainly.)
 # Here are some of the orders that failed.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The first twelve samples that the classifier takes for another digit. Above each stands what we ordered, and what the classifier sees.", "name": "fig-12-wrong"}, "image": {"alt": "A row of twelve generated digits, each with a small title such as 4 and an arrow to 9. Some, such as the heavy 5 and the 2, show the ordered digit; some lie between the two digits of the title, such as a 9 that is nearly a 4; and a few, such as a 1 in pieces and a 6 with a gap, are no digit at all."}}
@@ -650,12 +653,12 @@ for name in ("dcgan", "conditional"):
 as_table(["", *measures], rows)
 
 # %% [markdown]
-# None of the eight runs collapsed, and in every column the two ranges lie apart, which would be a strange coincidence if it were luck alone.
+# Even the lowest recall is 0.74, so none of the eight runs collapsed (with none of four, the true rate of a recipe may still be as high as 60 %), and in every column the two ranges lie apart, which would be a strange coincidence if it were luck alone.
 # So the conditional pair has the lower FID, between 3.6 and 4.1, and the higher precision.
 # (The two recipes have different learning rates as well, so we cannot say how much of this is due to the label alone.)
 # Recall, however, moves the wrong way.
 #
-# ## What the label costs
+# ## What became of the variety?
 #
 # The lower recall says that some ways of writing a digit have no counterpart among our samples, and coverage seems to say the opposite.
 # But coverage draws its balls around the real images and asks whether at least one sample lies inside, so it rewards a generator that seldom misses.
@@ -802,8 +805,8 @@ as_table(["", *columns], rows)
 #
 # Both judges agree that the conditional generator reaches fewer real digits than the DCGAN, the second judge with 0.80 compared with 0.87.
 # Its spread is nearly that of real digits, as we had hoped when we showed it to the discriminator, but its gap is further off.
-# Because the spread is a *squared* distance, a spread of 0.97 corresponds to distances of $\sqrt{0.97} \approx 0.985$, so the samples are only 1.5 % closer to the middle of their class, but 5 % closer to each other.
-# This would fit digits that crowd a little around typical forms and leave some real handwriting between them undrawn.
+# Because the spread is a *squared* distance, a spread of 0.97 corresponds to distances of $\sqrt{0.97} \approx 0.985$; but it is a mean and the gap a median, so a few malformed samples raise only the spread, and we should not make too much of the difference.
+# It would fit digits that crowd a little around typical forms and leave some real handwriting between them undrawn.
 # The effect is larger than the luck of the draw, but it is small, we see it in a single trained generator, and these numbers cannot say whether it explains all of the lost recall.
 #
 # Part of the DCGAN's lead in recall may be an accident.
@@ -830,10 +833,10 @@ plots.digits(test.images[index], columns=10)
 # Twenty digits are too few to say what kind of handwriting the generator leaves out.
 #
 # Nor do we know why it does.
-# One possible cause is the pull: the class part of the logit rises when a digit looks more like its class, so the generator is paid for being recognized, and a plain three is the safest three.
+# One possible cause is the pull: as long as some generated threes can be mistaken for other digits, the class part rewards images that look less like those digits, and a plain three is the safest three.
 # If that is right, a class that pulls harder should give more right digits and less variety, but Exercise 3 shows that a quick test on the small pair cannot settle it.
 #
-# So the order has its price: with this recipe, we get cleaner digits, and fewer of the ways in which people write them.
+# So with this recipe we get cleaner digits and a lower recall, but because the learning rates differ as well, we cannot say how much of that is the price of the order.
 #
 # ## From one digit to another
 #
@@ -899,7 +902,7 @@ checkpoints.save(path, average, notes=notes)
 # The logit of the best such judge is the sum of an image part and a class part, and for softmax classifiers the class part is an inner product of the features with one vector for each class: the projection.
 # Because a label invites the generator to repeat one perfect drawing, we also show the discriminator the spread within each class, before batch normalization can hide it.
 # The trained generator follows 98.5 % of the orders, and in four further trainings the FID lay between 3.6 and 4.1, below that of all four trainings of the DCGAN.
-# The price is variety: by both judges its recall is lower than the DCGAN's, and in four further trainings it was lower, too.
+# By both judges its recall is lower than the DCGAN's, and in four further trainings it was lower, too; how much of this is the price of the label, and how much that of other learning rates, we have not separated.
 # The samples of our generator lie 5 % closer together than real digits, which may be part of the reason.
 #
 # ## Exercises
@@ -939,8 +942,8 @@ for x in (-1.0, 0.5, 2.0):
 # And by how much does the average logit of the images in `real` fall if you hand the discriminator wrong labels?
 #
 # :::{dropdown} Solution
-# The best-fitting label is the right one for 11.4 % of the test images, hardly more than the tenth that guessing would achieve, so at the end of the training there is no classifier to be found.
-# Yet with wrong labels the average logit falls from 0.50 to $-0.59$: on average, real images with wrong labels are taken for fakes.
+# The best-fitting label is the right one for 11.4 % of the test images, which is about what you get by always naming the most frequent digit, so this test finds no classifier.
+# Yet with wrong labels the average logit falls from 0.50 to $-0.59$, so on average the discriminator does notice them.
 #
 # The two results need not contradict each other.
 # In the second test each right label competes with a single wrong one, and only on average over 64 images, but in the first it has to beat nine of them, image by image.
@@ -971,7 +974,7 @@ for name, given in (("right", labels), ("wrong", (labels + 1) % 10)):
 # Which result did you expect, and what do the two runs say about our guess that a stronger pull costs variety?
 #
 # :::{dropdown} Solution
-# Both runs have collapsed: recall is 0.000, and spread and gap are less than a third of what real digits have, so the samples in which the judge sees the same digit are nearly all alike.
+# Both runs have collapsed: recall is 0.000, and spread and gap are less than a third of what real digits have, so the samples in which the judge sees the same digit are much alike.
 # Without the divisor 0.100 of the digits are right, which is no better than guessing, and without the term for the spread it is 0.146.
 #
 # Without the term for the spread we had to expect something like this, since preventing it is the purpose of the term.

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Where the time goes
 #
-# ![Two timelines, each with a row for Python and a row for the device. With mx.eval, Python prepares a step and then waits while the device computes it, and the device is idle while Python prepares the next one. With mx.async_eval, Python prepares the next step while the device computes, and the device is never idle.](../book/diagrams/overlap.svg)
+# ![Two timelines, each with a row for Python and a row for the device. With mx.eval, Python prepares a step and then waits while the device computes it, and the device is idle while Python prepares the next one. With mx.async_eval, Python prepares the next step while the device computes, and the device is idle only before the first step.](../book/diagrams/overlap.svg)
 #
 # *A training step passes through two hands: Python prepares it, and the device computes it. With `mx.eval` one waits for the other, and with `mx.async_eval` both can work at the same time.*
 #
@@ -21,7 +21,7 @@
 # It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
 # After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
 #
-# *Before: [The training loop](06_training.ipynb), for the exercises also [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about three minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about three minutes on two CPU cores*
 
 # %%
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -101,7 +101,7 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 # %% [markdown]
 # :::{dropdown} Answer
 # Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
-# The first call traces the step, and on a Linux CPU it may also have to build kernels, so here it took 28 times as long as the median.
+# The first call traces the step, and on a Linux CPU it may also have to build kernels (here and below, small programs for the device, not the kernels of a convolution), so here it took 28 times as long as the median.
 # A single later call lies anywhere between 0.92 and 1.57 times the median.
 # :::
 #
@@ -162,7 +162,8 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 # ## Data, Python, or computation?
 #
 # A step consists of three parts that need different cures.
-# First the batch is fetched; then Python calls the step, which replays a trace and hands its operations over; and finally the device computes them.
+# First the batch is fetched; then Python calls the step, which only builds a graph from the trace; and finally `mx.eval` hands its operations to the device and waits for them.
+# (So the last part contains some of Python's work, too.)
 # We can time each part by itself if we evaluate after it.
 
 
@@ -323,8 +324,8 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 # :::{dropdown} Answer
 # Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
 # In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
-# When Python sleeps, we get 0.91, with a middle half from 0.86 to 0.93, so `async_eval` saves about a third of what it could.
-# When Python sorts, we get 1.02, from 1.00 to 1.05, so it saves nothing.
+# When Python sleeps, we get 0.91, with a middle half from 0.86 to 0.93, and when Python sorts, 1.02, from 1.00 to 1.05.
+# With `async_eval` both loops take about as long; the one that sleeps gains only because it was slower before, and we do not know why.
 # :::
 #
 # Two things keep a CPU from the ideal.
@@ -351,7 +352,7 @@ print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 # So `async_eval` is less asynchronous here than its name says.
 # MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
 # Only the last quarter is left for Python to use.
-# On a GPU a task holds many more of them, and there the lower half of our picture can come true.
+# A task on a GPU is said to hold many more of them, so there the lower half of our picture may come true; try it on yours.
 #
 # ## What compiling brings
 #
@@ -423,8 +424,8 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
-# A fused kernel reads each array once and keeps what lies in between in registers; eight of them, one for each array of weights, and three small operations that they share do the same work.
-# The eager update takes twice as long, about 5 ms more for this one network, so updating two of them explains why the whole step loses about 9 ms.
+# The fused version needs only 11: a fused kernel reads each array once, and what lies in between never goes back to memory.
+# The eager update takes twice as long, about 5 ms more for this one network, and with two networks to update this is about what the whole step loses, 9 ms.
 #
 # ## The batch size
 #
@@ -455,7 +456,7 @@ plt.show()
 # %% [markdown]
 # From 8 to 64 images the rate grows 4.7-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
 # But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
-# A GPU should follow the dotted line for longer, so draw this figure on yours.
+# A GPU, which can do more at a time, should follow the dotted line for longer, so draw this figure on yours.
 #
 # ## Fewer bits
 #
@@ -480,14 +481,14 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 24 times *slower*: the library that multiplies float32 here has no product for bfloat16, so MLX falls back on simple code of its own.
+# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 24 times *slower*, because MLX multiplies it here with simple code of its own instead of a fast library.
 # An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
 # A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
 # ## Memory
 #
 # Memory can cost time as well if it is fetched from the system and returned again and again, so MLX keeps freed memory in a cache.
-# The cell reads its size, and the most memory that a step needs.
+# The cell reads its size, and the most memory that MLX held during a step, including the data and the other networks of this notebook.
 
 
 # %%
@@ -516,7 +517,7 @@ print(f"limit of the cache: {limit / 2**20:.0f} MiB")
 
 # %% [markdown]
 # The peak says whether a larger batch still fits.
-# On a Mac the cache may by default grow to gigabytes without anything being wrong; `mx.set_cache_limit` lowers its limit if the machine has other work to do.
+# On a Mac the cache may grow much larger; `mx.set_cache_limit` lowers its limit if the machine has other work to do.
 # On our CPU the limit is only 32 MiB, and both steps fill it.
 #
 # **Does a larger cache make the steps faster, and none at all make them slower?**
@@ -549,10 +550,10 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 #
 # ## How fast could it be?
 #
-# To tell whether our step is any good, we need a limit, and there are two of them, because a machine can only do so many operations, and move so many bytes, per second.
+# To tell whether our step is any good, we need a yardstick, and there are two, because a machine can only do so many operations, and move so many bytes, per second.
 # Whichever takes longer bounds the time of a piece of work from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
 #
-# Let us count.
+# Let us count the operations, in GFLOP, billions of additions or multiplications.
 # A fully connected layer multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
 # A convolution is the same product with one row for each *place* where its kernel lies on an image, and 16 numbers per channel, because the kernel is $4 \times 4$.
 # On the way back come two more products of the same size, for the gradients of the weights and of the inputs.
@@ -596,11 +597,12 @@ for name, step in shapes.items():
     print(f"{name}: {len(step)} products, {gflop(step):.2f} GFLOP")
 
 # %% [markdown]
-# What does the machine do at best?
-# For arithmetic we time a product of two large square matrices, and for memory we add 1 to every number of an array that fits into no cache.
+# And what can the machine do?
+# As our yardstick we take the best rates that MLX itself reaches here: for arithmetic that of a product of two large square matrices, and for memory that of adding 1 to every number of a large array.
+# (A program that used both cores for its memory traffic might do better.)
 # Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
-# Products and Adam are separate pieces of work, so their limits add up.
-# The next cell measures both limits in one race with the two steps, their products alone, and their Adam updates alone.
+# The roofline holds for each piece of work, and since the products and Adam run one after the other, we add their limits.
+# The next cell measures both rates in one race with the two steps, their products alone, and their Adam updates alone.
 
 # %%
 side = 256 if mlxgan.SMOKE else 1024
@@ -683,11 +685,11 @@ display(Markdown("\n".join(table)))
 #
 # In the MLPs' step, the products take 16.6 ms instead of 11.5, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
 # Adam reaches less than half of the best bandwidth.
-# All in all the step takes about twice as long as the two limits together, so even a program that reached both best rates would not be much more than twice as fast.
+# All in all the step takes about twice as long as the two limits together, so even if everything ran at these rates, it would be only about twice as fast.
 #
 # The DCGAN has two and a half times as many operations, and its products, too, run at about 70 % of the best rate.
 # However, almost half of its time, 43 of 96 ms, is neither products nor Adam.
-# (The 115 ms that it took further up are from another race, with a smaller cache.)
+# (Further up it took 111 and 115 ms, so read the rest as somewhere between 43 and 63 ms.)
 # This rest goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
 # A faster step would have to come from here, since even perfect products would save only 13 ms.
 #
@@ -741,7 +743,8 @@ for model, rows in benchmark["milliseconds"].items():
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam; beside the other two forms we cannot tell, since their ranges include 1.
+# These times come from another run on another day, so compare them only with each other.
+# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam (0.99 in the slowest of five rounds); beside the other two forms we cannot tell, since their ranges include 1.
 # The DCGAN's step is slower than in PyTorch: by 16 % with plain Adam, by 27 % with the fused one, and by 36 % with `torch.compile`, where the rounds range from 8 to 48 %.
 # MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
 #
@@ -902,6 +905,7 @@ show(
 # For a weight of 0.05 the distance is $2^{-12}$, or about 2.4e-4.
 # In float32 every weight moves.
 # In bfloat16, 20 % of the weights ignore a step of 2e-4, 86 % one of 2e-5, and 98 % one of 2e-6, although the median size of a weight is only 0.03.
+# (A weight of 0.05 thus ignores a step of 2e-5, and not one of 2e-4.)
 # The usual way out is to keep the weights and Adam's moments in float32, and to convert a copy to bfloat16 for the products of each step.
 # :::
 
@@ -929,7 +933,8 @@ for dtype in (mx.float32, mx.bfloat16):
 # That makes 11, but the graph has 16.
 # The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
 # MLX does not know this, and multiplies zeros.
-# By the operations, these zeros included, the step should take 1.41 times as long; it takes 1.29 times, because Adam, whose work stays the same, dilutes the difference.
+# By the operations, these zeros included, the products should take 1.41 times as long, and since they are only about half of the step, we should expect 1.21 for all of it.
+# It takes 1.29 times, so the penalty costs something that our count leaves out.
 # :::
 
 # %% tags=["hide-cell"]
