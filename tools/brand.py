@@ -10,6 +10,7 @@ each generated one.
 """
 
 from pathlib import Path
+from typing import Any
 
 import common
 import numpy as np
@@ -93,7 +94,8 @@ def draw() -> dict[Path, bytes]:
     number = ROWS * COLUMNS
     real = data.load("test").images
     mx.random.seed(0)
-    samples, _ = rejection.select(checkpoints.load_pretrained(common.GENERATOR), data.draw_labels(256))
+    best: Any = checkpoints.load_pretrained(common.GENERATOR)
+    samples, _ = rejection.select(best, data.draw_labels(256))
     two = mx.softmax(checkpoints.load_pretrained("classifier")(samples), axis=-1)[:, 2]  # two players, a 2
     levels = np.array(data.to_uint8(samples))[..., 0]
     chosen = np.random.default_rng(0).choice(len(real), GAME, replace=False)

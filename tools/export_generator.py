@@ -270,7 +270,7 @@ def measure(path: Path = MODEL) -> dict[str, Any]:
             name: [round(f(values), 4) for f in (statistics.mean, statistics.stdev)] for name, values in columns.items()
         }
 
-    z, labels = noise(11, 20_000, selective.width.item())
+    z, labels = noise(11, 20_000, float(np.array(selective.width)))
     pool = log_ratios(selective, z, labels)
     shipped, rows = np.array(selective.thresholds, np.float64), []
     for rate in RATES:
@@ -306,7 +306,7 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
 
     selective = fold(load(path))
     measured_rates = rates(path)
-    model, width = selective.generator, selective.width.item()
+    model, width = selective.generator, float(np.array(selective.width))
     z, labels = noise(0, 4000, width)
     hidden = np.maximum(responses(model, z, labels)[0][1], 0)
     mean = hidden.mean(0)
@@ -329,7 +329,7 @@ def export(path: Path = MODEL, epochs: np.ndarray | None = None) -> dict[str, by
 
     z, labels = noise(1, SAMPLES, width)
     exported = restored(path, both)
-    error = np.abs(draw(exported, z, labels) - draw(selective, z, labels))
+    error = np.abs(draw(exported.generator, z, labels) - draw(selective.generator, z, labels))
     ratios = log_ratios(selective, z, labels)
     exported.generator = model  # so that the referees see the same images
     off = np.abs(log_ratios(exported, z, labels) - ratios)

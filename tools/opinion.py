@@ -7,6 +7,8 @@ whose notes say what fraction of 10,000 test images and of 10,000 new samples th
 Afterwards tools/export_generator.py puts it in the page.
 """
 
+from typing import Any
+
 import common
 import numpy as np
 
@@ -57,7 +59,7 @@ def main() -> None:
 
     import mlx.core as mx
 
-    selective = checkpoints.load_pretrained(common.GENERATOR)
+    selective: Any = checkpoints.load_pretrained(common.GENERATOR)
     discriminator = fit(selective, data.load("train"), EPOCHS, SEED)
     test = data.load("test")
     parts = []
