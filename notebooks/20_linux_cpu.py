@@ -175,8 +175,8 @@ display(Markdown("\n".join(table)))
 # Nearly all of the arithmetic of a network is in matrix products, and MLX's package for Linux computes them with the *reference* BLAS.
 # (BLAS is the old name for a set of basic operations of linear algebra; the reference is the version that defines what they mean.)
 # It consists of three nested loops, which fetch the same numbers from memory again and again, on one core, and without the processor's wide vector registers.
-# A fast BLAS computes the same product block by block, with blocks that fit into the caches, and so comes close to what the processor can do at best ([Goto and van de Geijn, 2008](../book/bibliography.md#goto-and-van-de-geijn-2008)).
-# OpenBLAS is such a library, and `import mlxgan` loads it before MLX, so that the linker finds its `cblas_sgemm` first.
+# A fast BLAS computes the same product block by block, with blocks that fit into the caches, and can come close to what the processor can do at best ([Goto and van de Geijn, 2008](../book/bibliography.md#goto-and-van-de-geijn-2008)).
+# OpenBLAS is such a library, and `import mlxgan` loads it before MLX, so that the linker finds its products first. (Their name is `cblas_sgemm`.)
 
 # %%
 program = """
@@ -227,7 +227,7 @@ print("gradient:", memoryview(gradients["weight"]).strides)
 # %% [markdown]
 # The weight lies in memory row by row, and its gradient column by column.
 # Where all inputs of a fused kernel lie in the same order, MLX simply runs along memory.
-# Where they do not, it works out the address of every single number from the strides.
+# Where they do not, it works out from the strides where each number lies, and moreover it reads one of the arrays against its order in memory, which is hard on the caches.
 # The function `layers.column_major`, which the training loop calls before its first step, therefore stores weights and moments by columns as well.
 # No value changes by this, only its place.
 #
@@ -279,6 +279,7 @@ show(race(whole))
 # :::{dropdown} Answer
 # By rows, Adam takes 1.83 times as long for the discriminator, 12 ms instead of 6.73.
 # The whole step, which updates both networks, takes 1.34 times as long (the medians are 45 and 36 ms), and the middle half of the rounds lies between 1.26 and 1.39.
+# (Above, the two medians were 58 and 43 ms, in processes of their own: compare times only within one race.)
 # :::
 #
 # The networks after five steps from the same seed are the same:
@@ -330,9 +331,13 @@ print(f"shape {convolve(x, weight).shape}, largest error {error:.4f}")
 # %% [markdown]
 # MLX does the same in its forward pass, so there is nothing to gain from that yet.
 # But MLX treats a transposed convolution, and with it the gradient of every convolution with respect to its input, as a convolution of an image with zeros between its pixels, for which its CPU backend has only a plain loop.
-# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the same parameters as MLX's layers, but compute these cases as products, too: each of the two layers is the gradient of the other.
+# A transposed convolution is a product as well: we multiply each input pixel by the whole kernel, which gives its stamp as one row, and then add up the overlapping stamps.
+# (If the output has many channels, such a row is longer than a window of the input, and `mlxgan/layers.py` multiplies windows of $2 \times 2$ input pixels instead.)
+# `layers.Conv2d` and `layers.ConvTranspose2d`, which the DCGAN uses, have the same parameters as MLX's layers and compute all of this as products; and because each of the two layers is the gradient of the other, their gradients are products, too.
 #
-# **In which cells of the table will MLX's layer hold its own?**
+# We race both layers, in all sizes that the DCGAN has, against MLX's own.
+#
+# **In which cases will MLX's layer hold its own?**
 
 
 # %%
@@ -381,7 +386,7 @@ display(Markdown("\n".join(table)))
 # :::{dropdown} Answer
 # In the forward passes of the two ordinary convolutions.
 # For the second one, the two layers are about equally fast, and for the first, with its single channel, MLX's layer takes only 0.8 of our time.
-# Everywhere else it takes at least 4.6 times as long as ours, and up to about 29 times in the transposed convolution with 64 channels, where three rounds differ by a factor of two but leave no doubt about the winner.
+# Everywhere else its median is between 5.6 and 29 times ours; in the transposed convolution with 64 channels three rounds differ by a factor of two but leave no doubt about the winner.
 # :::
 #
 # ## Kernels that g++ builds
@@ -480,8 +485,8 @@ for threads in ("1", "2"):
     print(f"{middle:.2f} ({low:.2f} to {high:.2f}) of the time of one")
 
 # %% [markdown]
-# With two threads per product, as OpenBLAS uses by itself on two cores, the second stream gains nothing.
-# With one thread it saves more than a quarter of the time, because it puts the idle core to work, but during the products OpenBLAS's second thread does that already.
+# With two threads per product, as OpenBLAS uses by itself on two cores, we see no gain from the second stream.
+# With one thread it saves more than a quarter of the time, because it puts the idle core to work.
 # Each line compares two streams with one stream at the same number of threads, so it remains open whether two streams of one thread each would beat one stream with two.
 #
 # **Full-size arrays instead of broadcasting.** Batch normalization multiplies each channel by its own number, and a kernel that looks up one number per channel might be slower than one that runs along arrays of the same size.
@@ -518,7 +523,7 @@ show(
 #
 # On a Linux CPU three things decide how fast MLX trains: the library that multiplies matrices, the order in which the weights lie in memory, and how the gradients of convolutions are computed.
 # On our machine the first makes the MLPs' step about 15 times as fast, and the second takes another quarter off it; for the DCGAN, the first halves the step and the third makes it ten times as fast again.
-# Each of the three was found in the same way: by measuring a part of the step by itself, and by asking how far it is from what the machine can do.
+# We found each of the three in the same way, by timing one part of the step by itself.
 #
 # ## Exercises
 #
