@@ -133,19 +133,19 @@ plt.show()
 # The logit of the real image is always 0, so the discriminator's loss is $\mathrm{softplus}(\psi\theta)$ plus a constant, and its derivative with respect to $\psi$ is $\theta\,\sigma(\psi\theta)$, with the sigmoid $\sigma$.
 # The minimax generator wants the exact opposite, so if the steps are small, the two weights move with the velocities
 #
-# $$\dot\theta = \psi\,\sigma(\psi\theta), \qquad \dot\psi = -\theta\,\sigma(\psi\theta).$$
+# $$v_\theta = \psi\,\sigma(\psi\theta), \qquad v_\psi = -\theta\,\sigma(\psi\theta).$$
 #
-# Half the squared distance from the goal, $\tfrac12(\theta^2 + \psi^2)$, then changes at the rate $\theta\dot\theta + \psi\dot\psi = 0$.
+# Half the squared distance from the goal, $\tfrac12(\theta^2 + \psi^2)$, then changes at the rate $\theta v_\theta + \psi v_\psi = 0$.
 # Both players do their best, and together they move at right angles to the way home, in a circle.
 #
-# With the non-saturating loss, $\dot\theta = \psi\,\sigma(-\psi\theta)$, and the same sum is $-\ell \tanh(\ell/2)$, where $\ell = \psi\theta$ is the logit of the fake.
+# With the non-saturating loss, $v_\theta = \psi\,\sigma(-\psi\theta)$, and the same sum is $-\ell \tanh(\ell/2)$, where $\ell = \psi\theta$ is the logit of the fake.
 # It is never positive, so the path winds inward.
 # But near the goal it is about $-\tfrac12\ell^2$, and since $\ell$ is a product of two small numbers, this is the fourth power of the distance: to get ten times closer takes a hundred times as long.
 #
 # The picture at the top of this chapter shows the reason.
 # When the fake has arrived, at $\theta = 0$, no discriminator can tell it from the real image, and the loss is $2 \log 2$ for *every* $\psi$.
 # So nothing tells the discriminator to give up its slope, and the slope drives the fake away again.
-# R1 does tell it: the penalty adds $-\gamma\psi$ to $\dot\psi$, and with it $-\gamma\psi^2$ to the sum, so that the players come closer for as long as the line has a slope.
+# R1 does tell it: the penalty adds $-\gamma\psi$ to $v_\psi$, and with it $-\gamma\psi^2$ to the sum, so that the players come closer for as long as the line has a slope.
 #
 # Two weights prove nothing about two million.
 # Mescheder et al. do prove that a GAN with R1 converges once it is near the goal, but under assumptions that nobody can check for a real network.
@@ -886,13 +886,13 @@ print(f"R1, last / recipe, last {mean:.2f} ({low:.2f} to {high:.2f})")
 # ### Exercise 1: How strong should the penalty be? (derive)
 #
 # Close to the goal, $\sigma(\psi\theta)$ is about $\tfrac12$ in the smallest game.
-# With R1, the velocities are then $\dot\theta = \tfrac12 \psi$ and $\dot\psi = -\tfrac12 \theta - \gamma\psi$.
+# With R1, the velocities are then $d\theta/dt = \tfrac12 \psi$ and $d\psi/dt = -\tfrac12 \theta - \gamma\psi$.
 # (Exercise 2 of [When it goes wrong](10_failures.ipynb) treats the same players with a simpler loss and steps of finite length.)
 # Which solutions $e^{qt}$ does this pair of equations have?
 # Which $\gamma$ brings the players home the fastest, and what happens beyond it?
 #
 # :::{dropdown} Solution
-# From $\psi = 2\dot\theta$ and the second equation follows $2\ddot\theta = -\tfrac12\theta - 2\gamma\dot\theta$, so $q^2 + \gamma q + \tfrac14 = 0$ and
+# From $\psi = 2\,d\theta/dt$ and the second equation follows $2\,d^2\theta/dt^2 = -\tfrac12\theta - 2\gamma\,d\theta/dt$, so $q^2 + \gamma q + \tfrac14 = 0$ and
 #
 # $$q = \frac{-\gamma \pm \sqrt{\gamma^2 - 1}}{2}.$$
 #
