@@ -12,9 +12,9 @@ def translate(images: mx.array, most: int = 3) -> mx.array:
     n, height, width, _ = images.shape
     frame = [(0, 0), (most, most), (most, most), (0, 0)]
     padded = mx.pad(images, frame, constant_values=-1.0)
-    down, right = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
-    rows = down + mx.arange(height).reshape(1, -1, 1, 1)
-    columns = right + mx.arange(width).reshape(1, 1, -1, 1)
+    top, left = mx.random.randint(0, 2 * most + 1, (2, n, 1, 1, 1))
+    rows = top + mx.arange(height).reshape(1, -1, 1, 1)
+    columns = left + mx.arange(width).reshape(1, 1, -1, 1)
     padded = mx.take_along_axis(padded, rows, axis=1)
     return mx.take_along_axis(padded, columns, axis=2)
 
