@@ -446,6 +446,9 @@ def page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: 
     if "body" in context:
         for needless in (' role="list"', ' role="doc-biblioentry"', ' id="exercise-content"', ' id="solution-content"'):
             context["body"] = context["body"].replace(needless, "")  # roles that contradict, ids that repeat
+        for sheet in re.findall(r'<link rel="stylesheet" href="[^"]*/page\.css">\n', context["body"]):
+            context["body"] = context["body"].replace(sheet, "")  # what decides about the whole page is for its head
+            context["metatags"] = context.get("metatags", "") + sheet
     for group in context.get("header_buttons", []):
         for button in [group, *group.get("buttons", [])]:
             if button.get("label") == "source-edit-button":

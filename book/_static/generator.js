@@ -158,8 +158,9 @@
   }
   let count = 0;
   const unique = (name) => `gan-${name}-${count++}`;
-  const canvas = (width, height, className) =>
-    element("canvas", { width, height, className, attributes: { role: "img", "aria-label": "Not drawn yet" } });
+  const undrawn = { role: "img", "aria-label": "Not drawn yet" };
+  const canvas = (width, height, className, attributes = undrawn) =>
+    element("canvas", { width, height, className, attributes });
   const one = (digit) => Array.from({ length: 10 }, (_, d) => Number(d === digit));
   const number = (x, places = 1) => x.toFixed(places).replace("-", "−");
   const percent = (x) => (x < 0.01 ? "under 1%" : x > 0.99 ? "over 99%" : `${Math.round(100 * x)}%`);
@@ -303,9 +304,7 @@
     // Each slider has the digits that it leads to above it.
     const sliders = directions.map(({ name, ends }, k) => {
       const [row, input] = slider(name, ends, { min: -3.5, max: 3.5, step: 0.1 }, (value) => { stop(); state.at[k] = value; show(); });
-      const strip = canvas(28 * steps.length, 28, "gan-way");
-      strip.setAttribute("role", "presentation");
-      strip.removeAttribute("aria-label");
+      const strip = canvas(28 * steps.length, 28, "gan-way", { role: "presentation" });
       row.insertBefore(strip, input);
       return { row, input, strip };
     });
@@ -512,7 +511,7 @@
       cell.style.cssText = `background-image: ${sprite}; background-size: 1000% ${100 * (epochs + 1)}%; background-position-x: ${digit / 9 * 100}%`;
       return cell;
     });
-    const strip = element("div", { className: "gan-strip", attributes: { role: "img", "aria-label": "Not drawn yet" } }, ...cells);
+    const strip = element("div", { className: "gan-strip", attributes: undrawn }, ...cells);
     function show(epoch) {
       for (const cell of cells) cell.style.backgroundPositionY = `${epoch / epochs * 100}%`;
       const text = epoch ? `The digits 0 to 9 after epoch ${epoch} of ${epochs}` : "The digits 0 to 9 before training: an even gray";

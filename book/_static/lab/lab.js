@@ -493,7 +493,6 @@
     ({ number } = pictures);
     for (const root of roots) {
       root.classList.add("built");
-      root.style.minHeight = "";  // which kept the place free, before the style sheet came
       if (root.dataset.lab === "digits") digits(root); else plane(root, "compact" in root.dataset);
     }
   }
