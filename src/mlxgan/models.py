@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from .classifiers import Classifier, Judge  # noqa: F401  (models of the book, too)
-from .layers import Conv2d, ConvTranspose2d
+from .layers import BatchNorm, Conv2d, ConvTranspose2d
 
 
 class MLPGenerator(nn.Module):
@@ -45,7 +45,7 @@ class MLPDiscriminator(nn.Module):
 
     def __call__(self, images: mx.array) -> mx.array:
         *hidden, last = self.layers
-        x = images.reshape(-1, 784)
+        x = images.reshape(len(images), -1)
         for layer in hidden:
             x = nn.leaky_relu(layer(x), 0.2)
         return last(x).squeeze(-1)
@@ -63,11 +63,11 @@ class DCGANGenerator(nn.Module):
         self.latent_dim, self.channels, self.hidden = latent_dim, channels, hidden
         self.image_channels = image_channels
         self.project = nn.Linear(latent_dim, hidden)
-        self.norm1 = nn.BatchNorm(hidden)
+        self.norm1 = BatchNorm(hidden)
         self.expand = nn.Linear(hidden, 7 * 7 * 2 * channels)
-        self.norm2 = nn.BatchNorm(2 * channels)
+        self.norm2 = BatchNorm(2 * channels)
         self.up1 = ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1)
-        self.norm3 = nn.BatchNorm(channels)
+        self.norm3 = BatchNorm(channels)
         self.up2 = ConvTranspose2d(channels, image_channels, 4, stride=2, padding=1)
         initialize(self)
 
@@ -95,9 +95,9 @@ class DCGANDiscriminator(nn.Module):
         self.image_channels = image_channels
         self.down1 = Conv2d(image_channels, channels, 4, stride=2, padding=1)
         self.down2 = Conv2d(channels, 2 * channels, 4, stride=2, padding=1)
-        self.norm1 = nn.BatchNorm(2 * channels) if norm else nn.Identity()
+        self.norm1 = BatchNorm(2 * channels) if norm else nn.Identity()
         self.shrink = nn.Linear(7 * 7 * 2 * channels, hidden)
-        self.norm2 = nn.BatchNorm(hidden) if norm else nn.Identity()
+        self.norm2 = BatchNorm(hidden) if norm else nn.Identity()
         self.out = nn.Linear(hidden, 1)
         initialize(self)
 

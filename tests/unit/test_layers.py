@@ -1,4 +1,4 @@
-"""The layout of the weights, and the convolutions, against MLX's own."""
+"""The layout of the weights, the convolutions, and batch normalization, against MLX's own."""
 
 from mlxgan import checkpoints, layers, models, recipes, training
 
@@ -204,3 +204,61 @@ def test_one_checkpoint_serves_both(tmp_path, monkeypatch):
         real = mx.random.uniform(-1, 1, (4, 28, 28, 1), key=mx.random.key(1))
         logits = [discriminator.eval()(real) for discriminator in (source[1], target[1])]
         assert mx.abs(logits[0] - logits[1]).max().item() < 1e-4
+
+
+# Batch normalization
+
+SHAPES = pytest.mark.parametrize("shape", [(6, 5), (3, 4, 2, 5)], ids=["vectors", "images"])
+
+
+def norms(shape, **keywords):
+    """A batch normalization of each kind with the same parameters, and an input far from mean 0."""
+    mine, theirs = twins(layers.BatchNorm, nn.BatchNorm, shape[-1], **keywords)
+    if "weight" in theirs:
+        theirs.weight, theirs.bias = mx.random.normal((2, shape[-1]))
+        mine.update(theirs.parameters())
+    return mine, theirs, 3 + 2 * mx.random.normal(shape, key=mx.random.key(1))
+
+
+@SHAPES
+def test_normalization_and_its_gradients_equal_the_stock_layers(shape):
+    mine, theirs, x = norms(shape)
+    for a, b in zip(*(output_and_gradients(layer, x) for layer in (mine, theirs)), strict=True):
+        assert a.shape == b.shape and mx.allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert mx.allclose(mine.running_mean, theirs.running_mean, atol=1e-6) and mine.running_mean.max().item() > 0.2
+    assert mx.allclose(mine.running_var, theirs.running_var, atol=1e-5)
+
+
+@SHAPES
+def test_second_derivatives_of_the_normalization_equal_the_stock_layers(shape):
+    mine, theirs, x = norms(shape)
+
+    def penalty(layer):
+        def squares(x):
+            return mx.square(mx.grad(lambda x: (mx.sin(layer(x)) ** 2).sum())(x)).sum()
+
+        _, by_weights = nn.value_and_grad(layer, squares)(x)
+        return by_weights | {"x": mx.grad(squares)(x)}
+
+    a, b = (dict(tree_flatten(penalty(layer))) for layer in (mine, theirs))
+    assert a.keys() == b.keys() == {"weight", "bias", "x"}
+    for name, value in a.items():
+        assert mx.allclose(value, b[name], rtol=1e-3, atol=1e-3 * mx.abs(b[name]).max().item())
+
+
+@SHAPES
+def test_elsewhere_every_bit_is_that_of_the_stock_normalization(shape, off):
+    mine, theirs, x = norms(shape)
+    assert mx.array_equal(mine(x), theirs(x)) and mx.array_equal(mine.running_var, theirs.running_var)
+
+
+@pytest.mark.parametrize("keywords", [{"affine": False}, {"track_running_stats": False}, {}])
+def test_other_settings_and_evaluation_give_what_the_stock_normalization_gives(keywords):
+    mine, theirs, x = norms((6, 5), **keywords)
+    assert mx.allclose(mine(x), theirs(x), atol=1e-5)
+    assert mx.allclose(mine.eval()(x), theirs.eval()(x), atol=1e-5)
+
+
+def test_one_value_per_channel_cannot_be_normalized():
+    with pytest.raises(ValueError, match="more than one value per channel"):
+        layers.BatchNorm(3)(mx.zeros((1, 3)))

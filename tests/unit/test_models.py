@@ -210,3 +210,8 @@ def test_the_discriminator_leaks_one_fifth():
     image = mx.zeros((2, 28, 28, 1))
     image[:, 0, 0, 0] = mx.array([1.0, -1.0])
     assert mx.allclose(discriminator(image), mx.array([1, -(0.2**3)]))
+
+
+def test_pictures_of_another_size_are_no_rows_of_digits():
+    with pytest.raises(ValueError, match="784"):
+        models.MLPDiscriminator()(mx.zeros((2, 28, 28, 3)))
