@@ -1,9 +1,7 @@
 """What a training run records of each epoch, and when that is a reason to worry."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import wraps
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -27,9 +25,9 @@ class History:
 
     def __post_init__(self) -> None:
         *lists, _ = vars(self).values()
-        sound = (isinstance(each, list) and {*map(type, each)} <= {int, float} for each in lists)
-        if not all(sound) or len({len(each) for each in lists}) > 1:
-            raise ValueError("a history has six lists of numbers, and none of different lengths")
+        sound = [isinstance(each, list) and {*map(type, each)} <= {int, float} for each in lists]
+        if not all(sound) or len({len(each) for each in lists}) > 1 or not all(abs(x) < 1e9 for x in sum(lists, [])):
+            raise ValueError("a history has six lists of numbers below 1e9, and none of different lengths")
 
     def __len__(self) -> int:
         return len(self.loss_d)
@@ -79,27 +77,3 @@ def modes_kept(*networks: nn.Module) -> ExitStack:
     for network in networks:
         stack.callback(network.train, network.training)
     return stack
-
-
-def unharmed(loop: Callable[..., History]) -> Callable[..., History]:
-    """Return a loop so that an error leaves the modes as they were, and DivergedError the average an epoch back."""
-
-    @wraps(loop)
-    def guarded(generator, discriminator, *data, on_epoch=lambda epoch, history: None, **settings):
-        average = settings.get("average") or nn.Module()
-        kept = [average.parameters()]
-
-        def after_epoch(epoch, history):
-            on_epoch(epoch, history)
-            kept[:] = [average.parameters()]
-
-        with modes_kept(generator, discriminator) as modes:
-            try:
-                history = loop(generator, discriminator, *data, on_epoch=after_epoch, **settings)
-            except DivergedError:
-                average.update(*kept)
-                raise
-            modes.pop_all()  # all went well: they stay in evaluation mode
-        return history
-
-    return guarded

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 
 from .data import tile
-from .history import History
 
 REAL, FAKE, GREY = "#0072B2", "#D55E00", "#767676"
 
@@ -61,21 +60,6 @@ def digits(images: mx.array, columns: int = 8, scale: float = 0.55, titles: list
     if titles:
         axes.set_xticks([14 + 30 * column for column in range(columns)], titles)
         axes.tick_params(length=0, grid_alpha=0, labeltop=True, labelbottom=False)
-
-
-def curves(history: History) -> None:
-    """Draw the losses on the left; the discriminator's mean output on real and generated images on the right."""
-    epochs = range(1, len(history) + 1)
-    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
-    left.plot(epochs, history.loss_d, color=REAL, label="discriminator")
-    left.plot(epochs, history.loss_g, color=FAKE, label="generator")
-    left.set(xlabel="epoch", ylabel="loss (nats)")
-    right.plot(epochs, history.d_real, color=REAL, label="real, D(x)")
-    right.plot(epochs, history.d_fake, color=FAKE, label="generated, D(G(z))")
-    right.axhline(0.5, color=GREY, linestyle=":")
-    right.set(xlabel="epoch", ylabel="mean output", ylim=(0, 1))
-    for axes in (left, right):
-        axes.legend()
 
 
 def film(frames: list[mx.array], labels: list[str], path: str | Path, columns: int = 4) -> None:

@@ -12,7 +12,7 @@ from mlx.utils import tree_map
 
 from . import layers, losses
 from .data import Digits, batches, check, check_labels
-from .history import DivergedError, History, modes_kept, unharmed
+from .history import DivergedError, History, modes_kept
 from .models import is_conditional
 from .recipes import adam
 
@@ -69,25 +69,23 @@ def make_step(
     return step, state
 
 
-def make_average(
-    average: nn.Module, generator: nn.Module, keep: float = 0.999, taken: int = 0
-) -> tuple[Callable, list]:
-    """Return a compiled function that moves the weights of ``average`` toward those of ``generator``, and its state.
+def make_average(average: nn.Module, network: nn.Module, keep: float = 0.999, taken: int = 0) -> tuple[Callable, list]:
+    """Return a compiled function that moves the weights of ``average`` toward those of ``network``, and its state.
 
     Called once a step, it keeps the fraction ``keep`` of the average (Yazici et al., 2019), in step t at most
-    (1 + t) / (10 + t), to forget the first weights soon. ``average`` starts with the generator's weights, unless it
+    (1 + t) / (10 + t), to forget the first weights soon. ``average`` starts with the network's weights, unless it
     has followed them for ``taken`` steps.
     """
     if taken == 0:
-        average.update(generator.parameters())
+        average.update(network.parameters())
     clock = {"step": mx.array(float(taken))}
-    state = [average.state, generator.state, clock]
+    state = [average.state, network.state, clock]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def follow():
         clock["step"] = clock["step"] + 1
         share = mx.minimum(keep, (1 + clock["step"]) / (10 + clock["step"]))
-        average.update(tree_map(lambda a, w: share * a + (1 - share) * w, average.parameters(), generator.parameters()))
+        average.update(tree_map(lambda a, w: share * a + (1 - share) * w, average.parameters(), network.parameters()))
 
     return follow, state
 
@@ -134,42 +132,39 @@ def train(
 ) -> History:
     """Train both networks in place, print one line per epoch, and return the history.
 
-    ``seed`` decides the order of the images; the noise comes from ``mx.random``, to be seeded before the networks are
-    made. The optimizers are :func:`mlxgan.recipes.adam` unless given, ``settings`` the losses, penalty and average of
-    :func:`set_up`. With ``history``, training goes on after its epochs. ``on_step(measured)`` and ``on_epoch(epoch,
-    history)`` are called after each. :func:`mlxgan.resume.train` survives Ctrl-C. Raises DivergedError, with the
-    weights of the epoch before, and ValueError for what makes no sense; an error leaves the modes as they were.
+    ``seed`` orders the images; the noise is that of ``mx.random``, seeded before the networks are made. The optimizers
+    are :func:`mlxgan.recipes.adam` by default, ``settings`` those of :func:`set_up`. A ``history`` is continued. After
+    each step and epoch comes ``on_step(measured)`` or ``on_epoch(epoch, history)``. Raises ValueError for what makes no
+    sense, and DivergedError, with the weights of the epoch before; :func:`mlxgan.resume.train` survives Ctrl-C.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}, but must be at least 1")
-    check(data, batch_size, getattr(generator, "classes", None))
+    check(data, batch_size, getattr(generator, "classes", None), epochs)
     history = History() if history is None else history
-    optimizers = (optimizer_g or adam(), optimizer_d or adam())
+    optimizers = optimizer_g or adam(), optimizer_d or adam()
     taken = len(history) * (len(data) // batch_size)
-    step, state = set_up(generator, discriminator, *optimizers, taken=taken, **settings)
-    for epoch in range(len(history) + 1, epochs + 1):
-        before = (generator.parameters(), discriminator.parameters())
-        start, measured = time.perf_counter(), []
-        for images, labels in batches(data, batch_size, seed=seed, epoch=epoch):
-            measured.append(step(images, labels))
-            mx.eval(measured[-1], state)
-            on_step(measured[-1])
-        try:
-            history.add(mx.stack(measured), time.perf_counter() - start, spread(generator))
-        except DivergedError:
-            generator.update(before[0])
-            discriminator.update(before[1])
-            raise
-        print(history.line())
-        on_epoch(epoch, history)
+    networks = [generator, discriminator, settings.get("average") or nn.Module()]
+    with modes_kept(generator, discriminator) as modes:
+        step, state = set_up(generator, discriminator, *optimizers, taken=taken, **settings)
+        for epoch in range(len(history) + 1, epochs + 1):
+            before = [network.parameters() for network in networks]
+            start, measured = time.perf_counter(), []
+            for images, labels in batches(data, batch_size, seed=seed, epoch=epoch):
+                measured.append(step(images, labels))
+                mx.eval(measured[-1], state)
+                on_step(measured[-1])
+            try:
+                history.add(mx.stack(measured), time.perf_counter() - start, spread(generator))
+            except DivergedError:
+                for network, weights in zip(networks, before, strict=True):
+                    network.update(weights)
+                raise
+            print(history.line())
+            on_epoch(epoch, history)
+        modes.pop_all()  # all went well
     generator.eval()
     discriminator.eval()
     if warning := history.warning():
         print(f"after {len(history)} epochs: {warning}")
     return history
-
-
-train = unharmed(train)  # not as a decorator: the chapter shows the function as it stands
 
 
 def sample(generator: nn.Module, z: mx.array, labels: mx.array | None = None, *, batch_size: int = 500) -> mx.array:

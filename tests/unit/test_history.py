@@ -56,7 +56,7 @@ def test_lists_of_different_lengths_are_no_history():
         History(loss_d=[1.0], loss_g=[1.0, 2.0])
 
 
-@pytest.mark.parametrize("values", [["x"], [None], [[1.0]], 3, {"a": 1}])
+@pytest.mark.parametrize("values", [["x"], [None], [[1.0]], [float("nan")], [-1e300], [10**400], 3, {"a": 1}])
 def test_what_are_no_lists_of_numbers_is_no_history(values):
     with pytest.raises(ValueError, match="six lists of numbers"):
         History(*[values] * 6)

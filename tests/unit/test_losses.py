@@ -2,6 +2,8 @@
 
 from mlxgan import losses, models
 
+from functools import partial
+
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
@@ -137,6 +139,22 @@ def test_the_zero_centered_penalties_in_value_and_in_gradient(loss, sets):
         step[index] = 1e-5
         above, below = (zero_centered_formula(weights + sign * step, *images[:sets], gamma=3.0) for sign in (1, -1))
         assert gradient[index] == pytest.approx((above - below) / 2e-5, rel=1e-3, abs=1e-5)
+
+
+def test_the_penalty_by_noise_in_value_and_in_gradient():
+    """A plane has the same slope everywhere, so many nudges give R1 with gamma = 2 weight h^2, whatever h is."""
+    w = mx.random.normal((4, 4, 1), key=mx.random.key(0))
+    real = mx.random.normal((20_000, 4, 4, 1), key=mx.random.key(1))
+
+    def penalty(w, loss, **options):
+        mx.random.seed(2)
+        return loss(lambda x: (w * x).sum(axis=(1, 2, 3)), real, mx.zeros_like(real), **options)
+
+    by_noise, exact = partial(penalty, loss=losses.nudged_r1), partial(penalty, loss=losses.r1_penalty)
+    for options, gamma in (({}, 1.0), ({"weight": 3.0, "h": 2.0}, 24.0)):
+        assert by_noise(w, **options).item() == pytest.approx(exact(w, gamma=gamma).item(), rel=0.03)
+        difference = mx.grad(by_noise)(w, **options) - mx.grad(exact)(w, gamma=gamma)
+        assert mx.linalg.norm(difference).item() < 0.05 * mx.linalg.norm(mx.grad(exact)(w, gamma=gamma)).item()
 
 
 def test_the_penalty_of_the_convolutional_critic_by_finite_differences():

@@ -1,7 +1,6 @@
 """Figures."""
 
 from mlxgan import plots
-from mlxgan.training import History
 
 import base64
 import json
@@ -34,14 +33,6 @@ def test_tile_puts_images_row_by_row_dark_on_white():
     assert (picture[28:30] == 255).all()
     pixels = mx.array([[0, 255]], mx.uint8).reshape(2, 1, 1, 1)
     assert plots.tile(pixels, columns=2, gap=1).tolist() == [[255, 255, 0]]
-
-
-def test_curves_show_each_figure_of_the_history():
-    history = History([1.0, 0.9], [1.1, 1.2], [0.6, 0.7], [0.4, 0.3], [1.0, 1.0], [0.3, 0.3])
-    plots.curves(history)
-    left, right = plt.gcf().axes
-    assert [line.get_ydata().tolist() for line in left.lines] == [history.loss_d, history.loss_g]
-    assert [line.get_color() for line in right.lines[:2]] == [plots.REAL, plots.FAKE]
 
 
 def test_digits_with_titles():
