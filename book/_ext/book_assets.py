@@ -8,6 +8,7 @@ layer below the book's own sheet, whose rules therefore win whatever their selec
 import json
 import posixpath
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,13 +16,15 @@ import tinycss2
 from docutils import nodes
 from fontTools import subset
 from fontTools.ttLib import TTFont
-from PIL import Image
+from PIL import Image, ImageChops
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 OWN = "book.css"
 SCRIPTS = ("documentation_options", "clipboard", "copybutton", "design-tabs", "sphinx-book-theme", "book.js")
 THEME = ("basic.css", "styles/theme.css", "styles/pydata-sphinx-theme.css")  # what the theme's own template links to
+logger = logging.getLogger(__name__)
 
 
 # The style sheet
@@ -120,11 +123,27 @@ def tidy(out: Path, own: Path) -> None:
     named += "".join(path.read_text(encoding="utf-8") for path in scripts)
     named += "".join(path.read_text(encoding="utf-8") for path in files if path.suffix == ".css" and path.name in named)
     for path in files:
-        if not (path.name in named or (own / path.relative_to(static)).exists() or "LICENSE" in path.name):
+        of = path.name.removesuffix(".LICENSE.txt")  # what a license is about, if it is one
+        if not (of in named or (own / path.relative_to(static)).exists()):
             path.unlink()
+    if "_downloads/" not in named:  # a film that a chapter links to stands in its page
+        shutil.rmtree(out / "_downloads", ignore_errors=True)
     for folder in sorted((path for path in static.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
+
+
+def lighten(out: Path) -> None:
+    """Store pictures without colors as gray ones, and social cards, which have few, with 32 colors."""
+    for path in (out / "_images").rglob("*.png"):
+        with Image.open(path) as image:
+            plain = image.convert("RGB")
+            opaque = image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+        gray = plain.convert("L")
+        if path.parent.name == "social_previews":
+            plain.quantize(32, dither=Image.Dither.NONE).save(path, optimize=True)
+        elif opaque and not ImageChops.difference(plain, gray.convert("RGB")).getbbox():
+            gray.save(path, optimize=True)
 
 
 def empty(out: Path) -> None:
@@ -170,8 +189,14 @@ def size(path: Path) -> tuple[float, float] | None:
         return image.width * scale, image.height * scale
 
 
+WIDE = 700  # dots; on a phone, the labels of a wider figure are too small if all of it is to be seen
+
+
 def sized(app: Sphinx, body: str) -> str:
-    """Give each picture its size, so that nothing moves when it comes; on the site, most wait until they are near."""
+    """Give each picture its size, so that nothing moves when it comes; on the site, most wait until they are near.
+
+    Wide figures of code output stand in a box of their own, which scrolls sideways on a phone.
+    """
     sources = {file: Path(app.srcdir, source) for source, file in app.builder.images.items()}
     count = 0
 
@@ -184,12 +209,28 @@ def sized(app: Sphinx, body: str) -> str:
             tag = tag.replace("<img", '<img loading="lazy"', 1)
         if source is not None and " width=" not in tag and (found := size(source)):
             tag = tag.replace("<img", f'<img width="{found[0]:.0f}" height="{found[1]:.0f}"', 1)
+            if found[0] > WIDE and "jupyter_execute" in source.parts and app.builder.name == "html":
+                tag = f'<div class="wide">{tag}</div>'
         return tag
 
     return re.sub(r"<img\b[^>]*>", complete, body)
 
 
 # Search
+
+
+#: The sections that explain what readers look for under another name, or what an earlier chapter only mentions.
+EXPLAINED = {
+    "mx.eval": "notebooks/02_mlx.html#nothing-is-computed-until-someone-asks",
+    "learning rate": "notebooks/05_losses.html#adam",
+    "moving average": "notebooks/06_training.html#a-steadier-copy",
+    "EMA": "notebooks/06_training.html#a-steadier-copy",
+    "FID": "notebooks/08_measuring.html#the-frechet-distance",
+    "minibatch standard deviation": "notebooks/09_convolutions.html#copies-in-disguise",
+    "label smoothing": "notebooks/11_stability.html#losses-that-pull-in-other-ways",
+    "diffusion": "notebooks/15_gans_today.html#two-cures-for-fog",
+    "diffusion models": "notebooks/15_gans_today.html#two-cures-for-fog",
+}
 
 
 def kind(*classes: type[nodes.Node]) -> Callable[[nodes.Node], bool]:
@@ -204,7 +245,7 @@ def heading(section: nodes.Node) -> str | None:
 
 def sections(app: Sphinx) -> Iterable[dict[str, str]]:
     """What the search finds: every section with a title, its prose, and the terms that it is the first to set off."""
-    known: set[str] = set()
+    known, absent = {term.lower() for term in EXPLAINED}, set(EXPLAINED.values())
     for docname in sorted(app.env.found_docs, key=lambda name: (not name.startswith("notebooks/"), name)):
         page = app.builder.get_target_uri(docname)
         title = app.env.titles[docname].astext()
@@ -215,13 +256,18 @@ def sections(app: Sphinx) -> Iterable[dict[str, str]]:
             found = [term.astext() for text in prose for term in text.findall(kind(nodes.strong, nodes.emphasis))]
             terms = [term for term in found if len(term) < 60 and term.lower() not in known]
             known.update(term.lower() for term in terms)
+            to = page if index == 0 else f"{page}#{section['ids'][0]}"
+            terms += [term for term, where in EXPLAINED.items() if where == to]
+            absent.discard(to)
             yield {
-                "to": page if index == 0 else f"{page}#{section['ids'][0]}",
+                "to": to,
                 "page": title,
                 "title": heading(section) or title,
                 "terms": " · ".join(terms),
                 "text": " ".join(text.astext() for text in prose).replace("\n", " "),
             }
+    for to in sorted(absent):
+        logger.warning("the search has a term of a section that is not there: %s", to)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -234,6 +280,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     names = [str(file.filename).removeprefix("_static/") for file in files]
     bundle(out, [*THEME, *(name for name in dict.fromkeys(names) if name not in (OWN, *THEME))])
     tidy(out, Path(app.srcdir, "book", "_static"))
+    lighten(out)
     empty(out)
 
 

@@ -375,13 +375,13 @@
     const [digits, inputs] = choice("Digit", state.digit, (digit) => { state.digit = digit; show(); });
     const walker = button("Walk", walk, "gan-quiet");
     walker.setAttribute("aria-pressed", "false");
-    const reset = () => {
+    const bring = (wanted) => {
       stop();
-      const { digit, seed, to, turn } = START;
-      Object.assign(state, { digit, seed, to, turn });
-      inputs[digit].checked = true;
-      restore();
+      Object.assign(state, wanted);
+      inputs[state.digit].checked = true;
+      restore(state.at);
     };
+    const reset = () => bring(structuredClone(START));
     const hands = element("fieldset", { className: "gan-sliders" }, element("legend", { textContent: "Handwriting" }), ...sliders.map(({ row }) => row));
     const acts = element("div", { className: "gan-acts" }, button("New sample", sample),
       walker, button("Reset", reset, "gan-quiet"), button("Save picture", save, "gan-quiet"), button("Copy link", share, "gan-quiet"));
@@ -389,11 +389,7 @@
       element("div", { className: "gan-controls" }, digits, acts, hands)));
     restore(state.at);
     addEventListener("hashchange", () => {
-      if (!location.hash.includes("=")) return; // a section of the page
-      stop();
-      Object.assign(state, read());
-      inputs[state.digit].checked = true;
-      restore(state.at);
+      if (location.hash.includes("=")) bring(read()); // otherwise a section of the page
     });
   }
 
@@ -441,7 +437,7 @@
     const again = button("New sheet", () => { state.sheet = fresh(); renew(); keep(); });
     root.replaceChildren(board, element("div", { className: "gan-strict" }, row, again), said);
     renew();
-    addEventListener("hashchange", renew);
+    listeners.push(() => { if (seed !== state.sheet || Number(input.value) !== state.rate) renew(); });
   }
 
   // ---- a plane with a class in each corner: every point is a mix of the four, with the noise of the digit above ----

@@ -5,28 +5,35 @@
   const [field, hits, said] = ["input", ".search-hits", ".search-said"].map((part) => dialog.querySelector(part));
   const root = document.documentElement.dataset.content_root;
   const words = (text) => text.toLowerCase().normalize("NFD").match(/[\p{L}\p{N}]+/gu) || [];
+  // one word for its forms: batch, batches; normalize, normalized, normalization
+  const stem = (word) => (word.length < 4 ? word : word.replace(/(ization|ations?|izing|ized?|ing|ies|ers?|ed|es|s|e|y)$/, ""));
+  const stems = (text) => words(text.replace(/^(an?|the) /i, "")).map(stem).join(" ");
   const index = new MiniSearch({
     fields: ["title", "terms", "page", "text"],
     idField: "to",
     tokenize: words,
-    // one word for its forms: batch, batches; normalize, normalized, normalization
-    processTerm: (term) => (term.length < 4 ? term : term.replace(/(ization|ations?|izing|ized?|ing|ies|ers?|ed|es|s|e|y)$/, "")),
+    processTerm: stem,
     searchOptions: {
       boost: { title: 6, terms: 4, page: 2 },
       prefix: (term) => term.length > 2,
       fuzzy: (term) => (term.length > 5 ? 0.2 : false),
       weights: { prefix: 0.6, fuzzy: 0.2 },
       combineWith: "AND",
-      boostDocument: (to) => (to.startsWith("notebooks/") ? 1.5 : to.startsWith("book/bibliography") ? 0.5 : 1),
     },
   });
   index.addAll(bookSections);
   const sections = new Map(bookSections.map((section) => [section.to, section]));
+  const about = new Map(bookSections.map(({ to, title, terms }) => [to, [title, ...terms.split(" · ")].map(stems)]));
+  // Chapters explain, most of all the section that is about just what was asked; else the earlier one comes first.
+  const weight = (to, asked) => {
+    if (!to.startsWith("notebooks/")) return to.startsWith("book/bibliography") ? 0.5 : 1;
+    return (1.5 - to.slice(10, 12) / 100) * (about.get(to).includes(asked) ? 3 : 1);
+  };
 
-  // The sentences around the first place that has the words, with these marked.
+  // The sentences around the first place that has the words, with these marked; at the end of a text, some before them.
   function excerpt(text, terms) {
     const starts = terms.map((term) => text.toLowerCase().indexOf(term.toLowerCase())).filter((start) => start >= 0);
-    const first = starts.length ? Math.min(...starts) : 0;
+    const first = Math.max(0, Math.min(...starts, starts.length ? text.length - 100 : 0));
     const sentence = text.lastIndexOf(". ", first - 1) + 1, near = text.indexOf(" ", first - 90);
     const from = Math.max(sentence, first > 90 ? near : 0), to = text.lastIndexOf(" ", from + 190);
     const part = document.createElement("p");
@@ -42,8 +49,9 @@
 
   function search() {
     const query = field.value.trim();
-    let found = query ? index.search(query) : [];
-    if (!found.length && query) found = index.search(query, { combineWith: "OR" });
+    const asked = stems(query), boostDocument = (to) => weight(to, asked);
+    let found = query ? index.search(query, { boostDocument }) : [];
+    if (!found.length && query) found = index.search(query, { boostDocument, combineWith: "OR" });
     hits.replaceChildren(...found.slice(0, 20).map((hit) => {
       const section = sections.get(hit.id);
       const link = Object.assign(document.createElement("a"), { href: root + section.to });

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 PAGE = "/book/generator.html"
 READY = ".gan-map"
-MANIFEST = json.loads((export_generator.OUT / "manifest.json").read_text())
+MANIFEST = json.loads((export_generator.OUT / "manifest.json").read_text(encoding="utf-8"))
 
 
 def opened(browser: Browser, url: str, **options) -> Page:
@@ -83,7 +83,7 @@ def restored():
     """The model as the export has it."""
     found = {}
     for name, parts in export_generator.PARTS.items():
-        texts = [(export_generator.OUT / f"{name}-{part}.js").read_text() for part in range(parts)]
+        texts = [(export_generator.OUT / f"{name}-{part}.js").read_text(encoding="utf-8") for part in range(parts)]
         found[name] = MANIFEST[name], b"".join(base64.b64decode(text.split('"')[1]) for text in texts)
     return export_generator.restored(export_generator.MODEL, found)
 
@@ -433,6 +433,29 @@ def test_reset_walk_and_picture(page, tmp_path):
         saved = 255 - np.array(picture.convert("L"), int)[5::10, 5::10]
     assert np.abs(saved - still.reshape(28, 28)).max() <= 2
     reset.click()
+
+
+def test_reset_takes_all_that_a_link_holds_back_to_the_start(browser, server):
+    page = summoned(opened(browser, server + PAGE))
+    start = {selector: pixels(page, selector) for selector in (DIGIT, MIX, MAP, SHEET)}
+    page.locator(".gan-digits input[value='5']").click()
+    page.locator(NEW).click()
+    page.get_by_label("Lower right").select_option("1")
+    page.get_by_label("Left to right").fill("80")
+    page.get_by_label("Top to bottom").fill("90")
+    page.get_by_role("button", name="New sheet").click()
+    page.locator(RATE).fill("5")
+    page.wait_for_function("location.hash.startsWith('#digit=5') && location.hash.includes('&rate=5')")
+    spoken(page, "referee", "At 50%")
+    assert all((pixels(page, selector) != picture).any() for selector, picture in start.items())
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function("location.hash.endsWith('&corners=3856&mix=50,0&rate=3&sheet=1')")
+    spoken(page, "referee", "At 70%")
+    spoken(page, "plane", "50% of 3, 50% of 8")
+    assert page.get_by_label("Lower right").input_value() == "6" and page.locator(RATE).input_value() == "3"
+    for selector, picture in start.items():
+        assert (pixels(page, selector) == picture).all(), selector
+    page.context.close()
 
 
 def test_the_picture_stays_in_view_on_a_phone(browser, server):

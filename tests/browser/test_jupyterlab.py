@@ -30,8 +30,11 @@ CLOSE = "opened.dispose()"  # the command of the menu might ask whether to save
 DRAWN = """[...opened.node.querySelectorAll(".jp-MarkdownCell")].every(
   (cell) => cell.querySelector(".myst")?.textContent)"""
 
+#: What jupyterlab-myst makes of a reference or a formula that it does not understand, and of an unknown directive.
+WARNING = "span.text-yellow-600[title], .myst-exercise[class*='border-red']"
+
 #: What a notebook shows: its text without code and formulas, how many boxes and the like, and what failed.
-SHOWN = """async () => {
+SHOWN = """async (warning) => {
   const all = (css) => [...opened.node.querySelectorAll(`.jp-MarkdownCell .myst ${css}`)];
   const plain = (part) => {
     const copy = part.cloneNode(true);
@@ -45,7 +48,7 @@ SHOWN = """async () => {
   return {
     text: all("").map(plain).join("\\n"),
     counts: ["details", "aside", "table", "img"].map((tag) => all(tag).length),
-    wrong: broken.filter(Boolean).concat(all(".katex-error").map((formula) => formula.textContent)),
+    wrong: broken.filter(Boolean).concat(all(`:is(.katex-error, ${warning})`).map((part) => part.textContent)),
   };
 }"""
 POPUPS = "[...document.querySelectorAll('.jp-Dialog, .Toastify__toast')].map((popup) => popup.textContent)"
@@ -76,9 +79,9 @@ def server(tmp_path_factory):
         try:
             until = time.monotonic() + 240  # the first start on a busy machine
             while not (found := list(base.glob("RUNTIME/jpserver-*-open.html"))):
-                assert process.poll() is None and time.monotonic() < until, log.read_text()
+                assert process.poll() is None and time.monotonic() < until, log.read_text(encoding="utf-8")
                 time.sleep(0.1)
-            running = json.loads(Path(str(found[0]).replace("-open.html", ".json")).read_text())
+            running = json.loads(Path(str(found[0]).replace("-open.html", ".json")).read_text(encoding="utf-8"))
             yield f"{running['url']}?token={running['token']}"
         finally:
             process.terminate()
@@ -110,12 +113,24 @@ def test_a_notebook_shows_boxes_and_pictures_and_no_markup(lab, path):
         pytest.skip("a chapter of the first edition")
     lab.evaluate(OPEN, f"notebooks/{path.name}")
     lab.wait_for_function(DRAWN)
-    shown = lab.evaluate(SHOWN)
+    shown = lab.evaluate(SHOWN, WARNING)
     lab.evaluate(CLOSE)
     marks = (r"^:::\{dropdown", r"^:::\{(?!dropdown)", r"^\|[-:| ]+\|$", r"!\[")
     assert shown["counts"] == [len(re.findall(mark, prose, re.MULTILINE)) for mark in marks]
     assert re.findall(r".*(?:::|```|\{[a-z-]+\}|\]\(|\$|:class:).*", shown["text"]) == []
     assert shown["wrong"] == []
+    assert re.findall(r"\{[\w:-]+\}`", prose) == [], "a role that it does not know shows its text, and no warning"
+
+
+def test_a_directive_and_a_reference_that_nobody_knows_would_be_seen(lab):
+    cell = nbformat.v4.new_markdown_cell(":::{nosuch}\nText\n:::\n\n{ref}`nowhere` and {cite}`nobody`")
+    model = {"type": "notebook", "format": "json", "content": nbformat.v4.new_notebook(cells=[cell])}
+    lab.evaluate("model => jupyterapp.serviceManager.contents.save('wrong.ipynb', model)", model)
+    lab.evaluate(OPEN, "wrong.ipynb")
+    lab.wait_for_function(DRAWN)
+    wrong = lab.evaluate(SHOWN, WARNING)["wrong"]
+    lab.evaluate(CLOSE)
+    assert wrong == ["nosuch - Unknown DirectiveText", "nowhere", "nobody"]
 
 
 def test_links_open_the_references_and_another_chapter(lab):

@@ -34,10 +34,10 @@ def folder(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / "book" / "_static" / name, base / "_static" / name)
     shutil.copy(ROOT / "book" / "_static" / "book.css", base / "_static")
     (base / "book").mkdir()
-    raw = re.findall(r"```\{raw\} html\n(.*?)```", (ROOT / "book" / "lab.md").read_text(), re.DOTALL)
+    raw = re.findall(r"```\{raw\} html\n(.*?)```", (ROOT / "book" / "lab.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(raw) == 2
-    (base / "book" / "lab.html").write_text(HEAD + "".join(raw))
-    (base / "book" / "small.html").write_text(HEAD + SMALL)
+    (base / "book" / "lab.html").write_text(HEAD + "".join(raw), encoding="utf-8")
+    (base / "book" / "small.html").write_text(HEAD + SMALL, encoding="utf-8")
     return base
 
 
@@ -148,7 +148,7 @@ def engine(browser, folder) -> Iterator[Page]:
 
 
 def test_the_digits_of_the_page_are_those_of_the_file(engine):
-    script = (ROOT / "book" / "_static" / "lab" / "digits.js").read_text()
+    script = (ROOT / "book" / "_static" / "lab" / "digits.js").read_text(encoding="utf-8")
     engine.add_script_tag(content=script)
     found = engine.evaluate(
         "(() => { const one = ganLabEngine().unpack(ganLabDigits); return Array.from(one(1234)) })()"
@@ -188,7 +188,7 @@ def test_stories_end_as_they_say(engine, preset, steps, ends):
 
 def test_stored_runs_end_as_the_stories_say():
     """From every seed; a run has one count for each hundred steps."""
-    stored = json.loads(export_lab.RAW.read_text())["stories"]
+    stored = json.loads(export_lab.RAW.read_text(encoding="utf-8"))["stories"]
     runs = {name: np.array(list(story["modes"].values())) for name, story in stored.items()}
     assert (runs["healthy"][:, :18] == 8).any(axis=1).all()
     assert runs["collapse"].max() <= 3 and runs["collapse"][:, -1].max() <= 2
@@ -199,7 +199,7 @@ def test_stored_runs_end_as_the_stories_say():
 
 
 def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
-    raw = json.loads(export_lab.RAW.read_text())
+    raw = json.loads(export_lab.RAW.read_text(encoding="utf-8"))
     assert raw["engine"] == export_lab.engine_digest(), "engine.js has changed: run tools/export_lab.py stories"
     stored = raw["stories"]
     presets = engine.evaluate("() => ganLabPresets().PRESETS")
@@ -207,7 +207,7 @@ def test_the_table_is_that_of_the_stored_runs_and_these_of_the_presets(engine):
     for name, preset in presets.items():
         assert stored[name]["settings"] == preset["settings"], f"{name}: run tools/export_lab.py stories"
         assert list(stored[name]["modes"]) == [str(seed) for seed in range(1, export_lab.SEEDS + 1)]
-    assert export_lab.TABLE.read_text() == export_lab.table(stored)
+    assert export_lab.TABLE.read_text(encoding="utf-8") == export_lab.table(stored)
 
 
 # Lower quartiles of short pieces of work: other work on the machine hardly changes them, but what is done in a second.
@@ -255,9 +255,34 @@ def test_it_has_time_for_sixty_steps_and_thirty_frames_a_second(engine, browser,
     print(f"a step {step:.1f} ms, one that is seen {seen:.1f}, in detail {detail:.1f}; drawing it {draw:.1f} ms")
     assert second < 1000 and second < 200 * step
     assert 30 * draw < 1000 and 30 * draw < 200 * step
-    before = page.evaluate(f"{LAB}.step")
-    page.wait_for_function(f"{LAB}.step > {before} + 60")
     close(page)
+
+
+PLAYED = """async () => {
+  const { lab } = document.querySelector("[data-lab]"), now = () => [lab.step, lab.frames, performance.now() / 1000];
+  const before = now();
+  await new Promise((done) => setTimeout(done, 3000));
+  const [steps, frames, seconds] = now().map((value, i) => value - before[i]);
+  return [steps / seconds, frames / seconds];
+}"""
+
+
+@pytest.mark.slow
+def test_it_plays_at_sixty_steps_and_thirty_frames_a_second(browser, folder):
+    """All at once, for three seconds, in the best of some tries.
+
+    The engine sends 31 to 35 frames, of which other work on the machine, such as the other tests, delays a few.
+    """
+    page = opened(browser, folder)
+    until(page, "lab.step > 20")
+    steps = frames = 0.0
+    for _ in range(20):
+        if steps >= 60 and frames >= 27:
+            break
+        steps, frames = page.evaluate(PLAYED)
+    print(f"{steps:.0f} steps and {frames:.0f} frames a second")
+    close(page)
+    assert steps >= 60 and frames >= 27
 
 
 def test_the_first_five_minutes(still):
@@ -432,7 +457,9 @@ def test_the_small_one_waits_and_leads_to_the_lab(browser, folder):
 
 def test_without_javascript_there_is_a_sentence(browser, folder):
     page = opened(browser, folder, java_script_enabled=False)
-    assert "orange generated points" in page.locator("[data-lab]").first.inner_text()
+    lab = page.locator("[data-lab]").first
+    assert "orange generated points" in lab.inner_text()
+    assert lab.bounding_box()["height"] < 200, "no room for what will not come"
     page.context.close()
 
 
@@ -442,6 +469,7 @@ def test_what_does_not_load_is_named(browser, folder, tmp_path):
     page = browser.new_page()
     page.goto((tmp_path / "lab" / "book" / "lab.html").as_uri())
     page.get_by_text("The lab could not be loaded (draw.js was not loaded)").first.wait_for()
+    assert page.locator("[data-lab]").first.bounding_box()["height"] < 200, "no room for what will not come"
     page.close()
 
 
@@ -467,15 +495,39 @@ def test_digits_are_loaded_on_demand_and_train(browser, folder):
 
 def test_most_digits_can_be_read_within_three_minutes():
     """After the steps that fit in them on two cores, beside real digits as small."""
-    found = json.loads(export_lab.RAW.read_text())["digits"]
+    found = json.loads(export_lab.RAW.read_text(encoding="utf-8"))["digits"]
     assert found["steps"] == export_lab.DIGIT_STEPS and len(found["generated"]) == len(export_lab.DIGIT_SEEDS)
     assert found["real"] > 0.8 and min(found["generated"]) > 0.7 * found["real"]
     shares = [min(found["generated"]), max(found["generated"]), found["real"]]
     low, high, real = (f"{100 * share:.0f}" for share in shares)
-    page = (ROOT / "book" / "lab.md").read_text()
+    page = (ROOT / "book" / "lab.md").read_text(encoding="utf-8")
     assert f"after {found['steps']:,} steps" in page
     assert f"{low} to {high} of 100 generated digits" in page and f"{real} of 100 real ones" in page
     assert export_lab.DIGITS.stat().st_size <= 600_000
+
+
+DIGIT_STEP = """() => {
+  const images = ganLabEngine().unpack(ganLabDigits), settings = { ...ganLabPresets().HEALTHY, data: "digits" };
+  const game = ganLabEngine().game("digits", settings, images);
+  const times = Array.from({ length: 201 }, () => {
+    const start = performance.now();
+    game.move("d");
+    game.move("g");
+    return performance.now() - start;
+  });
+  return times.sort((a, b) => a - b)[50];
+}"""
+
+
+@pytest.mark.slow
+def test_the_digits_steps_fit_in_three_minutes(engine):
+    """With ten seconds left for what the page shows meanwhile; other work hardly slows the quickest quarter down."""
+    engine.add_script_tag(content=export_lab.DIGITS.read_text(encoding="utf-8"))
+    tries: list[float] = []
+    while len(tries) < 10 and not (tries and tries[-1] < 170):
+        tries.append(engine.evaluate(DIGIT_STEP) / 1000 * export_lab.DIGIT_STEPS)
+    print(f"10,000 steps in {min(tries):.0f} s")
+    assert min(tries) < 170, tries
 
 
 def test_digits_that_do_not_load_can_be_tried_again(browser, folder, tmp_path):

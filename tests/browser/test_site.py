@@ -95,6 +95,7 @@ def moved(tab) -> float:
 #: Code cells that are seen but not whole, and the mean number of characters in a full line of text.
 CLIPPED = """[...document.querySelectorAll(".cell_input pre")].filter(
   (pre) => pre.checkVisibility() && pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent.slice(0, 60))"""
+WRAP = "how => document.querySelectorAll('.cell_input pre').forEach((pre) => { pre.style.whiteSpace = how; })"
 MEASURE = """(() => {
   const full = [...document.querySelectorAll("article section > p")].filter((p) => p.textContent.length > 300);
   const lines = full.map((p) => Math.round(p.clientHeight / parseFloat(getComputedStyle(p).lineHeight)) - 0.4);
@@ -128,12 +129,14 @@ def seen(context, server, pages) -> dict[str, dict]:
         }
         for width in WIDTHS:
             tab.set_viewport_size({"width": width, "height": 900})
+            tab.evaluate(WRAP, "pre")
             found[page]["clipped"][width] = tab.evaluate(CLIPPED)
+            tab.evaluate(WRAP, "")
             found[page]["wider"][width] = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
         for theme in THEMES:
             tab.emulate_media(color_scheme=theme)
             tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
-            # all rules in the light; in the dark those that look at colours. Code has thousands of colored words, the
+            # all rules in the light; in the dark those that look at colors. Code has thousands of colored words, the
             # same colors on every page: one page's are enough
             found[page][theme] = hindrances(
                 tab,
@@ -218,8 +221,21 @@ def test_little_moves_while_a_page_comes(seen, browser, server, pages):
 
 
 def test_code_is_seen_whole_on_a_laptop(seen):
+    """Without the wrapping that the style sheet would do."""
     for width in (1280, 1440):
         assert {page: there["clipped"][width] for page, there in seen.items() if there["clipped"][width]} == {}
+
+
+def test_wide_figures_scroll_on_a_phone_and_the_page_does_not(browser, server):
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        tab = context.new_page()
+        tab.goto(f"{server}/notebooks/05_losses.html")
+        wide = "[...document.querySelectorAll('.cell_output .wide')].map((box) => [box.clientWidth, box.scrollWidth])"
+        found = tab.evaluate(wide)
+        assert len(found) > 2 and all(seen < 390 and whole >= 576 for seen, whole in found)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.set_viewport_size({"width": 1280, "height": 900})
+        assert all(seen == whole for seen, whole in tab.evaluate(wide))
 
 
 def styles(tab, selector: str, *names: str) -> list[str]:
@@ -227,8 +243,8 @@ def styles(tab, selector: str, *names: str) -> list[str]:
     return tab.evaluate(script, [selector, names])
 
 
-@pytest.mark.parametrize(("theme", "ground", "grey"), [("light", 255, 246), ("dark", 24, 34)])
-def test_the_book_s_style_takes_effect(browser, server, theme, ground, grey):
+@pytest.mark.parametrize(("theme", "ground", "gray"), [("light", 255, 246), ("dark", 24, 34)])
+def test_the_book_s_style_takes_effect(browser, server, theme, ground, gray):
     """A rule that the theme overrules does not show in the sheet, only here."""
     with browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme) as context:
         tab = context.new_page()
@@ -245,7 +261,7 @@ def test_the_book_s_style_takes_effect(browser, server, theme, ground, grey):
         def level(selector: str) -> int:
             return int(re.search(r"rgb\((\d+)", styles(tab, selector, "backgroundColor")[0])[1])  # type: ignore[index]
 
-        assert level("body") == ground and level(".cell_input .highlight") == grey
+        assert level("body") == ground and level(".cell_input .highlight") == gray
         assert styles(tab, "details.answer", "boxShadow", "borderLeftWidth", "borderTopWidth") == ["none", "2px", "0px"]
         assert styles(tab, "math", "fontFamily")[0].startswith('"STIX Two Math"')
         turned = "none" if theme == "light" else "invert(0.898) hue-rotate(180deg)"
@@ -326,7 +342,7 @@ def test_the_lab_has_its_notes_beside_it_where_there_is_room(browser, server):
 def test_keys_turn_pages_but_not_from_within_code(context, server):
     tab = context.new_page()
     tab.goto(f"{server}/notebooks/05_losses.html")
-    code = tab.locator(".cell_input pre").first
+    code = tab.locator(".cell_input pre:visible").first
     code.evaluate("pre => { pre.tabIndex = 0; pre.focus() }")
     tab.keyboard.press("ArrowRight")
     tab.wait_for_timeout(100)
@@ -377,6 +393,10 @@ def test_what_needs_the_light_theme_has_it_on_paper(browser, server):
         tab.wait_for_selector(".gan-map")
         tab.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert styles(tab, ".gan-picture", "filter") == ["none"]
+        tab.emulate_media(media="print", color_scheme="dark")
+        empty = """[...document.querySelectorAll("[data-generator]")].filter((part) => part.clientHeight >
+            [...part.children].reduce((sum, child) => sum + child.getBoundingClientRect().height, 32))"""
+        assert tab.evaluate(f"{empty}.map((part) => part.dataset.generator)") == [], "no empty frames"
 
 
 #: What somebody may look for, and the page that explains it.
@@ -392,6 +412,16 @@ TERMS = {
     "projection discriminator": "12_conditional",
     "gradient penalty": "11_stability",
     "precision and recall": "08_measuring",
+    "FID": "08_measuring",
+    "DCGAN": "09_convolutions",
+    "discriminator": "04_models",
+    "mx.eval": "02_mlx",
+    "compile": "02_mlx",
+    "diffusion": "15_gans_today",
+    "label smoothing": "11_stability",
+    "learning rates": "05_losses",
+    "minibatch standard deviation": "09_convolutions",
+    "EMA": "06_training",
 }
 
 

@@ -484,7 +484,10 @@
     try {
       await Promise.all(needed.filter(([tag]) => tag === "script" || !linked).map(([tag, name]) => load(tag, name)));
     } catch (error) {
-      for (const root of roots) root.replaceChildren(element("p", { textContent: `The lab could not be loaded (${error.message}). Load the page again to try once more.` }));
+      for (const root of roots) {
+        root.classList.add("built"); // no place is kept for what will not come
+        root.replaceChildren(element("p", { textContent: `The lab could not be loaded (${error.message}). Load the page again to try once more.` }));
+      }
       return;
     }
     engine = ganLabEngine();
