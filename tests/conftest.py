@@ -1,11 +1,14 @@
 """Tests run on the small data set, offline; each of xdist's workers has one BLAS thread."""
 
 import os
+import tempfile
 
 os.environ["MLXGAN_SMOKE"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["TQDM_DISABLE"] = "1"  # progress bars are no part of a cell's output
 os.environ["XDG_CACHE_HOME"] = os.path.abspath(f"{__file__}/../../.pytest_cache/cache")  # keeps kernels for later runs
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what notebooks train; the workers share it
+    os.environ["MLXGAN_RUNS"] = tempfile.mkdtemp(prefix="mlxgan-runs-")
 
 import mlxgan  # noqa: F401  (before any test imports mlx.core)
 
@@ -13,13 +16,17 @@ import fcntl
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_unconfigure() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["MLXGAN_RUNS"], ignore_errors=True)
 
 
 def _untracked() -> set[str]:
@@ -78,7 +85,7 @@ def sources(tmp_path_factory, worker_id, build) -> Path:
             for name in ("_config.yml", "_toc.yml", "README.md", "pyproject.toml"):
                 shutil.copy(ROOT / name, source)
             (source / ".venv" / "package").mkdir(parents=True)
-            (source / ".venv" / "package" / "README.md").write_text("# No page of the book")
+            (source / ".venv" / "package" / "README.md").write_text("# No page of the book", encoding="utf-8")
             build(source, source, "--builder", "custom", "--custom-builder", "epub")
             build(source, source)
             (source / "built").touch()

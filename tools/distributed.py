@@ -36,7 +36,7 @@ def newest_state(options: Namespace, about: dict[str, str], first: dict, count: 
             raise ValueError(f"{name} is {value}, but {found} in {path}; choose another folder for --out")
     if {name: each.shape for name, each in arrays.items()} != {name: each.shape for name, each in first.items()}:
         raise ValueError(f"the networks differ from those in {path}; choose another folder for --out")
-    return arrays
+    return checkpoints.evaluated(path, arrays)
 
 
 def train(options: Namespace, lost: str) -> list[float]:
@@ -130,7 +130,10 @@ def main() -> None:
     import mlx.core as mx
     import ranks
 
-    rank = mx.distributed.init().rank()
+    try:
+        rank = mx.distributed.init().rank()
+    except (RuntimeError, ValueError) as error:
+        parser.error(f"the ranks cannot find each other: {error}")
     lost = f"rank {rank} has lost another rank; the same command continues from the newest state in {options.out}"
     try:
         ranks.agree(lambda: ranks.require_alone(options.out))

@@ -423,7 +423,7 @@ def load(path: Path) -> "Selective":
 
 def rates(path: Path) -> dict[str, Any]:
     """Return what is in referee.json. Raises ValueError if that is not about the model at ``path``."""
-    found = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
+    found = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
     if found.get("model") != digest(path):
         raise ValueError(f"{MEASURED} is not about {path}; --measure writes it anew")
     return found

@@ -53,16 +53,16 @@ def export(folder: Path) -> None:
         mx.save_safetensors(str(folder / f"{n}.safetensors"), {"z": z, "labels": labels})
 
 
-def work(way: str, folder: str, n: int) -> None:
+def work(way: str, folder: Path, n: int) -> None:
     """Print the median time of a call in ms, for a way in Python."""
     from mlxgan import checkpoints
 
     import mlx.core as mx
 
-    arrays, _ = checkpoints.read(Path(folder, f"{n}.safetensors"))
+    arrays, _ = checkpoints.read(folder / f"{n}.safetensors")
     generator = checkpoints.load_pretrained(MODEL).generator
     mx.eval(generator.parameters(), arrays)
-    imported = mx.import_function(f"{folder}/generator.mlxfn")
+    imported = mx.import_function(str(folder / "generator.mlxfn"))
     draw: Any = dict(zip(PYTHON, (generator, mx.compile(generator), imported), strict=True))[way]
     times = []
     for count in range(BATCHES[n] + 3):
@@ -89,7 +89,7 @@ def measure(folder: Path, program: Path, rounds: int) -> dict[str, dict[str, lis
     for number in range(1, rounds + 1):
         for n, repeats in BATCHES.items():
             arguments = [folder / "generator.mlxfn", folder / f"{n}.safetensors", folder / "out", repeats]
-            ways = {way: float(common.work(__file__, way, folder, n)) for way in PYTHON}
+            ways = {way: float(common.work(__file__, way, "--folder", folder, "--n", n)) for way in PYTHON}
             ways["C++"] = printed([program, *arguments])
             if fast:
                 ways["C++, OpenBLAS"] = printed([program, *arguments], LD_PRELOAD=str(fast))
@@ -121,12 +121,14 @@ def sizes(folder: Path, program: Path) -> dict[str, int]:
 def main() -> None:
     parser = common.Parser(__doc__)
     parser.add_argument("--rounds", type=common.whole(1, 100), default=5)
-    parser.add_argument("--work", nargs=3, help=SUPPRESS)
+    parser.add_argument("--work", choices=PYTHON, help=SUPPRESS)
+    parser.add_argument("--folder", type=Path, default=Path(), help=SUPPRESS)
+    parser.add_argument("--n", type=int, choices=BATCHES, default=1, help=SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        way, folder, n = options.work
-        work(way, folder, int(n))
-        return
+        if not (options.folder / f"{options.n}.safetensors").is_file():
+            parser.error(f"--folder: {str(options.folder)!r} holds no export")
+        return work(options.work, options.folder, options.n)
     if absent := missing(*NEEDED):
         parser.error(f"not installed: {', '.join(absent)}")
     with tempfile.TemporaryDirectory() as name:

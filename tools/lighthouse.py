@@ -68,8 +68,9 @@ def main() -> None:
     parser = common.Parser(__doc__)
     parser.add_argument("pages", nargs="*", help="such as book/index.html; without any: the pages that matter most")
     pages = parser.parse_args().pages or list(PAGES)
-    if not SITE.is_dir():
-        parser.error("there is no site in _build/html: make book")
+    for page in pages:
+        if not (SITE / page).is_file():
+            parser.error(f"there is no page {page!r} in _build/html: make book")
     if not shutil.which("npx"):
         parser.error("Lighthouse needs Node.js: npx is not installed")
     if chromium := os.environ.get("CHROMIUM") or shutil.which("chromium"):

@@ -25,11 +25,12 @@ from typing import Any
 
 import common
 
-#: The modules whose faults change results, and the tests that should notice.
+#: The modules, and the tests that should notice their faults; first those whose faults change results.
 MODULES = {
     "files": ("files", "checkpoints"),
     "data": ("data", "pictures"),
     "layers": ("layers",),
+    "products": ("layers",),
     "augment": ("augment",),
     "losses": ("losses",),
     "measures": ("metrics",),
@@ -38,6 +39,16 @@ MODULES = {
     "history": ("history", "training"),
     "checkpoints": ("checkpoints", "resume"),
     "training": ("training", "history"),
+    "download": ("data",),
+    "metrics": ("metrics",),
+    "pictures": ("pictures",),
+    "rejection": ("rejection",),
+    "classifiers": ("rejection", "models"),
+    "export": ("export_cpp",),
+    "plots": ("plots",),
+    "blas": ("blas", "house"),
+    "resume": ("resume",),
+    "__main__": ("cli",),
 }
 #: Of cosmic-ray's operators, those whose change still computes something: * becomes /, but not <<.
 PLAUSIBLE = re.compile(

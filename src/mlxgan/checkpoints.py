@@ -48,11 +48,10 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     the file, if it is not a checkpoint of the book, or the first parameter that is not finite or does not fit.
     """
     arrays, about = read(Path(path))
-    if model is None:
-        model = _build(path, about)
+    model = _build(path, about) if model is None else model
     expected = _parameters(model)
     for name in sorted(expected.keys() | arrays.keys()):
-        here, file = (getattr(each.get(name), "shape", "absent") for each in (expected, arrays))
+        here, file = (short(getattr(each.get(name), "shape", "absent")) for each in (expected, arrays))
         if here != file:
             raise ValueError(f"{path}: parameter {short(name)} is {file} in the file, {here} in {type(model).__name__}")
     for name, value in evaluated(path, arrays).items():
@@ -84,7 +83,8 @@ def save_run(folder: str | Path, epoch: int, arrays: Mapping[str, mx.array], abo
 def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, str]]:
     """Return the newest whole file that :func:`save_run` wrote to ``folder``: its path, arrays and metadata.
 
-    Warns of each damaged one, by name. Raises ValueError if none is whole.
+    The arrays' values are not read yet: see :func:`evaluated`. Warns of each damaged one, by name. Raises ValueError if
+    none is whole.
     """
     found = runs(folder)
     for path in reversed(found):
@@ -94,7 +94,7 @@ def load_run(folder: str | Path) -> tuple[Path, dict[str, mx.array], dict[str, s
             arrays, about = read(path)
             for name, order in json.loads(about.pop("orders")).items():
                 arrays[name] = arrays[name].transpose([order.index(axis) for axis in range(len(order))])
-            return path, evaluated(path, arrays), about
+            return path, arrays, about
         except Exception as error:  # metadata that make no sense raise almost anything
             warnings.warn(f"checkpoint refused: {str(error)[:400]}", stacklevel=2)  # the file's name, and why
     raise ValueError(f"{folder}: none of its {len(found)} checkpoints is whole")

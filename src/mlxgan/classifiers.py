@@ -66,8 +66,10 @@ class Judge(nn.Module):
 def train(classifier: nn.Module, digits: data.Digits, *, epochs: int, seed: int = 0) -> None:
     """Train a classifier in place on the images and their labels, with Adam and a falling learning rate.
 
-    ``seed`` decides the order of the images. Raises ValueError for fewer images than a batch has, 64.
+    ``seed`` decides the order of the images. Raises ValueError for fewer images than a batch has, 64,
+    or for labels beyond the classes.
     """
+    data.check(digits, 64, len(classifier.output.weight), epochs)
     optimizer = optim.Adam(optim.cosine_decay(1e-3, epochs * (len(digits) // 64)), bias_correction=True)
     batches = chain.from_iterable(data.batches(digits, 64, seed=seed, epoch=epoch) for epoch in range(1, epochs + 1))
     minimize(classifier, lambda x, y: nn.losses.cross_entropy(classifier(x), y).mean(), optimizer, batches)

@@ -13,10 +13,7 @@ import numpy as np
 from . import SMOKE, download, pictures
 from .download import TITLES
 
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 #: The files' SHA-256 when they are not compressed.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -142,8 +139,10 @@ def draw_labels(n: int) -> mx.array:
     return mx.random.permutation(mx.array(np.searchsorted(shares, (np.arange(n) + 0.5) / n).astype(np.int32)))
 
 
-def check(data: Digits, batch_size: int, classes: int | None = None) -> None:
-    """Raise ValueError unless there is a whole batch and, with ``classes``, every label is below their number."""
+def check(data: Digits, batch_size: int, classes: int | None = None, epochs: int = 1) -> None:
+    """Raise ValueError unless there are an epoch and a whole batch and, with ``classes``, all labels are below it."""
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}, but must be at least 1")
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size is {batch_size}, but must be between 1 and the number of images, {len(data)}")
     check_labels(data.labels, classes)

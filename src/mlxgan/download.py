@@ -22,6 +22,7 @@ from .files import part_of, regular, short
 TITLES = {"mnist": "MNIST", "omniglot": "Omniglot", "fashion": "Fashion-MNIST"}
 LARGEST = 48_000_000  # bytes: no file has more
 PATIENCE = 120.0  # seconds for one mirror's file
+FAILED: set[str] = set()  # mirrors that this process asks last
 KEPT: dict[str, bytes] = {}  # contents by digest that could not be written to the cache, for this process
 
 
@@ -35,14 +36,15 @@ def find(name: str, file: str, digest: str, mirrors: Iterable[str]) -> bytes:
 
     The file is looked for in the folder that the environment variable of the set names, such as ``$MNIST_DIR``, or, if
     it is not set, in the user's cache, where it is put if it is missing or damaged; the mirrors are addresses of
-    folders, and are asked in turn. ``digest`` is its SHA-256, unpacked or as it is. Raises FileNotFoundError if it is
-    missing in the variable's folder, ValueError if it is another file, and ConnectionError if no mirror has it.
+    folders, and are asked in turn, those that have failed before at the end. ``digest`` is its SHA-256, unpacked or as
+    it is. Raises FileNotFoundError if it is missing in the variable's folder, ValueError if it is another file, and
+    ConnectionError if no mirror has it.
     """
     variable, bare = f"{name.upper()}_DIR", file.removesuffix(".gz")
     what = f"{TITLES[name]}'s {bare}" + (".gz as published, the only form that is known" if name == "fashion" else "")
     genuine = partial(_genuine, digest, what)
     if folder := os.environ.get(variable):
-        inside = Path(folder).expanduser()
+        inside = Path(os.path.expanduser(folder))  # Path's own raises RuntimeError for the folder of a stranger
         places = ("", "raw", f"{TITLES[name].replace('-', '')}/raw")  # the last two are torchvision's
         for path in (inside / place / form for place in places for form in (file, bare)):
             if path.exists():
@@ -83,11 +85,12 @@ def _genuine(digest: str, what: str, where: object, content: bytes) -> bytes:
 def _fetch(file: str, mirrors: Iterable[str], genuine: Callable[[str, bytes], bytes]) -> tuple[bytes, bytes]:
     """Return the file as the first mirror has it that answers with the right one, and its contents."""
     failures = []
-    for mirror in mirrors:
+    for mirror in sorted(mirrors, key=FAILED.__contains__):
         try:
             fetched = _in_time(_get, mirror + file)
             return fetched, genuine("its answer", fetched)
         except Exception as error:  # whatever a mirror answers, the next one is tried
+            FAILED.add(mirror)
             failures.append(f"{mirror}: {short(error) or 'too slow'}")
     raise ConnectionError(f"{file.removesuffix('.gz')} could not be downloaded; {'; '.join(failures)}")
 

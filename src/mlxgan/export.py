@@ -43,8 +43,7 @@ def write(folder: Path, generator: nn.Module, notes: Mapping[str, str] | None = 
     """
     folder.mkdir(parents=True, exist_ok=True)
     arguments = inputs(generator, 10)
-    images = training.sample(generator, *arguments)
-    arrays = dict(zip(("images", "z", "labels"), (images, *arguments), strict=False))
+    arrays = dict(zip(("images", "z", "labels"), (training.sample(generator, *arguments), *arguments), strict=False))
     stock(generator).eval()
     mx.eval(generator.parameters())  # what is still to be computed would be part of the graph
     function, example = folder / "generator.mlxfn", folder / "example.safetensors"

@@ -101,8 +101,8 @@ def nearer_to_training(fake: np.ndarray, training: np.ndarray, held_out: np.ndar
 
 def _distances(points: np.ndarray, others: np.ndarray) -> Iterator[np.ndarray]:
     """Squared distances of the points to the others, float32, some rows at a time."""
-    centre = others.mean(axis=0)  # smaller numbers, smaller rounding
-    points, others = ((rows - centre).astype(np.float32) for rows in (points, others))
+    center = others.mean(axis=0)  # smaller numbers, smaller rounding
+    points, others = ((rows - center).astype(np.float32) for rows in (points, others))
     squares, opposite = np.square(others).sum(axis=1), -2 * others.T
     for start in range(0, len(points), BLOCK):
         part = points[start : start + BLOCK]

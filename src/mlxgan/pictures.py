@@ -7,6 +7,7 @@ Fashion-MNIST.
 """
 
 import io
+import os
 import warnings
 import zipfile
 from functools import partial
@@ -56,7 +57,7 @@ def load(split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if name in MIRRORS:
         return _omniglot(split) if name == "omniglot" else _fashion(split)
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # as it is, if there is no such user
     if name and path.is_dir():
         images, labels = _folder(path)
     elif path.suffix == ".npz":
@@ -64,8 +65,7 @@ def load(split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     else:
         found = short(repr(name))
         raise ValueError(f"data is {found}, but must be mnist, small, omniglot, fashion, a folder, or an .npz file")
-    held_out = np.arange(len(images)) % 10 == 9
-    part = held_out if split == "test" else ~held_out
+    part = (np.arange(len(images)) % 10 == 9) == (split == "test")
     return images[part], labels[part]
 
 
@@ -169,7 +169,7 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
     """Return the array ``images`` of an .npz file, and ``labels`` and ``data`` if they are there.
 
     Raises ValueError, naming the file, if it is damaged or of another kind, if an array has more bytes than
-    ``largest``, or if the labels are not whole numbers, one per image.
+    ``largest``, or if the labels are not whole numbers, of 32 bits, and one per image.
     """
     arrays = {}
     try:
@@ -182,7 +182,8 @@ def read_arrays(path: Path, largest: int) -> dict[str, np.ndarray]:
                 arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except Exception as error:  # zipfile and NumPy raise almost anything for a damaged file
         raise ValueError(f"{path}: not an .npz file with an array 'images' ({short(repr(error))})") from error
-    labels = arrays.get("labels")
-    if labels is not None and (labels.shape != arrays["images"].shape[:1] or labels.dtype.kind not in "iu"):
-        raise ValueError(f"{path}: 'labels' are {kind(labels)}, but must be whole numbers, one per image")
+    if (labels := arrays.get("labels")) is not None:
+        one_each = labels.dtype.kind in "iu" and labels.shape == arrays["images"].shape[:1]
+        if not one_each or np.any(labels != labels.astype(np.int32)):
+            raise ValueError(f"{path}: 'labels' are {kind(labels)}, but must be whole, of 32 bits, and one per image")
     return arrays

@@ -88,14 +88,14 @@ def fit_referee(
     ``real`` are images that the classifier has not learned from: features that know an image make it look more real
     than any new one. As many samples are drawn, with the same labels, from noise with ``width`` as its standard
     deviation, which :func:`select` will use too: wider noise proposes more unusual samples, good and bad. Raises
-    ValueError for fewer than 500 images, a rate that is not above 0 and at most 1, or a width not above 0.
+    ValueError for fewer than 500 images, labels beyond the classes, a rate that is not above 0 and at most 1, or a
+    width not above 0.
     """
     if len(real) < PROPOSED:
         raise ValueError(f"real has {len(real)} images, but must have at least {PROPOSED}")
-    if not 0 < rate <= 1:
-        raise ValueError(f"rate is {rate}, but must be above 0 and at most 1")
-    if not width > 0:
-        raise ValueError(f"width is {width}, but must be above 0")
+    if not (0 < rate <= 1 and width > 0):
+        raise ValueError(f"rate is {rate} and width {width}, but must be above 0, and rate at most 1")
+    data.check_labels(real.labels, selective.classes)
     mx.random.seed(seed)
     selective.eval()
     selective.width = mx.array(width)

@@ -154,6 +154,8 @@ class _Run:
             if "seconds" in history and "spread" not in history:
                 raise ValueError("it was written by the first edition; start anew in another folder")
             self.history = History(**history)
+            if self.history.stopped is not False or len(self.history) != int(path.name.split("-")[0]):
+                raise ValueError("its history is not that of the epoch in its name")
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path}: not a checkpoint of a run ({short(repr(error))})") from error
         checkpoints.check_settings(self.described(), settings, path)
@@ -164,7 +166,7 @@ class _Run:
         for name, value in _versions().items():
             if (stored := short(versions.get(name))) != value:
                 warnings.warn(f"{name} is {value}, but {stored} in {path}: the last bits may differ", stacklevel=3)
-        high, low = np.array(arrays["random"]).tolist()
+        high, low = np.array(checkpoints.evaluated(path, arrays)["random"]).tolist()
         mx.random.seed((high << 32) | low)  # MLX has no public way to set its key except by a seed
         tree: Any = tree_unflatten(list(arrays.items()))
         for name, player in self.players.items():

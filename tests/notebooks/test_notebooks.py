@@ -90,7 +90,7 @@ def test_an_execution_notes_what_decides_its_outputs(tmp_path, capsys):
 
 
 def test_the_readme_leads_to_each_chapter_where_it_can_be_read_and_run():
-    readme = README.read_text()
+    readme = README.read_text(encoding="utf-8")
     assert readme == with_links(readme, urls()), "run: python tools/notebooks.py update"
     known = {"Documentation": "https://me.example/book/", "Repository": "https://github.com/me/book"}
     linked = with_links(readme, known)
@@ -126,9 +126,9 @@ def test_figures_have_a_caption_and_an_alternative_text(source):
 def test_what_a_chapter_defines_is_what_the_package_holds(source):
     package: dict[str, list[str]] = {}
     for path in (ROOT / "src" / "mlxgan").glob("*.py"):
-        for name, body in definitions(ast.parse(path.read_text())).items():
+        for name, body in definitions(ast.parse(path.read_text(encoding="utf-8"))).items():
             package.setdefault(name, []).append(body)
-    chapter = definitions(ast.parse(source.read_text()))
+    chapter = definitions(ast.parse(source.read_text(encoding="utf-8")))
     for name in package.keys() & chapter.keys():
         assert chapter[name] in package[name], f"{name} differs from the one in src/mlxgan"
 
@@ -161,7 +161,7 @@ class Plain(ast.NodeTransformer):
 
 
 def test_the_chapters_define_what_the_package_holds():
-    chapters = set().union(*(definitions(ast.parse(source.read_text())) for source in SOURCES))
+    chapters = set().union(*(definitions(ast.parse(source.read_text(encoding="utf-8"))) for source in SOURCES))
     assert {"MLPGenerator", "MLPDiscriminator", "discriminator_loss", "generator_loss", "make_step"} <= chapters
     assert {"Classifier", "DCGANGenerator", "DCGANDiscriminator", "ConditionalGenerator"} <= chapters
     assert {"ConditionalDiscriminator", "SpectralNorm", "gradient_penalty", "hinge_discriminator_loss"} <= chapters

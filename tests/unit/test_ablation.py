@@ -64,12 +64,12 @@ def test_the_comparison_takes_the_best_of_the_search(monkeypatch, tmp_path):
         run = {"settings": settings, "average": {"fid": 10 + 1000 * settings["rates"][0]}}
         if name.startswith("R1 ") and settings["rates"][0] == 1e-3:
             run = {"settings": settings, "failed": "NaN"}
-        (tmp_path / f"{name.replace(',', '').replace(' ', '-')}-100.json").write_text(json.dumps(run))
+        (tmp_path / f"{name.replace(',', '').replace(' ', '-')}-100.json").write_text(json.dumps(run), encoding="utf-8")
     best = ablation.best()
     assert list(best) == list(ablation.TECHNIQUES)
     assert best["nothing"]["rates"] == [1e-3, 1e-3] and best["R1"]["rates"] == [2e-3, 5e-4]
     for path in tmp_path.glob("R1-?-100.json"):
-        path.write_text(json.dumps({"failed": "NaN"}))
+        path.write_text(json.dumps({"failed": "NaN"}), encoding="utf-8")
     with pytest.raises(ValueError, match="the search has no setting at which R1 trains"):
         ablation.best()
 

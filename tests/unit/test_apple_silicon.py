@@ -159,7 +159,7 @@ def gnu_only(text: str) -> list[str]:
 def test_no_tool_or_option_that_a_mac_lacks():
     scripts = [ROOT / "Makefile", ROOT / ".ci" / "run", *ROOT.glob("tools/*.sh")]
     for path in (path for path in scripts if path.exists()):
-        assert gnu_only(path.read_text()) == [], path.name
+        assert gnu_only(path.read_text(encoding="utf-8")) == [], path.name
     assert (ROOT / "Makefile").exists()
 
 
@@ -222,20 +222,20 @@ def test_the_check_of_the_machine_names_what_is_missing(monkeypatch, system, mac
 
 
 def test_all_files_name_the_same_versions_of_python():
-    first, last = re.findall(r"\(3, (\d+)\)", (ROOT / "tools" / "check_machine.py").read_text())
-    makefile = (ROOT / "Makefile").read_text()
+    first, last = re.findall(r"\(3, (\d+)\)", (ROOT / "tools" / "check_machine.py").read_text(encoding="utf-8"))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.findall(r"\(3, (\d+)\)", makefile) == [first, last]
     versions = [str(minor) for minor in range(int(first), int(last) + 1)]
     assert re.findall(r"python3\.(\d+)", makefile) == versions[::-1]
     assert re.search(r"for python in (.*);", makefile)[1].split() == [f"3.{minor}" for minor in versions]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["requires-python"] == f">=3.{first},<3.{int(last) + 1}"
 
 
 def pins(name: str) -> dict[str, list[Requirement]]:
     """The requirements in a file, by the name of their package."""
     found: dict[str, list[Requirement]] = {}
-    for line in (ROOT / name).read_text().splitlines():
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith(("#", "-")):
             requirement = Requirement(line)
             found.setdefault(canonicalize_name(requirement.name), []).append(requirement)

@@ -40,7 +40,7 @@ def test_the_report_names_medians_and_ratios(capsys):
 
 
 def test_the_stored_result_is_whole():
-    result = json.loads(benchmark.OUT.read_text())
+    result = json.loads(benchmark.OUT.read_text(encoding="utf-8"))
     assert set(result["milliseconds"]) == set(benchmark.MODELS)
     for rows in result["milliseconds"].values():
         assert list(rows) == list(benchmark.VARIANTS), "run: make pytorch"

@@ -5,6 +5,7 @@ from mlxgan.__main__ import main
 from mlxgan.history import History
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -34,7 +35,7 @@ def trained(tmp_path):
 def test_train_then_sample(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["train", "--epochs", "1", "--batch-size", "500", "--out", str(out)]) == 0
-    history = json.loads((out / "history.json").read_text())
+    history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     assert set(history) == {"loss_d", "loss_g", "d_real", "d_fake", "seconds", "spread", "stopped"}
     assert isinstance(checkpoints.load(out / "discriminator.safetensors"), models.MLPDiscriminator)
     samples = tmp_path / "samples.npz"
@@ -105,7 +106,7 @@ def test_a_grid(tmp_path, trained, n, size):
     ],
 )
 def test_a_bad_argument_is_one_line_and_status_2(tmp_path, capsys, arguments, named):
-    (tmp_path / "text").write_text("no checkpoint")
+    (tmp_path / "text").write_text("no checkpoint", encoding="utf-8")
     (tmp_path / "folder.png").mkdir()
     checkpoints.save(tmp_path / "discriminator.safetensors", models.MLPDiscriminator())
     five = models.ConditionalGenerator(latent_dim=1, classes=5, channels=1, hidden=1)
@@ -279,6 +280,9 @@ def python_m(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
+RESTORE = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.6, 1.2, 2.4])
 @pytest.mark.parametrize(
@@ -291,8 +295,7 @@ def test_ctrl_c_at_any_moment_is_status_130(tmp_path, arguments, seconds):
     command = [sys.executable, "-m", "mlxgan", *arguments, "--out", str(tmp_path / "out.npz")]
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}  # no kernel is there yet
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    restore = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    child = subprocess.Popen(command, env=environment, preexec_fn=restore, **pipes)
+    child = subprocess.Popen(command, env=environment, preexec_fn=RESTORE, **pipes)
     time.sleep(seconds)
     while child.poll() is None and not Path(f"/proc/{child.pid}/environ").read_bytes():
         time.sleep(0.01)  # Python itself is still starting
@@ -316,6 +319,43 @@ def test_ctrl_c_outside_the_work_is_status_130_too(tmp_path, capsys, monkeypatch
         monkeypatch.setattr(checkpoints, "load", Mock(side_effect=broken))
     assert main(["sample", "--out", str(tmp_path / "a.png")]) == 130
     assert re.fullmatch(r"mlxgan( sample)?: interrupted\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("out", ["a.npz", "a.txt"], ids=["of what was done", "of an error"])
+def test_standard_output_that_is_full_is_one_line(tmp_path, out):
+    command = [sys.executable, "-m", "mlxgan", "sample", "--n", "4", "--out", str(tmp_path / out)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
+    [line] = run.stderr.splitlines()
+    assert run.returncode == 2 and line.startswith("mlxgan sample: ")
+    assert ("No space left on device" in line) == (out == "a.npz")
+
+
+def test_ctrl_c_while_the_first_one_is_reported_is_status_130():
+    """The report goes into a pipe that is already full, where it waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for size in (1000, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, bytes(size))
+    os.set_blocking(writer, True)
+    program = "import runpy, sys, mlxgan.data\n"
+    program += "def interrupt(*_): print('ready', flush=True); raise KeyboardInterrupt\n"
+    program += "mlxgan.data.draw_labels = interrupt; sys.argv = ['mlxgan', 'sample', '--model', 'conditional']\n"
+    program += "runpy.run_module('mlxgan', run_name='__main__')"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, preexec_fn=RESTORE) as child:
+        os.close(writer)
+        assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        try:
+            assert child.wait(20) == 130
+        finally:
+            child.kill()
+    os.close(reader)
 
 
 def test_two_runs_into_one_folder(tmp_path, capsys):

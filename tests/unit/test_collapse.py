@@ -9,7 +9,7 @@ import collapse
 import numpy as np
 import pytest
 
-STORED = json.loads(collapse.OUT.read_text())
+STORED = json.loads(collapse.OUT.read_text(encoding="utf-8"))
 SCORES = set(collapse.MEASURES)
 
 
@@ -41,7 +41,9 @@ def test_runs_are_added_to_those_of_other_machines_and_replace_their_own(monkeyp
 
     stored = [run(0), run(1, machine="here"), run(2, machine="there"), run(3, machine="here", seed=1)]
     monkeypatch.setattr(collapse, "OUT", tmp_path / "collapse.json")
-    collapse.OUT.write_text(json.dumps({"pytorch": {"runs": [1]}, "mlx": {"device": "GPU", "runs": stored}}))
+    collapse.OUT.write_text(
+        json.dumps({"pytorch": {"runs": [1]}, "mlx": {"device": "GPU", "runs": stored}}), encoding="utf-8"
+    )
     added = [run(4, machine="here"), run(5, name="tutorial", machine="here")]
     asked = {"mlp": added[:1], "tutorial": added[1:]}
     monkeypatch.setattr(
@@ -50,7 +52,7 @@ def test_runs_are_added_to_those_of_other_machines_and_replace_their_own(monkeyp
     monkeypatch.setattr(collapse.common.Parser, "require_mnist", lambda parser: None)
     monkeypatch.setattr(sys, "argv", ["collapse.py"])
     collapse.main()
-    result = json.loads(collapse.OUT.read_text())
+    result = json.loads(collapse.OUT.read_text(encoding="utf-8"))
     assert sorted(each["number"] for each in result["mlx"]["runs"]) == [0, 2, 3, 4, 5]
     assert result["pytorch"] == {"runs": [1]} and result["mlx"]["device"] == "GPU"
 

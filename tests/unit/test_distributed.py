@@ -39,9 +39,9 @@ def environment(compiled: bool = False, **others: str) -> dict[str, str]:
 
 
 def free_port(count: int) -> int:
-    """Return the first of as many neighboring free ports as there are ranks."""
+    """Return the first of as many neighboring free ports as there are ranks, below those that clients get."""
     while True:
-        first = random.SystemRandom().randrange(20_000, 60_000)
+        first = random.SystemRandom().randrange(20_000, 32_000)
         sockets = [socket.socket() for _ in range(count)]
         try:
             for offset, each in enumerate(sockets):
@@ -100,7 +100,7 @@ def test_two_ranks_with_half_the_batch_give_the_weights_of_one_with_the_whole(tm
     assert one["step"].item() == two["step"].item() == 3
     assert largest_difference(one, start | {"step": one["step"]}) > 1e-4
     assert largest_difference(one, two) < 1e-5
-    assert len(json.loads((tmp_path / "two" / "seconds.json").read_text())) == 3
+    assert len(json.loads((tmp_path / "two" / "seconds.json").read_text(encoding="utf-8"))) == 3
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ print("from rank 0:", ranks.from_rank_0({"a": mx.array(weight)})["a"].item(), fl
 
 def test_the_gradient_of_a_sum_over_ranks_counts_the_losses_of_all(tmp_path):
     script = tmp_path / "gradients.py"
-    script.write_text(GRADIENTS)
+    script.write_text(GRADIENTS, encoding="utf-8")
     lines = sorted(launch(2, script).split("\n"))
     assert [line for line in lines if line[:1].isdigit()] == ["1.0", "2.0", "3.0", "3.0"]
     assert lines.count("from rank 0: 1") == 2
@@ -144,7 +144,7 @@ def start_two(tmp_path: Path, *options: object, **others: str) -> list[subproces
     """Start two ranks without a launcher, which would hide their status, with others in their environment."""
     port = free_port(2)
     hosts = tmp_path / "hosts.json"
-    hosts.write_text(json.dumps([[f"127.0.0.1:{port}"], [f"127.0.0.1:{port + 1}"]]))
+    hosts.write_text(json.dumps([[f"127.0.0.1:{port}"], [f"127.0.0.1:{port + 1}"]]), encoding="utf-8")
     command = [str(word) for word in (PYTHON, SCRIPT, *options)]
     return [
         subprocess.Popen(
@@ -198,7 +198,7 @@ def test_a_killed_rank_ends_the_job_and_the_job_continues_from_its_state(pair, t
     assert saved >= 5 and saved % 5 == 0
     options = ("--steps", saved + 3, "--batch-size", 16)
     continued = train(2, run, *options)
-    assert len(json.loads((run / "seconds.json").read_text())) == 3
+    assert len(json.loads((run / "seconds.json").read_text(encoding="utf-8"))) == 3
     assert largest_difference(continued, train(2, tmp_path / "whole", *options)) == 0
 
 
@@ -216,7 +216,7 @@ def test_a_silent_rank_ends_the_job(pair):
 def test_only_a_lost_connection_is_called_a_lost_rank(pair):
     (first, second), run = pair
     shutil.rmtree(run)
-    run.write_text("a file where the state should go")
+    run.write_text("a file where the state should go", encoding="utf-8")
     status, lines = ends(first)
     assert status == 1 and "Traceback (most recent call last):" in lines
     assert str(run) in lines[-1]
@@ -237,7 +237,7 @@ def test_only_a_lost_connection_is_called_a_lost_rank(pair):
     ids=["odd batch", "large batch", "file", "in a file"],
 )
 def test_what_only_all_ranks_can_check_is_refused_by_all_in_one_line(tmp_path, options, said):
-    (tmp_path / "FILE").write_text("")
+    (tmp_path / "FILE").write_text("", encoding="utf-8")
     options = [word.replace("FILE", str(tmp_path / "FILE")) for word in options]
     processes = start_two(tmp_path, "train", "--out", tmp_path / "run", *options)
     (status, lines), (other_status, other_lines) = map(ends, processes)
@@ -264,7 +264,7 @@ def test_a_second_job_into_the_same_folder_is_refused(tmp_path):
 def test_a_job_that_is_done_keeps_its_seconds(tmp_path):
     for _ in range(2):
         train(1, tmp_path, "--steps", 1, "--batch-size", 16)
-        assert len(json.loads((tmp_path / "seconds.json").read_text())) == 1
+        assert len(json.loads((tmp_path / "seconds.json").read_text(encoding="utf-8"))) == 1
 
 
 @pytest.mark.slow

@@ -15,18 +15,18 @@ import pytest
 def test_a_file_appears_when_it_is_whole(tmp_path):
     path = tmp_path / "a.txt"
     with files.part_of(path) as part:
-        part.write_text("half")
+        part.write_text("half", encoding="utf-8")
         assert not path.exists() and part.parent == tmp_path and part.suffix == ".txt"
-    assert path.read_text() == "half" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "half" and list(tmp_path.iterdir()) == [path]
 
 
 def test_an_error_leaves_nothing_and_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(ZeroDivisionError), files.part_of(path) as part:
-        part.write_text("half")
+        part.write_text("half", encoding="utf-8")
         1 / 0  # noqa: B018
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_two_writers_at_once_both_write_whole_files(tmp_path):
@@ -34,19 +34,19 @@ def test_two_writers_at_once_both_write_whole_files(tmp_path):
     path = tmp_path / "a.txt"
     with files.part_of(path) as first, files.part_of(path) as second:
         assert first != second
-        first.write_text("1" * 1000)
-        second.write_text("2" * 1000)
-    assert path.read_text() in ("1" * 1000, "2" * 1000) and list(tmp_path.iterdir()) == [path]
+        first.write_text("1" * 1000, encoding="utf-8")
+        second.write_text("2" * 1000, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") in ("1" * 1000, "2" * 1000) and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_with_a_likely_name_is_not_followed(tmp_path):
     target = tmp_path / "target"
-    target.write_text("mine")
+    target.write_text("mine", encoding="utf-8")
     for name in (".part-a.txt", "a.txt"):
         (tmp_path / name).symlink_to(target)
     with files.part_of(tmp_path / "a.txt") as part:
-        part.write_text("new")
-    assert target.read_text() == "mine" and (tmp_path / "a.txt").read_text() == "new"
+        part.write_text("new", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "mine" and (tmp_path / "a.txt").read_text(encoding="utf-8") == "new"
     assert not (tmp_path / "a.txt").is_symlink()
 
 
@@ -57,7 +57,7 @@ def test_what_is_renamed_is_on_the_disk_and_its_folder_too(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", lambda fd: done.append(os.readlink(f"/proc/self/fd/{fd}")) or real_fsync(fd))
     monkeypatch.setattr(type(tmp_path), "replace", lambda a, b: done.append("rename") or real_replace(a, b))
     with files.part_of(tmp_path / "a.txt") as part:
-        part.write_text("new")
+        part.write_text("new", encoding="utf-8")
     assert done == [str(part), "rename", str(tmp_path)]
 
 
@@ -84,7 +84,7 @@ def test_no_descriptor_stays_open(tmp_path):
     before = len(os.listdir("/dev/fd"))
     for _ in range(3):
         with files.locked(tmp_path), files.part_of(tmp_path / "a.txt") as part:
-            part.write_text("new")
+            part.write_text("new", encoding="utf-8")
     assert len(os.listdir("/dev/fd")) == before
 
 

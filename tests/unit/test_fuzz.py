@@ -183,7 +183,11 @@ notes = st.dictionaries(
     st.one_of(
         st.text(max_size=4),
         st.sampled_from(["{}", "[]", "1", "null", '{"loss_d": 3}', '{"x": [1, 0]}', '{"x": 1}', "[" * 100_000]),
-        st.sampled_from([1, "x", None, [1.0]]).map(lambda each: json.dumps(dict.fromkeys(LISTS, [each]))),
+        st.builds(
+            lambda each, stopped: json.dumps(dict.fromkeys(LISTS, [each]) | {"stopped": stopped}),
+            st.sampled_from([1, "x", None, [1.0], float("nan"), 1e300]),
+            st.sampled_from([False, True, "x", 1, None]),
+        ),
         st.just(json.dumps({"x" * 5000: "x" * 5000})),
     ),
 )
@@ -230,7 +234,7 @@ def test_checkpoints_of_runs(runs, checkpoint, content, seed, rightly_named):
             warnings.simplefilter("always")
             try:
                 history, error = resume(runs), ""
-                assert len(history) == 1 and (rightly_named or changed == before)
+                assert len(history) == 1 and (rightly_named or changed == before) and history.stopped is False
             except (ValueError, training.DivergedError) as refusal:
                 error = str(refusal)
         assert changed != checkpoint or not error
@@ -256,7 +260,8 @@ def test_notes_of_checkpoints(runs, folder, checkpoint, changed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            assert len(resume(runs)) == 1
+            history = resume(runs)
+            assert len(history) == 1 and history.stopped is False
         except ValueError as error:
             assert str(runs) in str(error) or "epochs is 1" in str(error)
             assert len(str(error)) < 2 * len(str(runs)) + 800
@@ -517,7 +522,7 @@ def lines(command: str) -> st.SearchStrategy[list[str]]:
 def place(tmp_path_factory, measured_once):
     """A folder with a bit of everything, to which nothing is added for good."""
     place = tmp_path_factory.mktemp("place")
-    (place / "text").write_text("text")
+    (place / "text").write_text("text", encoding="utf-8")
     (place / "folder.png").mkdir()
     checkpoints.save(place / "g.safetensors", SMALL)
     checkpoints.save(place / "one.safetensors", models.ConditionalGenerator(1, classes=1, channels=1, hidden=1))

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "mlxgan"
 FLOORS = {
-    "files": 0, "blas": 0, "layers": 0, "augment": 0, "download": 0, "pictures": 0, "data": 0,
+    "files": 0, "blas": 0, "products": 0, "layers": 0, "augment": 0, "download": 0, "pictures": 0, "data": 0,
     "classifiers": 1, "models": 1, "losses": 1, "rejection": 1, "history": 1,
     "measures": 1, "recipes": 1, "checkpoints": 1, "plots": 1,
     "training": 2,
@@ -75,8 +75,8 @@ def test_no_file_has_more_than_250_lines_and_no_function_more_than_50(name):
     assert [f"{node.name} has {length(node)} lines" for node in functions if length(node) > 50] == []
 
 
-def test_the_layers_have_at_most_160_lines():
-    assert LINES["layers"] <= 160
+def test_the_layers_and_their_products_have_at_most_160_lines_each():
+    assert LINES["layers"] <= 160 and LINES["products"] <= 160
 
 
 def test_the_training_is_read_in_a_minute():
@@ -119,6 +119,26 @@ def test_no_private_attribute_of_another_package_is_used(name):
     assert private_attributes(TREES[name]) == []
 
 
+@pytest.mark.parametrize("folder", ["src", "tools", "tests"])
+def test_text_is_read_and_written_as_utf_8(folder):
+    """Python's default depends on the system."""
+    files = sorted((PACKAGE.parents[1] / folder).rglob("*.py"))
+    assert len(files) > 10
+    assert [(path.name, found) for path in files if (found := by_the_system(ast.parse(path.read_bytes())))] == []
+
+
+def by_the_system(tree: ast.AST) -> list[str]:
+    """Calls that open a file as text without its encoding."""
+    found = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        mode = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "mode")]
+        is_text = name == "open" and "b" not in "".join(map(ast.unparse, mode))
+        if name.endswith((".read_text", ".write_text")) or is_text:
+            found += [] if any(each.arg == "encoding" for each in call.keywords) else [ast.unparse(call)]
+    return found
+
+
 def test_these_checks_see_what_they_look_for():
     program = """
 if TYPE_CHECKING:
@@ -130,9 +150,11 @@ def f():
     from mlxgan import data
     from .models import Classifier
     return optimizer._schedulers, self._own, getattr(optimizer, "_state"), thing.__class__
+    return open(path, "rb"), open(path), path.read_text(), open(path, encoding="utf-8"), path.write_text(text)
 """
     assert imports(ast.parse(program)) == {"losses", "plots", "data", "models"}
     assert private_attributes(ast.parse(program)) == ["optimizer._schedulers", "optimizer._state"]
+    assert by_the_system(ast.parse(program)) == ["open(path)", "path.read_text()", "path.write_text(text)"]
 
 
 def test_kernels_are_built_in_a_folder_of_this_process():

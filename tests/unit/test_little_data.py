@@ -43,7 +43,7 @@ def test_other_drawings_than_those_of_omniglot_are_refused(smoke, said):
 
 
 def test_the_stored_results_are_whole():
-    result = json.loads(little_data.OUT.read_text())
+    result = json.loads(little_data.OUT.read_text(encoding="utf-8"))
     assert list(result["runs"]) == list(little_data.SETTINGS)
     assert result["steps"] == little_data.STEPS
     assert 0.3 < result["judge"]["accuracy"] < 1

@@ -262,6 +262,7 @@ def test_an_array_is_taken_as_it_is(tmp_path):
         ({"images": np.zeros((9, 28, 28), np.uint8)}, "(9, 28, 28), but 10 to 100,000 images are needed"),
         ({"images": np.ones((20, 28, 28), np.uint8)}, "(20, 28, 28) from 0 to 1, but pixels go from 0 to 255"),
         ({"images": np.full((20, 28, 28), 9, np.uint8), "labels": np.zeros(3)}, "'labels' are float64 (3,)"),
+        ({"images": np.full((20, 28, 28), 9, np.uint8), "labels": np.full(20, 2**32 + 3)}, "'labels' are int64 (20,)"),
         ({"images": np.zeros(20, [("x" * 3000, "u1")])}, "but must be uint8 (n, height, width)"),
         ({"images": np.uint8(7)}, "'images' are uint8 (), but must be uint8 (n, height, width)"),
         ({"digits": np.zeros(3)}, "not an .npz file with an array 'images'"),
@@ -294,7 +295,7 @@ def test_a_generator_of_ones_own_pictures(folder, tmp_path, capsys):
     assert about == "pictures of my pictures, train split"  # and not where they are
     assert main(["evaluate", str(samples)]) == 2
     assert "the generator learned from pictures of my pictures, not from" in capsys.readouterr().err
-    assert len(json.loads((out / "history.json").read_text())["loss_d"]) == 1
+    assert len(json.loads((out / "history.json").read_text(encoding="utf-8"))["loss_d"]) == 1
     assert train(tmp_path / "again", "--data", samples) == 0  # what sample writes, train reads
 
 
@@ -324,7 +325,7 @@ def test_a_long_name_is_cut(tmp_path, capsys):
     assert len(capsys.readouterr().err) < 400
 
 
-@pytest.mark.parametrize("name", ["mnits", "/no/such/folder", ""])
+@pytest.mark.parametrize("name", ["mnits", "/no/such/folder", "~nosuchuser/folder", ""])
 def test_a_name_that_is_nothing_is_one_line(tmp_path, capsys, name):
     assert train(tmp_path / "run", "--data", name) == 2
     [line] = capsys.readouterr().err.splitlines()

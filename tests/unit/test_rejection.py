@@ -85,9 +85,9 @@ def test_fit_accepts_what_looks_like_the_real_images(monkeypatch):
     ("count", "settings", "said"),
     [
         (499, {}, "real has 499 images, but must have at least 500"),
-        (500, {"rate": 0.0}, "rate is 0.0, but must be above 0 and at most 1"),
-        (500, {"rate": 1.1}, "rate is 1.1, but"),
-        (500, {"width": 0.0}, "width is 0.0, but must be above 0"),
+        (500, {"rate": 0.0}, "rate is 0.0 and width 1.0, but must be above 0, and rate at most 1"),
+        (500, {"rate": 1.1}, "rate is 1.1 and"),
+        (500, {"width": 0.0}, "width 0.0, but must be above 0"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(selective, count, settings, said):
@@ -96,9 +96,16 @@ def test_what_cannot_be_fitted_is_refused(selective, count, settings, said):
         rejection.fit_referee(selective, real, **settings)
 
 
-def test_a_class_that_the_generator_does_not_have_is_refused(selective):
+@pytest.mark.parametrize("label", [-1, 10, 2**31 - 1])
+def test_a_class_that_the_networks_do_not_have_is_refused(selective, label):
+    """MLX would read memory that belongs to something else."""
+    real = data.Digits(mx.zeros((500, 28, 28, 1), mx.uint8), mx.full(500, label), "wrong")
     with pytest.raises(ValueError, match="labels must be from 0 to 9"):
-        rejection.select(selective, mx.array([12]))
+        rejection.select(selective, real.labels[:1])
+    with pytest.raises(ValueError, match="labels must be from 0 to 9"):
+        rejection.fit_referee(selective, real)
+    with pytest.raises(ValueError, match="labels must be from 0 to 9"):
+        classifiers.train(models.Judge(), real, epochs=1)
 
 
 def test_the_whole_of_it_is_kept_in_a_file(tmp_path, selective):

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import mlx.core as mx
@@ -211,6 +212,9 @@ def test_none_is_whole(tmp_path):
         run(folder=tmp_path, resume=True)
 
 
+TWO_EPOCHS: dict = {name: value if name == "stopped" else [0.5, 0.5] for name, value in asdict(History()).items()}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -223,6 +227,9 @@ def test_none_is_whole(tmp_path):
         {"history": json.dumps({name: ["x"] for name in vars(History()) if name != "stopped"})},
         {"history": json.dumps({name: [None] for name in vars(History()) if name != "stopped"})},
         {"history": json.dumps({"x" * 5000: 1})},
+        *({"history": json.dumps(TWO_EPOCHS | {"stopped": value})} for value in (True, "yes", 1, None)),
+        {"history": json.dumps(TWO_EPOCHS | {"loss_d": [0.5, float("nan")]})},
+        {"history": json.dumps(TWO_EPOCHS | {name: [0.5] for name in TWO_EPOCHS if name != "stopped"})},
         {"settings": "[" * 100_000},
     ],
 )
@@ -254,13 +261,14 @@ def test_settings_and_versions_are_quoted_in_short(tmp_path):
         name: json.dumps(json.loads(about[name]) | {which: "x" * 5000})
         for name, which in (("settings", "seed"), ("versions", "mlx"))
     }
-    checkpoints.save_run(tmp_path, 2, arrays, about | {"versions": changed["versions"]})
+    checkpoints.save_run(tmp_path, 1, arrays, about | {"versions": changed["versions"]})
     with pytest.warns(UserWarning, match="mlx is .*, but xxx") as seen:
         run(epochs=2, folder=tmp_path, resume=True)
     assert len(str(seen[0].message)) < len(str(path)) + 400
-    checkpoints.save_run(tmp_path, 3, arrays, about | {"settings": changed["settings"]})
+    (tmp_path / "other").mkdir()
+    checkpoints.save_run(tmp_path / "other", 1, arrays, about | {"settings": changed["settings"]})
     with pytest.raises(ValueError, match="seed is 0, but xxx") as error:
-        run(folder=tmp_path, resume=True)
+        run(folder=tmp_path / "other", resume=True)
     assert len(str(error.value)) < len(str(path)) + 400
 
 
@@ -554,7 +562,7 @@ def test_the_command_line_and_the_api_give_the_same_weights(tmp_path):
     digits = data.load("train")
     settings = {"epochs": 1, "batch_size": 300, "seed": seed, "average": average}
     history = training.train(generator, discriminator, digits, **settings, penalty=losses.r1_penalty)
-    stored = json.loads((tmp_path / "history.json").read_text())
+    stored = json.loads((tmp_path / "history.json").read_text(encoding="utf-8"))
     assert stored["loss_g"] == history.loss_g
     for name, network in (("last", generator), ("discriminator", discriminator), ("generator", average)):
         loaded = checkpoints.load(tmp_path / f"{name}.safetensors")

@@ -118,7 +118,7 @@ def test_the_command_writes_a_file_and_asks_for_it(monkeypatch, tmp_path, capsys
     speed.main()
     printed = capsys.readouterr().out
     assert "CPU, float32" in printed and "please contribute the file" in printed
-    check(json.loads((tmp_path / "machines" / "mine.json").read_text()), rounds=1)
+    check(json.loads((tmp_path / "machines" / "mine.json").read_text(encoding="utf-8")), rounds=1)
 
 
 def check(result: dict, rounds: int) -> None:
@@ -131,7 +131,7 @@ def check(result: dict, rounds: int) -> None:
 
 @pytest.mark.parametrize("path", sorted(speed.FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def test_the_files_of_the_book_are_whole(path):
-    result = json.loads(path.read_text())
+    result = json.loads(path.read_text(encoding="utf-8"))
     check(result, rounds=3)
     assert {row["batch"] for row in result["rows"]} == set(speed.BATCHES)
     assert result["run_by"] and result["versions"]["mlx"]

@@ -90,7 +90,7 @@ def test_a_run_ends_with_its_time_and_is_measured_early_and_at_the_end(name, mon
 
 def test_the_stored_results_are_whole():
     for path in speedrun.FOLDER.glob("*.json"):
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
         assert stored["name"] == path.stem and stored["recipe"] in speedrun.RECIPES
         assert stored["rows"] == speedrun.rows(stored)
         assert [run["seed"] for run in stored["runs"]] == list(range(len(stored["runs"])))

@@ -42,7 +42,7 @@ HAVE_COMMANDS = ("distributed", "export_lab", "notebooks")
 def without_mlx(tmp_path_factory) -> str:
     """A folder for PYTHONPATH, from which MLX cannot be imported."""
     folder = tmp_path_factory.mktemp("without-mlx")
-    (folder / "mlx.py").write_text('raise ImportError("MLX is imported")\n')
+    (folder / "mlx.py").write_text('raise ImportError("MLX is imported")\n', encoding="utf-8")
     return str(folder)
 
 
@@ -86,6 +86,9 @@ def test_help_describes_the_tool_without_mlx(tool, without_mlx):
         ("export_lab", [], "what"),
         ("export_lab", ["everything"], "'everything'"),
         ("export_times", ["--rounds", "0"], "--rounds: '0' is not a whole number from 1 to 100"),
+        ("export_times", ["--work", "Fortran"], "--work: invalid choice: 'Fortran'"),
+        ("export_times", ["--work", "Python", "--folder", "nowhere"], "--folder: 'nowhere' holds no export"),
+        ("lighthouse", ["nonsense.html"], "there is no page 'nonsense.html' in _build/html"),
         ("mutants", ["--only", "losses", "nonsense"], "--only: invalid choice: 'nonsense'"),
         ("mutants", ["--most", "0"], "--most: '0' is not a whole number from 1 to 1000"),
         ("notebooks", [], "action"),
@@ -161,7 +164,7 @@ FULL = {
 def torch(tmp_path_factory) -> str:
     """A folder for PYTHONPATH with something that looks like PyTorch."""
     folder = tmp_path_factory.mktemp("torch")
-    (folder / "torch.py").write_text("")
+    (folder / "torch.py").write_text("", encoding="utf-8")
     return str(folder)
 
 
@@ -186,10 +189,24 @@ def test_mnist_that_cannot_be_had_is_refused(tmp_path):
     assert_refused(found, "notebooks", "train-images-idx3-ubyte could not be downloaded")
 
 
+def test_ranks_that_cannot_find_each_other_are_one_line(tmp_path):
+    found = run("distributed", "train", "--out", str(tmp_path), MLX_HOSTFILE="/nonexistent", MLX_RANK="0")
+    assert_refused(found, "distributed", "the ranks cannot find each other")
+
+
+def test_the_package_finds_the_book_from_any_folder(tmp_path):
+    """From its own place, which is why it is installed as the folder that it is in, on Colab too."""
+    program = "import mlxgan, json; print(len(json.loads((mlxgan.ROOT / 'book/data/collapse.json').read_bytes())))"
+    found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert int(found.stdout) > 0, found.stderr
+    assert "pip install -q -e /content/book\n" in notebooks.COLAB and "/content/book/src" in notebooks.COLAB
+
+
 def test_missing_pytorch_is_named(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as util\nfind = util.find_spec\n"
-        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n"
+        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n",
+        encoding="utf-8",
     )
     for arguments in ([], ["--work", "pytorch, fused Adam"]):
         found = run("benchmark", *arguments, PYTHONPATH=str(tmp_path))
@@ -212,7 +229,8 @@ def test_chapters_are_found_by_the_beginning_of_their_names():
 def test_runs_at_the_same_time_have_their_own_temporary_folders(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "import os, sys, time\ntime.sleep(0.5)\nprint(sys.argv[1:], os.environ['COLOR'], os.environ['TMPDIR'])\n"
+        "import os, sys, time\ntime.sleep(0.5)\nprint(sys.argv[1:], os.environ['COLOR'], os.environ['TMPDIR'])\n",
+        encoding="utf-8",
     )
     with ThreadPoolExecutor(2) as pool:
         pending = [pool.submit(common.work, str(script), number, COLOR="blue") for number in range(2)]
@@ -228,13 +246,14 @@ def test_runs_that_are_stored_are_not_repeated(tmp_path):
     script, settings, seeds = tmp_path / "script.py", ["all, 0.5", "few"], (0, 1)
     script.write_text(
         "import json, os, sys\nprint('a line before')\n"
-        "print(json.dumps({'asked': sys.argv[1:], 'threads': os.environ['OPENBLAS_NUM_THREADS']}))\n"
+        "print(json.dumps({'asked': sys.argv[1:], 'threads': os.environ['OPENBLAS_NUM_THREADS']}))\n",
+        encoding="utf-8",
     )
     first = common.run_all(str(script), tmp_path / "runs", settings, seeds, jobs=2)
     assert [run["asked"] for run in first["all, 0.5"]] == [["--work", "all, 0.5", "--seed", str(n)] for n in seeds]
     assert [len(runs) for runs in first.values()] == [2, 2] and first["few"][1]["threads"] == "1"
     (tmp_path / "runs" / "few-1.json").unlink()
-    script.write_text("print('[\"again\"]')\n")
+    script.write_text("print('[\"again\"]')\n", encoding="utf-8")
     assert common.run_all(str(script), tmp_path / "runs", settings, seeds, jobs=1) == {
         "all, 0.5": first["all, 0.5"],
         "few": [first["few"][0], ["again"]],
@@ -243,7 +262,7 @@ def test_runs_that_are_stored_are_not_repeated(tmp_path):
 
 def test_a_run_that_fails_ends_the_tool_with_one_line(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("raise SystemExit(3)\n")
+    script.write_text("raise SystemExit(3)\n", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"script.py: the run \('a',\) ended with status 3"):
         common.work(str(script), "a")
 
@@ -257,10 +276,10 @@ def test_the_machine_and_its_versions_are_named():
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "result.json"
     common.write_json(path, {"a": [1]})
-    assert path.read_text() == '{\n "a": [\n  1\n ]\n}\n'
+    assert path.read_text(encoding="utf-8") == '{\n "a": [\n  1\n ]\n}\n'
     with pytest.raises(TypeError):
         common.write_json(path, {"a": object()})
-    assert [file.name for file in path.parent.iterdir()] == ["result.json"] and path.read_text()
+    assert [file.name for file in path.parent.iterdir()] == ["result.json"] and path.read_text(encoding="utf-8")
 
 
 def test_stored_figures_are_small_and_look_the_same():
