@@ -18,7 +18,7 @@
 # *The discriminator wants to tell real from fake, the generator wants its fakes to pass for real, and it learns from the gradient that comes back through the discriminator.*
 #
 # How can a program learn to draw something new, when all that we can give it is examples?
-# A generative adversarial network, or GAN, learns it by letting two networks play a game against each other, and on this page we build one from beginning to end: about forty lines of code, two minutes of training, and then sixty digits that nobody ever wrote.
+# A generative adversarial network, or GAN, learns it by letting two networks play a game against each other, and on this page we build one from beginning to end: about fifty lines of code, two minutes of training, and then sixty digits that nobody ever wrote.
 # We will be quick about the details, but at the end you will be able to say what each line is for, and which chapter tells the rest of its story.
 #
 # *Before: Python, and a network that you once trained yourself, in any framework · To read: a quarter of an hour · To run: about two minutes on two CPU cores*
@@ -123,7 +123,7 @@ plots.digits(
 #
 # ## The two players
 #
-# Now to the forty lines or so, of which the first fifteen are the two networks.
+# Now to the fifty lines or so, of which the first fifteen are the two networks.
 # The generator widens 64 random numbers to the 784 pixels of an image, and the discriminator narrows 784 pixels to a single logit.
 
 # %%
@@ -286,7 +286,7 @@ plots.digits(frames, columns=count, titles=list(range(count)))
 # :::
 #
 # You have trained a GAN.
-# On two cores of a processor the training took 143 seconds, a little more than two minutes.
+# On two cores of a processor the training took 75 seconds; on busier or older ones it may take twice as long.
 # On a Mac, where MLX uses the graphics processor, it should be faster, but we have not measured that.
 #
 # Follow a row from left to right.
@@ -321,7 +321,7 @@ plots.digits(draw(60).reshape(-1, 28, 28, 1), columns=12)
 #
 # ## The same lines as a map
 #
-# The forty lines are also a table of contents.
+# The fifty lines are also a table of contents.
 # Here are the most important ones again.
 #
 # | line | what it does | chapter | what gets better there |

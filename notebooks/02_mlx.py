@@ -17,7 +17,7 @@
 #
 # *MLX plans first and computes later. Before `mx.eval(d)` it knows how `c` and `d` are to be computed, and afterwards it knows their values.*
 #
-# The forty lines of [A GAN in one page](01_first_gan.ipynb) used arrays, gradients and a compiled training step without explaining any of them.
+# The fifty lines of [A GAN in one page](01_first_gan.ipynb) used arrays, gradients and a compiled training step without explaining any of them.
 # They need an explanation, because MLX looks so much like NumPy and PyTorch that its few differences are easy to miss, and most of them raise no error when we get them wrong.
 # After this chapter you can say what each of those lines computes, when it computes it and what it remembers, and you can write a training step of your own.
 #
@@ -129,7 +129,7 @@ print(f"evaluating the graph: {1000 * (done - built):7.2f} ms")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Evaluating takes hundreds of times as long, so that a stopwatch around a line of MLX measures almost nothing unless there is an `mx.eval` inside.
+# Evaluating takes about a thousand times as long, so that a stopwatch around a line of MLX measures almost nothing unless there is an `mx.eval` inside.
 # Errors come at two moments as well: a wrong shape is reported at its own line, while the graph is built, but a wrong *value* such as NaN shows up only after the evaluation, perhaps far from its cause.
 # :::
 #

@@ -19,7 +19,7 @@
 #
 # *Before: [MLX in a quarter of an hour](02_mlx.ipynb) · To read: a quarter of an hour · To run: ten seconds on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, plots
 

@@ -23,7 +23,7 @@
 #
 # *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: half an hour · To run: about a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, losses, plots, recipes
 
@@ -193,7 +193,7 @@ class MLPDiscriminator(nn.Module):
 
     def __call__(self, images: mx.array) -> mx.array:
         *hidden, last = self.layers
-        x = images.reshape(-1, 784)
+        x = images.reshape(len(images), -1)
         for layer in hidden:
             x = nn.leaky_relu(layer(x), 0.2)
         return last(x).squeeze(-1)
@@ -612,7 +612,7 @@ print(f"{count(color_generator):,} parameters")
 # %% tags=["hide-cell"]
 class LinearDiscriminator(MLPDiscriminator):
     def __call__(self, images):
-        x = images.reshape(-1, 784)
+        x = images.reshape(len(images), -1)
         for layer in self.layers:
             x = nn.leaky_relu(layer(x), 1.0)
         return x.squeeze(-1)

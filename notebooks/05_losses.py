@@ -19,7 +19,7 @@
 #
 # *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: forty minutes · To run: half a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 from mlxgan import data, models, plots, recipes
 
@@ -36,7 +36,7 @@ from mlx.utils import tree_flatten
 mx.random.seed(4)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The data (blue) form two hills, but the generator (orange) can only make one. With the loss of the original game, the best it can do is to spread over both hills and the valley between. With the loss that GANs use in practice, the best it can do is to copy the larger hill and forget the other.", "name": "fig-05-two-hills"}, "image": {"alt": "Two panels with the same blue density of two hills, a larger one at -2 and a smaller one at 2. In the left panel, titled minimax loss, a wide and low orange hill covers both blue hills and the valley between them. In the right panel, titled non-saturating loss, a narrow orange hill lies exactly over the larger blue hill, and nothing covers the smaller one."}}
-x = np.linspace(-6, 6, 601)
+x = np.linspace(-6, 6, 151)
 
 
 def density(mean, std):

@@ -21,9 +21,9 @@
 # It is short, and yet this is the chapter in which something breaks for the first time: with settings that many tutorials use, and without any error message, the game can end with a generator that draws the same picture forever.
 # By the end you can write the loop yourself, tell a healthy run from a broken one by its curves, say how often a recipe breaks and how sure you are of that number, and train with a recipe that has not broken in any of our runs.
 #
-# *Before: [Losses and optimizers](05_losses.ipynb) · To read: thirty-five minutes · To run: 14 minutes on two CPU cores*
+# *Before: [Losses and optimizers](05_losses.ipynb) · To read: thirty-five minutes · To run: 18 minutes on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import (
@@ -36,7 +36,7 @@ from mlxgan import (
     training,
 )
 from mlxgan.data import batches, check
-from mlxgan.history import DivergedError, History
+from mlxgan.history import DivergedError, History, modes_kept
 from mlxgan.models import is_conditional
 from mlxgan.recipes import adam
 from mlxgan.training import set_up, spread
@@ -45,7 +45,6 @@ import json
 import math
 import time
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -275,11 +274,11 @@ print(f"largest difference of a weight {difference:.4f}")
 
 
 # %%
-def make_average(average, generator, keep=0.999, taken=0):
+def make_average(average, network, keep=0.999, taken=0):
     if taken == 0:
-        average.update(generator.parameters())
+        average.update(network.parameters())
     clock = {"step": mx.array(float(taken))}
-    state = [average.state, generator.state, clock]
+    state = [average.state, network.state, clock]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def follow():
@@ -291,7 +290,7 @@ def make_average(average, generator, keep=0.999, taken=0):
             tree_map(
                 lambda a, w: share * a + (1 - share) * w,
                 average.parameters(),
-                generator.parameters(),
+                network.parameters(),
             )
         )
 
@@ -372,36 +371,41 @@ def train(
     optimizer_d=None,
     **settings,
 ):
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}, but must be at least 1")
-    check(data, batch_size, getattr(generator, "classes", None))
+    check(data, batch_size, getattr(generator, "classes", None), epochs)
     history = History() if history is None else history
-    optimizers = (optimizer_g or adam(), optimizer_d or adam())
+    optimizers = optimizer_g or adam(), optimizer_d or adam()
     taken = len(history) * (len(data) // batch_size)
-    step, state = set_up(
-        generator, discriminator, *optimizers, taken=taken, **settings
-    )
-    for epoch in range(len(history) + 1, epochs + 1):
-        before = (generator.parameters(), discriminator.parameters())
-        start, measured = time.perf_counter(), []
-        for images, labels in batches(
-            data, batch_size, seed=seed, epoch=epoch
-        ):
-            measured.append(step(images, labels))
-            mx.eval(measured[-1], state)
-            on_step(measured[-1])
-        try:
-            history.add(
-                mx.stack(measured),
-                time.perf_counter() - start,
-                spread(generator),
-            )
-        except DivergedError:
-            generator.update(before[0])
-            discriminator.update(before[1])
-            raise
-        print(history.line())
-        on_epoch(epoch, history)
+    networks = [
+        generator,
+        discriminator,
+        settings.get("average") or nn.Module(),
+    ]
+    with modes_kept(generator, discriminator) as modes:
+        step, state = set_up(
+            generator, discriminator, *optimizers, taken=taken, **settings
+        )
+        for epoch in range(len(history) + 1, epochs + 1):
+            before = [network.parameters() for network in networks]
+            start, measured = time.perf_counter(), []
+            for images, labels in batches(
+                data, batch_size, seed=seed, epoch=epoch
+            ):
+                measured.append(step(images, labels))
+                mx.eval(measured[-1], state)
+                on_step(measured[-1])
+            try:
+                history.add(
+                    mx.stack(measured),
+                    time.perf_counter() - start,
+                    spread(generator),
+                )
+            except DivergedError:
+                for network, weights in zip(networks, before, strict=True):
+                    network.update(weights)
+                raise
+            print(history.line())
+            on_epoch(epoch, history)
+        modes.pop_all()  # all went well
     generator.eval()
     discriminator.eval()
     if warning := history.warning():
@@ -415,6 +419,7 @@ def train(
 # Only when the epoch is over are the collected numbers read, added to the history, and printed as one line.
 # The callbacks `on_step` and `on_epoch` let us watch.
 # (`generator.eval()` has nothing to do with `mx.eval`: it tells a network that training is over, which matters only to some layers, such as dropout.)
+# What is left of the code is for the day on which something goes wrong: `modes_kept` brings both networks back into the mode in which they came if an error ends the loop, and if the numbers of an epoch are not finite, all networks get back the weights from before it.
 # Whatever else `train` receives, such as other losses, a penalty or a network for the average, is passed on as `settings`.
 # (A run that should survive Ctrl-C or a power cut needs `resume.train`, the same loop with checkpoints around it.)
 #
@@ -485,7 +490,7 @@ plots.digits(training.sample(first_generator, fixed_z), columns=8)
 # It repeats our setting in PyTorch, with the same two networks, on a GPU where many runs fit side by side, and each run lasts twelve epochs.
 
 # %% tags=["hide-input"]
-stored = json.loads(Path("../book/data/collapse.json").read_text())
+stored = json.loads((mlxgan.ROOT / "book/data/collapse.json").read_bytes())
 stored = stored["pytorch"]
 runs = {}
 for run in stored["runs"]:
@@ -734,8 +739,8 @@ plt.show()
 titles = ["untrained"] + [
     f"epoch {epoch}" for epoch in range(1, epochs + 1)
 ]
-folder = "../runs/films" if mlxgan.SMOKE else "../book/films"
-plots.film(frames, titles, f"{folder}/06_training.png")
+films = mlxgan.RUNS if mlxgan.SMOKE else mlxgan.ROOT / "book/films"
+plots.film(frames, titles, films / "06_training.png")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Our two runs. Without the penalty (above) the discriminator becomes sure of everything. With it (below) the generator begins to catch up in epoch 3, and from epoch 4 on the spread stays above 0.3.", "name": "fig-06-ours"}, "image": {"alt": "A grid of two rows and three columns. Above, the tutorial's recipe over eight epochs: D(x) goes to 1 and D(G(z)) to 0, and the spread rises to 0.16 and falls to 0. Below, the recipe with R1 over twenty epochs: after epoch 2 D(x) falls from 0.8 to 0.56 and D(G(z)) rises from 0.2 to 0.44, and from epoch 4 on the spread stays between 0.3 and 0.4."}}
 draw_runs({"tutorial": first_history, "with R1": history})
@@ -816,8 +821,12 @@ plots.digits(mx.concatenate([last, averaged]), columns=8)
 
 # %%
 notes = {"data": digits.name, "epochs": str(epochs), "seed": "0"}
-checkpoints.save("../runs/mlp/last.safetensors", generator, notes=notes)
-checkpoints.save("../runs/mlp/generator.safetensors", average, notes=notes)
+checkpoints.save(
+    mlxgan.RUNS / "mlp/last.safetensors", generator, notes=notes
+)
+checkpoints.save(
+    mlxgan.RUNS / "mlp/generator.safetensors", average, notes=notes
+)
 
 # %% [markdown]
 # You can start the same run from a terminal, and the tutorial's recipe with `--model tutorial`:
@@ -857,7 +866,7 @@ except DivergedError as error:
 #
 # Losses and probabilities tell who is ahead, but they cannot tell a winning discriminator from a collapsed generator, so we also watch the spread of the samples.
 # The settings of many tutorials collapsed in 3 of 24 runs, a rate that may be anything from 3 % to 32 %, and a slower discriminator made it worse.
-# With R1, a penalty on the slope of the discriminator at real images, none of twelve runs collapsed, which may be luck, and all of them were better than the best run without it, which can hardly be luck.
+# With R1, a penalty on the slope of the discriminator at real images, none of twelve runs collapsed, which may be luck, and all of them had a lower FID than the best run without it, which can hardly be luck.
 #
 # With the generator that we have trained we can now go exploring, in [Generating](07_generating.ipynb).
 #

@@ -20,13 +20,12 @@
 #
 # *Before: [The training loop](06_training.ipynb) · To read: half an hour · To run: half a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import checkpoints, data, models, plots, training
 
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -45,7 +44,7 @@ plots.digits(training.sample(generator, circle), columns=12)
 # Nobody wrote these digits, and nobody selected them, which is why some of them are blurred or gray.
 # They come from the generator that ships with the book, which was trained for 20 epochs by the loop of [The training loop](06_training.ipynb); what was kept is the moving average of its weights.
 # One thing was added: a penalty on the discriminator, called R1, which [What makes training stable](11_stability.ipynb) explains.
-# For now it is enough to know what it is for: without it, 3 of 24 training runs ended with a generator that draws nearly the same picture for every noise, and with it none of 12 did, and their samples were better ([Same seed, same digits](../book/reproducibility.md#some-seeds-collapse)).
+# For now it is enough to know what it is for: without it, 3 of 24 training runs ended with a generator that draws nearly the same picture for every noise, and with it none of 12 did, and the distance of their samples from real digits was smaller ([Same seed, same digits](../book/reproducibility.md#some-seeds-collapse)).
 #
 # ## A digit has an address
 #
@@ -424,7 +423,7 @@ label_rows(["first", "second", "third", "random"])
 # `checkpoints.save` therefore stores three things, the arrays with their names, the name of the class, and the arguments of its constructor.
 
 # %% tags=["nbval-check-output"]
-path = Path("../runs/generating/copy.safetensors")
+path = mlxgan.RUNS / "generating/copy.safetensors"
 checkpoints.save(path, generator, notes={"chapter": "Generating"})
 
 arrays, about = mx.load(str(path), return_metadata=True)
@@ -454,7 +453,7 @@ for model in (narrow, models.MLPDiscriminator()):
     try:
         checkpoints.load(path, model)
     except ValueError as error:
-        print(error)
+        print(str(error).removeprefix(f"{path.parent}/"))
 
 # %% [markdown]
 # :::{dropdown} Answer

@@ -21,9 +21,9 @@
 # It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
 # After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
 #
-# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about three minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import data, layers, losses, models, plots, recipes, training
@@ -34,7 +34,6 @@ import os
 import platform
 import time
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -101,12 +100,13 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 # %% [markdown]
 # :::{dropdown} Answer
 # Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
-# The first call traces the step, and on a Linux CPU it may also have to build kernels (here and below, small programs for the device, not the kernels of a convolution), so here it took 28 times as long as the median.
-# A single later call lies anywhere between 0.92 and 1.57 times the median.
+# The first call traces the step, so here it took 1.5 times as long as the median.
+# (On a Linux CPU it may also have to build kernels, here and below small programs for the device and not the kernels of a convolution, and then it takes many times as long.)
+# A single later call lies anywhere between 0.98 and 1.52 times the median.
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
-# Even the median is not safe: it was 31 ms here, and in a moment you will see 34 ms for the very same step.
+# Even the median is not safe: in another run on the same machine it was 39 ms for this step instead of 30.
 # Other programs run beside ours, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
@@ -115,7 +115,7 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %%
 def race(works, rounds=ROUNDS):
-    """Seconds of each work, which returns what to evaluate."""
+    """Seconds of each function, whose result is evaluated."""
     for work in [*works.values(), *works.values()]:  # warm up
         mx.eval(work())
     seconds = {name: [] for name in works}
@@ -137,8 +137,9 @@ def show(seconds):
     for name, values in seconds.items():
         low, ratio, high = np.percentile(values / base, [25, 50, 75])
         middle = 1000 * np.median(values)
-        row = f"| {name} | {middle:.{2 if middle < 10 else 0}f} ms "
-        table.append(row + f"| {ratio:.2f} | {low:.2f} to {high:.2f} |")
+        places = 2 if middle < 10 else 0
+        row = f"| {name} | {middle:.{places}f} ms | {ratio:.2f} "
+        table.append(f"{row}| {low:.2f} to {high:.2f} |")
     display(Markdown("\n".join(table)))
 
 
@@ -150,7 +151,7 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 
 # %% [markdown]
 # The two rows are the same work, so whatever separates their ratio from 1 is noise.
-# The last column says between which values the middle half of the rounds lies, here from 0.96 to 1.06.
+# The last column says between which values the middle half of the rounds lies, here from 1.00 to 1.03.
 # From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
 #
 # :::{admonition} Coming from PyTorch
@@ -234,9 +235,8 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Evaluating after every step comes out first, but the others take only 3 to 5 % longer, which is no more than a step differed from itself above.
-# With five rounds we cannot be sure of the order, nor that reading the numbers costs anything.
-# What we can say is that evaluating less often does not help here, where Python has so little to do.
+# Next to nothing: evaluating less often saves 1 % of the time, and reading the numbers costs 1 %, no more than a step differed from itself above.
+# Python has so little to do here that it hardly matters when we wait for it.
 # :::
 #
 # One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
@@ -263,9 +263,9 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# With twenty evaluations instead of one, the chain takes about five times as long on a thousand numbers, but on a million only 1.33 times, with a middle half from 1.22 to 1.39.
-# In both cases the nineteen additional evaluations cost about 2 ms together.
-# So each has a fixed price of about 0.1 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
+# With twenty evaluations instead of one, the chain takes about five times as long on a thousand numbers, but on a million only 1.25 times, with a middle half from 1.06 to 1.27.
+# In both cases the nineteen additional evaluations cost about 1 ms together.
+# So each has a fixed price of about 0.05 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -324,8 +324,8 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 # :::{dropdown} Answer
 # Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
 # In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
-# When Python sleeps, we get 0.91, with a middle half from 0.86 to 0.93, and when Python sorts, 1.02, from 1.00 to 1.05.
-# With `async_eval` both loops take about as long; the one that sleeps gains only because it was slower before, and we do not know why.
+# When Python sleeps, we get 0.83, with a middle half from 0.81 to 0.85.
+# When Python sorts, we get 1.01, with a middle half from 0.99 to 1.04.
 # :::
 #
 # Two things keep a CPU from the ideal.
@@ -379,8 +379,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# Without compiling, the step of the MLPs takes 1.27 times as long.
-# That of the DCGAN takes 1.16 times as long, but its middle half reaches from 0.99 to 1.28, so we cannot be sure that compiling gains anything there.
+# Without compiling, the step of the MLPs takes 1.21 times as long, and that of the DCGAN 1.16 times.
 # Matrix products and convolutions stay as they are, so the saving must come from what lies between them, for the most part from Adam, which consists of nothing but elementwise operations.
 # We can count these, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
@@ -425,7 +424,7 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
 # The fused version needs only 11: a fused kernel reads each array once, and what lies in between never goes back to memory.
-# The eager update takes twice as long, about 5 ms more for this one network, and with two networks to update this is about what the whole step loses, 9 ms.
+# The eager update takes 1.7 times as long, 3 ms more for this one network, and with two networks to update this is about what the whole step loses, 6 ms.
 #
 # ## The batch size
 #
@@ -439,7 +438,7 @@ rates = {size: size / np.array(times[str(size)]) for size in sizes}
 for size, rate in rates.items():
     print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 450 at a batch of 8 to about 3,700 at 512, ever more slowly, while a dotted straight line rises to almost 29,000."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 530 at a batch of 8 to about 4,400 at 512, ever more slowly, while a dotted straight line rises to almost 34,000."}}
 figure, axes = plt.subplots()
 middle = np.array([np.median(rate) for rate in rates.values()])
 low = middle - [rate.min() for rate in rates.values()]
@@ -454,7 +453,7 @@ axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
-# From 8 to 64 images the rate grows 4.7-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
+# From 8 to 64 images the rate grows 4.6-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
 # But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
 # A GPU, which can do more at a time, should follow the dotted line for longer, so draw this figure on yours.
 #
@@ -468,7 +467,9 @@ plt.show()
 # To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product in each of the two types.
 
 # %%
-devices = [mx.cpu] + [mx.gpu] * mx.is_available(mx.gpu)
+devices = [mx.cpu]
+if mx.is_available(mx.gpu):
+    devices.append(mx.gpu)
 a = mx.random.uniform(shape=(512, 512))
 b = a.astype(mx.bfloat16)
 for device in devices:
@@ -481,7 +482,7 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 24 times *slower*, because MLX multiplies it here with simple code of its own instead of a fast library.
+# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 30 times *slower*, because MLX multiplies it here with simple code of its own instead of a fast library.
 # An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
 # A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
@@ -511,7 +512,7 @@ for name in ("tutorial", "dcgan"):
         table.append(memory(name, batch))
 display(Markdown("\n".join(table)))
 
-limit = mx.set_cache_limit(0)
+limit = mx.set_cache_limit(0)  # returns the limit before
 mx.set_cache_limit(limit)
 print(f"limit of the cache: {limit / 2**20:.0f} MiB")
 
@@ -545,7 +546,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We cannot tell: all ratios lie between 0.94 and 1.07, and the middle half of the rounds includes 1 each time.
+# We cannot see a difference: all ratios lie between 1.00 and 1.01.
 # :::
 #
 # ## How fast could it be?
@@ -645,7 +646,7 @@ rate = 2 * side**3 / times["square"] / 1e6
 bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
 print(f"at best {rate:.0f} GFLOP/s and {bandwidth:.1f} GB/s")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 32 ms, about twice its limit of 15; the DCGAN's takes 96 ms, nearly three times its limit of 33, and almost half of it is the rest."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 28 ms, about twice its limit of 13; the DCGAN's takes 70 ms, two and a half times its limit of 28, and more than a third of it is the rest."}}
 figure, axes = plt.subplots(figsize=(6.4, 2.4))
 shades = {"products": "#333333", "Adam": "#8c8c8c", "the rest": "#d0d0d0"}
 table = [
@@ -681,17 +682,42 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take more than one and a half times their limits; the rest is about a fifth of the MLPs' step and almost half of the DCGAN's.*
+# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take one and a half times their limits or more; the rest is about a fifth of the MLPs' step and more than a third of the DCGAN's.*
 #
-# In the MLPs' step, the products take 16.6 ms instead of 11.5, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
+# In the MLPs' step, the products take 14.3 ms instead of 10.1, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
 # Adam reaches less than half of the best bandwidth.
 # All in all the step takes about twice as long as the two limits together, so even if everything ran at these rates, it would be only about twice as fast.
 #
-# The DCGAN has two and a half times as many operations, and its products, too, run at about 70 % of the best rate.
-# However, almost half of its time, 43 of 96 ms, is neither products nor Adam.
-# (Further up it took 111 and 115 ms, so read the rest as somewhere between 43 and 63 ms.)
+# The DCGAN has two and a half times as many operations, and its products run at about 75 % of the best rate.
+# However, more than a third of its time, 27 of 70 ms, is neither products nor Adam.
 # This rest goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
-# A faster step would have to come from here, since even perfect products would save only 13 ms.
+# A faster step would have to come from here, since even perfect products would save only 8 ms.
+#
+# How much of it is the normalization?
+# We take it out and see what the step gains.
+
+
+# %%
+def without_norms(batch=64):
+    """The DCGAN's step with nothing in place of its normalization."""
+    mx.random.seed(0)
+    recipe = recipes.RECIPES["dcgan"]
+    networks = recipe.generator(), recipe.discriminator()
+    for network in networks:
+        for name in ("norm1", "norm2", "norm3"):
+            if name in network:
+                network[name] = nn.Identity()
+    step, state = training.set_up(*networks, **recipe.settings())
+    real = mx.random.uniform(-1, 1, (batch, 28, 28, 1))
+    return lambda: (step(real), state)
+
+
+bare = without_norms(16 if mlxgan.SMOKE else 64)
+show(race({"DCGAN": dcgan, "DCGAN without normalization": bare}))
+
+# %% [markdown]
+# Without normalization the step takes 0.89 of the time, with a middle half from 0.88 to 0.91, so 8 ms of the rest belong to it, and 19 to everything else.
+# (It was more before the book had a batch normalization of its own, which [MLX on a Linux CPU](20_linux_cpu.ipynb) describes.)
 #
 # ## Inside the GPU
 #
@@ -726,7 +752,9 @@ def ratio_to(times, base):
     )
 
 
-benchmark = json.loads(Path("../book/data/benchmark.json").read_text())
+benchmark = json.loads(
+    (mlxgan.ROOT / "book/data/benchmark.json").read_bytes()
+)
 versions = benchmark["versions"]
 print(f"{benchmark['machine']}, batch of {benchmark['batch_size']}")
 print(f"MLX {versions['mlx']}, PyTorch {versions['torch']}")
@@ -744,14 +772,16 @@ display(Markdown("\n".join(table)))
 
 # %% [markdown]
 # These times come from another run on another day, so compare them only with each other.
-# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam (0.99 in the slowest of five rounds); beside the other two forms we cannot tell, since their ranges include 1.
+# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam; beside the other two forms we cannot tell, since their ranges include 1.
+# (Both steps were measured before the book had a batch normalization of its own, which makes the DCGAN's faster.)
 # The DCGAN's step is slower than in PyTorch: by 16 % with plain Adam, by 27 % with the fused one, and by 36 % with `torch.compile`, where the rounds range from 8 to 48 %.
 # MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
 #
 # ## Other machines, and yours
 #
 # How long does a step take on *your* machine?
-# `make bench` measures it in a few minutes and without any data: the steps of both GANs for three batch sizes, on the CPU and, where there is one, on the GPU, in float32, in bfloat16 and with TF32.
+# `make bench` measures it in a few minutes and without any data: the steps of both GANs for three batch sizes, on the CPU in float32 and, where there is a GPU, on it in float32, in bfloat16 and with TF32.
+# (On a CPU it leaves bfloat16 out, whose products are so much slower there, as we saw above.)
 # It writes a file to `book/data/machines`, and the next cell shows whatever files lie there.
 
 
@@ -781,9 +811,9 @@ def describe(about, path):
     return "\n".join(lines)
 
 
-files = sorted(Path("../book/data/machines").glob("*.json"))
+files = sorted((mlxgan.ROOT / "book/data/machines").glob("*.json"))
 for path in files:
-    display(Markdown(describe(json.loads(path.read_text()), path)))
+    display(Markdown(describe(json.loads(path.read_bytes()), path)))
 if not files:
     print("No machine has been measured yet: run make bench.")
 
@@ -835,9 +865,9 @@ print("in the graph:    ", products_in(mlp))
 # Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
 # :::{dropdown} Solution
-# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.11 times as long.
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.07 times as long.
 # We should expect less than 1.18, because both networks have about as many weights, so that Adam takes about as long for either of them and dilutes the difference.
-# The middle half of the rounds reaches from 1.09 to 1.21, however, so this race alone does not prove it.
+# The middle half of the rounds reaches from 1.05 to 1.07, which agrees.
 # :::
 
 
@@ -934,7 +964,7 @@ for dtype in (mx.float32, mx.bfloat16):
 # The other 5 carry the penalty's gradient through the activations back to the layers before them, where it is 0, because the slope of a leaky ReLU does not change with its input.
 # MLX does not know this, and multiplies zeros.
 # By the operations, these zeros included, the products should take 1.41 times as long, and since they are only about half of the step, we should expect 1.21 for all of it.
-# It takes 1.29 times, so the penalty costs something that our count leaves out.
+# It takes 1.33 times, so the penalty costs something that our count leaves out.
 # :::
 
 # %% tags=["hide-cell"]

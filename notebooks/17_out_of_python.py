@@ -23,7 +23,7 @@
 #
 # *Before: [Choosing the digit](12_conditional.ipynb), and some C++ to read along · To read: a quarter of an hour · To run: a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import export, plots
@@ -38,7 +38,6 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from io import StringIO
-from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -48,7 +47,7 @@ import numpy as np
 from IPython.display import Markdown
 
 MODEL = "best"
-folder = Path("../runs/out_of_python")
+folder = mlxgan.RUNS / "out_of_python"
 folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -407,7 +406,7 @@ for name in ("z", "labels", "images"):
 # %% [markdown]
 # The second file is a test for the reader at the other end.
 # It holds ten inputs, one for each digit, and the images that Python makes of them.
-# Whoever imports the function anywhere should first run it on these inputs and compare.
+# If you import the function anywhere, first run it on these inputs and compare.
 #
 # ## A program in C++
 #
@@ -415,7 +414,7 @@ for name in ("z", "labels", "images"):
 # Here is the heart of `tools/cpp/digits.cpp`, a program of some seventy lines.
 
 # %% tags=["hide-input"]
-source = Path("../tools/cpp/digits.cpp").read_text()
+source = (mlxgan.ROOT / "tools/cpp/digits.cpp").read_text(encoding="utf-8")
 start = source.index("  auto generator = ")
 end = source.index("  std::vector<double> times")
 Markdown(f"```cpp\n{source[start:end]}```")
@@ -433,7 +432,7 @@ program = build / "digits"
 if shutil.which("cmake") and shutil.which("c++"):
     python = f"-DPython_EXECUTABLE={sys.executable}"
     for command in (
-        ["cmake", "-S", "../tools/cpp", "-B", build, python],
+        ["cmake", "-S", mlxgan.ROOT / "tools/cpp", "-B", build, python],
         ["cmake", "--build", build],
     ):
         subprocess.run(command, check=True, capture_output=True)
@@ -460,7 +459,7 @@ else:
 
 # %%
 if shutil.which("node"):
-    script = "../tools/draw_in_node.js"
+    script = mlxgan.ROOT / "tools/draw_in_node.js"
     command = ["node", script, inputs, folder / "page.f32", repeats]
     result = subprocess.run(command, capture_output=True, text=True)
     print(result.stdout + result.stderr, end="")
@@ -526,7 +525,7 @@ else:
 # **Before you look: by how much, if both call the same library?**
 
 # %%
-stored = json.loads(Path("../book/data/export.json").read_text())
+stored = json.loads((mlxgan.ROOT / "book/data/export.json").read_bytes())
 lines = ["| | one image per call | 100 images per call |", "|---|---|---|"]
 for way, row in stored["milliseconds per image"].items():
     cells = []
@@ -593,7 +592,7 @@ for name, size in stored["bytes"].items():
 # A generator is code and weights, and a program in another language needs both.
 # MLX can record the code as a graph of plain operations and write it to one file together with the weights, which C++ and Swift run without Python.
 # A recording repeats what happened once: shapes, random keys, the training mode, Python's decisions, the device, and whatever had not been computed yet are all part of it.
-# So we evaluate, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong without a word.
+# So we evaluate, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong and raise no error.
 # The same ten vectors gave, up to rounding, the same ten digits in Python, C++ and JavaScript, and we know it because the inputs and the expected images travel with the file.
 #
 # ## Exercises
@@ -659,7 +658,7 @@ print(f"largest difference {difference(shorter, recorded):.4f}")
 #
 # :::{dropdown} Solution
 # Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
-# In our run this took between one and two milliseconds: more than a third of a call that draws one image, and less than one percent of a call that draws a hundred and takes about 256 ms.
+# In our run this took two to three milliseconds: almost half of a call that draws one image, and about one percent of a call that draws a hundred and takes about 256 ms.
 # If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
 # (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
 # :::

@@ -25,19 +25,21 @@
 #
 # *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import checkpoints, data, models, plots, recipes, training
 
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
 import time
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -103,20 +105,32 @@ print("sum:", mx.distributed.all_sum(mx.array([1.0, 2.0])).tolist())
 # This is convenient, because the same program then works alone and in company without any `if`.
 # To get company, we start it with `mlx.launch`, which with `-n 2` runs a program twice on this machine and tells each copy its rank.
 # The ranks are connected in a ring, in which each of them exchanges messages with its two neighbors over sockets.
-# The folded cell wraps this into a function `launch`.
+# The folded cell wraps this into a function `launch`, which looks for free ports and reports a rank that fails.
 # It also switches `mx.compile` off in the ranks, since a few steps would not repay the time for compiling.
 
 
 # %% tags=["hide-input"]
-RUNS = Path("../runs/parallel")
+RUNS = Path(os.path.relpath(mlxgan.RUNS / "parallel"))
 shutil.rmtree(RUNS, ignore_errors=True)
 RUNS.mkdir(parents=True)
-PORTS = count(20_000 + os.getpid() % 20_000, 10)
 RANKS = os.environ | {
     "OPENBLAS_NUM_THREADS": "1",
     "MLX_DISABLE_COMPILE": "1",
-    "PYTHONPATH": str(Path("../tools").resolve()),
+    "PYTHONPATH": str(mlxgan.ROOT / "tools"),
 }
+
+
+def free_port():
+    """Return the first of two free ports that no client is given."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        try:
+            with socket.socket() as one, socket.socket() as two:
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 1))
+                return port
+        except OSError:
+            continue
 
 
 def launch(ranks, *arguments):
@@ -124,7 +138,7 @@ def launch(ranks, *arguments):
     command = [sys.executable, *arguments]
     if ranks > 1:
         launcher = Path(sysconfig.get_path("scripts"), "mlx.launch")
-        port = ["--starting-port", next(PORTS)]
+        port = ["--starting-port", free_port()]
         command = [launcher, "-n", ranks, *port, "--", *command]
     with subprocess.Popen(
         [str(word) for word in command],
@@ -134,7 +148,11 @@ def launch(ranks, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        return process.stdout.read().splitlines()
+        printed = process.stdout.read()
+    # mlx.launch ends with 0 even if a rank has failed
+    if process.returncode or "exited with code" in printed:
+        raise RuntimeError(printed)
+    return printed.splitlines()
 
 
 # %% tags=["nbval-check-output"]
@@ -196,15 +214,13 @@ class Share(nn.Module):
 
 
 # %% tags=["hide-input"]
-SCRIPT = "../tools/distributed.py"
+SCRIPT = mlxgan.ROOT / "tools/distributed.py"
 
 
 def train_on(ranks, name, *options, steps):
     """Run the script on so many ranks; return its last state."""
     command = [SCRIPT, "train", "--out", RUNS / name, "--steps", steps]
-    printed = "\n".join(launch(ranks, *command, *options))
-    if f"step {steps}:" not in printed:
-        raise RuntimeError(printed)
+    launch(ranks, *command, *options)
     return checkpoints.load_run(RUNS / name)[1]
 
 
@@ -370,8 +386,9 @@ print(f"statistics of its own half: error {error_apart:.2f}")
 def start_two(name, *options):
     """Start the script on two ranks, without waiting for its end."""
     hosts = RUNS / "hosts.json"
-    addresses = [[f"127.0.0.1:{next(PORTS)}"] for _ in range(2)]
-    hosts.write_text(json.dumps(addresses))
+    port = free_port()
+    addresses = [[f"127.0.0.1:{port + rank}"] for rank in range(2)]
+    hosts.write_text(json.dumps(addresses), encoding="utf-8")
     command = [sys.executable, SCRIPT, "train", "--out", RUNS / name]
     processes = []
     for rank in range(2):
@@ -407,7 +424,7 @@ print(f"difference from the other run {difference(continued, two):g}")
 # %% [markdown]
 # The survivor ended a tenth of a second after the other rank was killed, with a message that says what to do.
 # And the run that lost a rank and continued from step 2 has, bit for bit, the weights of the run `two` from above, which had itself been stopped after three steps and continued.
-# Be careful with scripts around `mlx.launch`, however: it ends with status 0 even if a rank has failed, so a script has to look for the result.
+# Be careful with scripts around `mlx.launch`, however: it ends with status 0 even if a rank has failed, so our `launch` looks for the warning that a rank exited with another.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -452,7 +469,7 @@ sizes = [4, 10**5, 10**6, 10**7]
 repeats = 5 if mlxgan.SMOKE else 50
 command = [SCRIPT, "measure", "--out", RUNS / "sums"]
 launch(2, *command, "--repeats", repeats, "--bytes", *sizes)
-rows = json.loads((RUNS / "sums" / "seconds.json").read_text())
+rows = json.loads((RUNS / "sums" / "seconds.json").read_bytes())
 fastest = [min(row) for row in rows]
 t0 = fastest[0] / 2
 w = sizes[-1] / (fastest[-1] - fastest[0])
@@ -463,7 +480,7 @@ for size, seconds in zip(sizes, fastest, strict=True):
 
 # %% [markdown]
 # The first and the last row agree because we fitted them.
-# In between, the formula is almost 80 % too high for both arrays, because they travel faster than the largest one, to which we fitted $w$: between our two processes, $w$ is not the same for all sizes.
+# In between, the formula is too high by 50 % for one array and by 76 % for the other, because they travel faster than the largest one, to which we fitted $w$: between our two processes, $w$ is not the same for all sizes.
 # That is good enough to find out whether something takes one millisecond or a hundred.
 #
 # ## Does a second Mac pay?
@@ -499,13 +516,13 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By no means: a step with half of the batch takes 31.7 ms instead of 40.6 ms, which is 78 % of the time.
+# By no means: a step with half of the batch takes 32.6 ms instead of 43.0 ms, which is 76 % of the time.
 # :::
 #
-# Even with a perfect link, two machines would therefore make this step only $40.6 / 31.7 = 1.28$ times as fast, and any number of machines could not make it more than $40.6 / 22.8$, or about 1.8, times as fast.
-# Don't take the 1.8 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 31.7 - 40.6$ ms.
-# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.6; if it were two milliseconds shorter, the limit would rise to about 2.2.
-# On a busy computer such times vary by more than that: when we ran the same cell beside other work, $a$ came out several times smaller and the limit several times higher.
+# Even with a perfect link, two machines would therefore make this step only $43.0 / 32.6 = 1.32$ times as fast, and any number of machines could not make it more than $43.0 / 22.2$, or about 1.9, times as fast.
+# Don't take the 1.9 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 32.6 - 43.0$ ms.
+# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.8; if it were two milliseconds shorter, the limit would rise to about 2.4.
+# On a busy computer such times vary by more than that.
 # So run the cell a few times before you trust its result.
 #
 # With a real link, the prediction for $n$ machines is
@@ -548,7 +565,7 @@ for link, w in links.items():
     table.append(f"| {link} | 64 each | {grown} |")
 display(Markdown("\n".join(table)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch, Ethernet with 1 Gb/s falls to about 0.3 at once and on to about 0.2, Ethernet with 10 Gb/s starts just below 1 at two machines and sinks slowly to about 0.7 at 16, and Thunderbolt rises to about 1.2 at four machines and then sinks to about 0.9. With 64 images on each machine, Ethernet with 1 Gb/s dips below 1, is still just below it at four machines, and then rises to almost 3 at 16, while the other two rise, bending slightly, to about 8.5 and 10, below the dotted diagonal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Predicted speedup for this machine's step and three links, with a batch of 64 in all (left) and with 64 images on each machine (right). The dotted line is the ideal.", "name": "fig-18-scaling"}, "image": {"alt": "Two panels of speedup against the number of machines, which is 1, 2, 4, 8 or 16, with one curve for each of three links. With a fixed batch, Ethernet with 1 Gb/s falls to about 0.3 at once and on to about 0.2, Ethernet with 10 Gb/s starts at 1 with two machines and sinks slowly to about 0.7 at 16, and Thunderbolt rises to about 1.2 at four machines and then sinks to about 0.9. With 64 images on each machine, Ethernet with 1 Gb/s dips below 1, is still just below it at four machines, and then rises to almost 3 at 16, while the other two rise, bending slightly, to about 8.5 and 10, below the dotted diagonal."}}
 machines = (1, 2, 4, 8, 16)
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True)
 colors = dict(zip(links, ("C3", "C4", "black"), strict=True))
@@ -570,10 +587,10 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# With the batch shared, only Thunderbolt gains, and not much: 1.15 times the speed with two machines and 1.18 times with four.
-# With Ethernet and 10 Gb/s, two machines come out about even (0.96, too close to 1 for the accuracy of our times) and more of them lose, and with the slowest link two machines have only about a third of the speed of one (0.32).
-# With 64 images each, the two faster links gain throughout, with 1.59 and 1.84 times the speed for two machines.
-# The slowest one still loses with two (0.60) and four (0.88), and gains with eight (1.52).
+# With the batch shared, only Thunderbolt gains, and not much: 1.19 times the speed with two machines and 1.25 times with four.
+# With Ethernet and 10 Gb/s, two machines come out even (1.00) and more of them lose, though by little compared with the accuracy of our times, and with the slowest link two machines have only about a third of the speed of one (0.34).
+# With 64 images each, the two faster links gain throughout, with 1.60 and 1.85 times the speed for two machines.
+# The slowest one still loses with two (0.62) and four (0.92), and gains with eight (1.59).
 # :::
 #
 # What decides is how much computing there is to share for each byte that has to travel.
@@ -582,9 +599,9 @@ plt.show()
 # A faster computer, on the other hand, gains *less* from a second one, because it shortens the computing and leaves the cable as it is.
 #
 # The table is therefore no reason yet to buy a cable.
-# It assumes our step of 40.6 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
-# For two machines that share a batch, the second one saves $40.6 - 31.7 = 8.9$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
-# On a computer ten times as fast as ours, the saving would shrink to 0.9 ms, and none of the three links would gain anything.
+# It assumes our step of 43.0 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
+# For two machines that share a batch, the second one saves $43.0 - 32.6 = 10.4$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
+# On a computer ten times as fast as ours, the saving would shrink to 1 ms, and none of the three links would gain anything.
 # So measure your own step first.
 # If it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it, for which you need no cable at all.
 #
@@ -595,13 +612,13 @@ plt.show()
 
 # %%
 for ranks, name in ((1, "one"), (2, "two")):
-    seconds = json.loads((RUNS / name / "seconds.json").read_text())
+    seconds = json.loads((RUNS / name / "seconds.json").read_bytes())
     print(f"{ranks} ranks: fastest step {1e3 * min(seconds):.0f} ms")
 
 # %% [markdown]
 # They gained nothing: a step on two ranks takes more than twice as long as a step on one.
-# (The 74 ms cannot be compared with the 40.6 ms from above, because the ranks run without `mx.compile`.)
-# Our formula would not have told us so, since the two sums of a step should take only about 20 ms with the $t_0$ and $w$ that we measured here.
+# (The 61 ms cannot be compared with the 43.0 ms from above, because the ranks run without `mx.compile`.)
+# Our formula would not have told us so, since the two sums of a step should take only about 17 ms with the $t_0$ and $w$ that we measured here.
 # We have not found out where the rest of the time goes.
 # On two cores the computing of both ranks competes with all of the sending and receiving, which would not happen to two machines in the same way, but the formula also leaves out whatever is neither computing nor cable, such as copying the gradients into one array and waiting for a rank that is late.
 # Read its speedups as what you can hope for at best.
