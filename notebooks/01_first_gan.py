@@ -286,7 +286,7 @@ plots.digits(frames, columns=count, titles=list(range(count)))
 # :::
 #
 # You have trained a GAN.
-# On two cores of a processor the training took 75 seconds; on busier or older ones it may take twice as long.
+# On two cores of a processor the training took 75 seconds; on a busy or an older one it takes longer.
 # On a Mac, where MLX uses the graphics processor, it should be faster, but we have not measured that.
 #
 # Follow a row from left to right.

@@ -106,7 +106,7 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
-# Even the median is not safe: in another run on the same machine it was 39 ms for this step instead of 30.
+# Even the median is not safe: it was 30 ms here, and further down you will see 28 and 27 ms for the very same step.
 # Other programs run beside ours, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
