@@ -15,13 +15,13 @@
 #
 # ![Two rows. In the first, noise z passes an unchanged generator, and its fake goes to the discriminator together with a real digit. From the loss a dashed gradient leads back to the discriminator, which is updated, and is crossed out before the generator. In the second, noise passes the generator and the unchanged discriminator to the loss, and the dashed gradient leads back through the discriminator to the generator, which is updated.](../book/diagrams/two-moves.svg)
 #
-# *Each training step has two moves. In the first only the discriminator changes, and the gradient ends at `stop_gradient`, before it reaches the generator. In the second the gradient runs through the discriminator, which stays as it is, to the generator.*
+# *First only the discriminator changes, and the gradient ends at `stop_gradient`. Then the gradient runs through the discriminator, which stays as it is, to the generator.*
 #
-# We now have two networks, with a loss and an optimizer for each, and all that is missing is the loop that lets them play.
-# It is short, and yet this is the chapter in which something breaks for the first time: with settings that many tutorials use, and without any error message, the game can end with a generator that draws the same picture forever.
-# By the end you can write the loop yourself, tell a healthy run from a broken one by its curves, say how often a recipe breaks and how sure you are of that number, and train with a recipe that has not broken in any of our runs.
+# We have two networks, each with a loss and an optimizer, and all that is missing is the loop that lets them play.
+# The loop is short, and yet it is where something breaks for the first time: with settings that many tutorials use, and without any error message, the generator can end up drawing the same picture forever.
+# By the end you can write the loop yourself, tell a healthy run from a broken one by its curves, say how often a recipe breaks and how sure you are of that, and train with a recipe that has not broken in any of our runs.
 #
-# *Before: [Losses and optimizers](05_losses.ipynb) · To read: thirty-five minutes · To run: 18 minutes on two CPU cores*
+# *Before: [Losses and optimizers](05_losses.ipynb) · To read: half an hour · To run: 18 minutes on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -61,10 +61,9 @@ real, _ = next(data.batches(digits, 64, seed=0))
 #
 # A classifier has one loss, and every training step makes it a little smaller.
 # A GAN has two, and they pull against each other: whatever helps the discriminator to catch fakes makes life harder for the generator.
-# So the networks take turns, as in chess, and one training **step** consists of the two moves in the picture above.
-# In the first move the discriminator sees a batch of real digits and a batch of fakes, and changes its own weights so that it tells them apart a little better.
-# In the second move the generator sends new noise through both networks, and changes its own weights so that the discriminator finds the result a little more real.
-# The players and their optimizers are those of the last two chapters.
+# So the networks take turns, as in chess, and a training **step** consists of the two moves in the picture above.
+# First the discriminator sees a batch of real digits and a batch of fakes, and changes its weights to tell them apart a little better.
+# Then the generator sends new noise through both networks, and changes its weights so that the discriminator finds the result a little more real.
 
 
 # %%
@@ -82,8 +81,7 @@ def new_game():
 generator, discriminator, optimizer_g, optimizer_d = new_game()
 
 # %% [markdown]
-# Each move needs the gradient of a loss with respect to the weights of *one* network.
-# This is what `nn.value_and_grad(network, loss)` gives us, however many networks take part in the loss.
+# Each move needs the gradient of a loss with respect to the weights of *one* network, and this is what `nn.value_and_grad(network, loss)` gives us.
 
 
 # %%
@@ -139,29 +137,21 @@ report(2, *before)
 # %% [markdown]
 # :::{dropdown} Answer
 # The first move changes only the discriminator and the second only the generator, by at most 0.0002.
-# That is the learning rate, because Adam's first step is one learning rate long, as we saw in [Losses and optimizers](05_losses.ipynb).
+# That is the learning rate, which is how far Adam goes in its first step ([Losses and optimizers](05_losses.ipynb)).
 # :::
 #
-# In the second move the gradient passed through every layer of the discriminator on its way to the generator, and still nothing had to be frozen, because `grad_g` returns gradients for the generator only.
-# For the same reason `mx.stop_gradient`, which turns the fakes of the first move into constants, is only a note to the reader here (Exercise 3).
-# Both moves draw noise of their own: the second one needs a new pass through both networks anyway, and new noise shows them more of the latent space.
+# In the second move the gradient passed through every layer of the discriminator, and still nothing had to be frozen, because `grad_g` returns gradients for the generator only.
+# Nor does the first move need `mx.stop_gradient`, which turns the fakes into constants and is only a note to the reader here (Exercise 3).
 #
-# What the two moves do to each other is easier to see with points in a plane, as in [the lab](../book/lab.md#preset=healthy).
-# Switch slow motion on, and the discriminator reshapes the ground before the generator moves its points along the arrows; switch it off, and the game finds all eight clusters.
-#
-# :::{admonition} Coming from PyTorch
-# :class: tip
-# Nothing has to be cleared with `zero_grad()` between the moves, and `mx.stop_gradient` replaces `detach()`.
-# :::
+# You can watch both moves with points in a plane in [the lab](../book/lab.md#preset=healthy): switch slow motion on, and the discriminator reshapes the ground before the generator moves its points.
 #
 # ## One compiled step
 #
-# You know from [MLX in a quarter of an hour](02_mlx.ipynb) why a training step should be compiled and evaluated once, and that a compiled function has to name everything that it reads or changes besides its arguments.
-# For our step these are the weights of both networks, the averages and step counts of both optimizers, and the random state from which the noise comes.
+# A training run repeats this step thousands of times, so it pays to compile it.
+# As we saw in [MLX in a quarter of an hour](02_mlx.ipynb), a compiled function has to name everything that it reads or changes besides its arguments: here the weights of both networks, the averages and step counts of both optimizers, and the random state behind the noise.
 #
-# The next cell is the step that every later chapter uses, exactly as the package holds it.
-# You will find the two moves in the inner function `step`.
-# The rest are openings that do nothing yet: `labels` are for generators that are told which digit to draw, a `penalty` may be added to the discriminator's loss, `needs_real` asks whether a loss compares fakes with real images, and `on_gradients` may change the gradients before they are applied.
+# The next cell is the step that later chapters use, with the two moves in its inner function `step`.
+# The rest are openings that do nothing yet: `labels` tell a generator which digit to draw, a `penalty` may be added to the discriminator's loss, `needs_real` asks whether a loss compares fakes with real images, and `on_gradients` may change the gradients.
 
 
 # %%
@@ -222,10 +212,10 @@ def make_step(
 
 
 # %% [markdown]
-# The step returns four numbers, the two losses and the average probabilities $D(x)$ and $D(G(z))$ that the discriminator gave to real images and to fakes.
-# The latter two are free, because `nn.value_and_grad` differentiates the first value that a function returns and passes the others through.
+# The step returns four numbers: the two losses, and the average probabilities $D(x)$ and $D(G(z))$ that the discriminator gave to real images and to fakes.
 #
-# To see whether compiling changes the result, we take five steps from the same seed, once compiled and once operation by operation, and compare all weights.
+# Does compiling change the result?
+# We take five steps from the same seed, with and without it, and compare the weights of the generator.
 
 
 # %% tags=["nbval-check-output"]
@@ -247,30 +237,23 @@ print(f"largest difference of a weight {difference:.4f}")
 # %% [markdown]
 # To four decimals, compiling changes nothing but the time that a step takes, which [Where the time goes](16_speed.ipynb) measures.
 #
-# :::{admonition} If it goes wrong
-# :class: warning
-# *Symptom*: the loop races through an epoch and then stands still, or memory grows from step to step.
-# *Cause*: the loop evaluates nothing, or it forgets something that each step updates, for example the moving average of the next section.
-# *Cure*: call `mx.eval` once per step, on the losses and on everything that the step has changed, and read the numbers once per epoch.
-# :::
-#
 # ## A steadier copy
 #
-# A GAN has no natural end: whenever one network improves, the other one's task changes, so what the generator's weights happen to be after the last step is partly a matter of chance.
+# A GAN never settles: whenever one network improves, the other one's task changes, so where the generator's weights stand after the last step is partly a matter of chance.
 # We therefore keep a second generator, which is not trained but follows the first one at a distance.
 # After every step its weights $\bar w$ move a thousandth of the way toward the trained weights $w$,
 #
 # $$\bar w \leftarrow 0.999\,\bar w + 0.001\,w,$$
 #
-# so that they average over about the last thousand steps, which is a little more than an epoch.
+# so that they average over about the last thousand steps, a little more than an epoch.
 # This **exponential moving average** takes no part in the game ([Yazıcı et al., 2019](../book/bibliography.md#yazıcı-et-al-2019)).
 #
 # ![A jagged orange path shows the weights of the generator, which jump about with every step. A smooth black path, their moving average, follows its course.](../book/diagrams/moving-average.svg)
 #
-# *The generator's weights never come to rest, but their moving average smooths out the jumps. It is drawn with 0.92 in place of 0.999, so that you can see the effect.*
+# *The generator's weights never come to rest, but their moving average, drawn here with 0.92 in place of 0.999, smooths out the jumps.*
 #
-# At the start the average consists of untrained weights, and with 0.999 it would remember them for thousands of steps.
-# In step $t$ it therefore keeps only the fraction $(1 + t)/(10 + t)$, until this reaches 0.999 at about the nine-thousandth step.
+# At the start the average consists of untrained weights, and with a constant 0.999 it would remember them for thousands of steps.
+# In step $t$ it therefore keeps only the fraction $(1 + t)/(10 + t)$, until this reaches 0.999.
 
 
 # %%
@@ -298,7 +281,7 @@ def make_average(average, network, keep=0.999, taken=0):
 
 
 # %% [markdown]
-# The number of steps is an array in the state, because a compiled function would freeze a plain Python number during the trace.
+# (The step count is an array, because a compiled function would freeze a plain number.)
 # To check the code, we let an average that starts at 0 follow a weight that is always 1.
 #
 # **How far has it come after one step, after ten and after a hundred?**
@@ -316,15 +299,14 @@ for t in range(1, 101):
 
 # %% [markdown]
 # :::{dropdown} Answer
-# It covers 82 % of the way in the first step, and nearly all of it in ten.
-# With a constant 0.999 it would have covered 1 % by then.
+# It covers 82 % of the way in the first step and nearly all of it in ten, by which time a constant 0.999 would have covered 1 %.
 # :::
 #
 # ## What should the loop report?
 #
 # The four numbers of a step describe the *game*: who is ahead, and by how much.
 # None of them would notice if the generator drew the same picture for every noise vector.
-# We therefore add a fifth number, the **spread**: we generate 64 images, compute the standard deviation of each pixel over these images, and average it over all pixels.
+# We therefore add a fifth, the **spread**: the standard deviation of each pixel over 64 generated images, averaged over all pixels.
 #
 # **How large is the spread of 64 real digits, of 64 copies of one digit, and of 64 images from an untrained generator?**
 
@@ -346,13 +328,11 @@ print(f"untrained generator {spread(generator):.3f}")
 # :::
 #
 # The spread does not measure quality, since the static of an old television has plenty of it, but a value near 0 is an alarm.
-# The package's class `History` keeps six numbers for every epoch: the averages of the two losses and of the two probabilities, the spread after the last step, and the time.
-# Its method `warning` returns a sentence if the spread of an epoch is below 0.02, or if the discriminator is sure of every image, with $D(x)$ above 0.97 and $D(G(z))$ below 0.03.
+# The package's `History` records all five numbers for every epoch, and warns us if the spread falls below 0.02, or if the discriminator is sure of every image, with $D(x)$ above 0.97 and $D(G(z))$ below 0.03.
 #
 # ## The loop
 #
-# Now we have all the parts of the loop.
-# The helper `set_up` prepares networks and optimizers, and joins the step and the average into one function.
+# Now we can put the parts together, with a helper, `set_up`, that joins the step and the moving average into one function.
 
 
 # %%
@@ -416,17 +396,16 @@ def train(
 # %% [markdown]
 # Read it from the inside out.
 # The inner loop goes through the data in a new order in each epoch, takes one step for each batch, and evaluates it.
+# (Without this `mx.eval` the loop would race through the epoch and then stand still.)
 # Only when the epoch is over are the collected numbers read, added to the history, and printed as one line.
-# The callbacks `on_step` and `on_epoch` let us watch.
-# (`generator.eval()` has nothing to do with `mx.eval`: it tells a network that training is over, which matters only to some layers, such as dropout.)
-# What is left of the code is for the day on which something goes wrong: `modes_kept` brings both networks back into the mode in which they came if an error ends the loop, and if the numbers of an epoch are not finite, all networks get back the weights from before it.
-# Whatever else `train` receives, such as other losses, a penalty or a network for the average, is passed on as `settings`.
-# (A run that should survive Ctrl-C or a power cut needs `resume.train`, the same loop with checkpoints around it.)
+# The callbacks `on_step` and `on_epoch` let us watch, and `settings` passes on the rest, such as a penalty or a network for the average.
+# The lines with `modes` and `DivergedError` clean up after a run that fails, as one will at the end of this chapter.
+# (`generator.eval()` has nothing to do with `mx.eval`: it only tells a network that training is over.)
 #
 # ## Eight epochs of a common recipe
 #
-# The last chapters led us to the binary cross-entropy on logits, to Adam with a rate of 0.0002 and betas of 0.5 and 0.999, and to batches of 64.
-# You will find the same settings in many tutorials, so the package calls this recipe `tutorial`.
+# The last chapters led us to binary cross-entropy on logits, Adam with a rate of 0.0002 and betas of 0.5 and 0.999, and batches of 64.
+# Many tutorials use the same settings, so the package calls this recipe `tutorial`.
 # A complete run takes 50 epochs, but the first eight will tell us enough.
 
 # %%
@@ -454,13 +433,11 @@ plots.digits(training.sample(first_generator, fixed_z), columns=8)
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We get sixteen times the same picture, and it is not even a digit.
+# The same picture sixteen times, and it is not even a digit.
 # :::
 #
-# Nothing has failed and no number is infinite, and yet the generator has stopped listening to its input.
-# The log shows when it happened.
-# The discriminator is ahead from the start, which is usual, as we will see, but from epoch 4 on it pulls away: $D(x)$ climbs toward 1, $D(G(z))$ falls toward 0, and in epoch 5 the warning appears.
-# In epoch 7 the printed averages are 1.000 and 0.000, and the generator's loss has risen to 10.
+# There was no error, and yet the generator has stopped listening to its input.
+# The log shows when it happened: from epoch 4 on the discriminator pulls away, in epoch 5 the warning appears, and in epoch 7 the generator's loss reaches 10.
 #
 # This is called **mode collapse**, after the modes of a distribution, the hills around which its samples gather.
 # Handwritten digits have at least ten, and a collapsed generator serves one of them or, like ours, none.
@@ -470,24 +447,21 @@ plots.digits(training.sample(first_generator, fixed_z), columns=8)
 # *A collapsed generator serves one mode until the discriminator rejects it, and can then hop to the next.*
 #
 # Why does it not simply recover?
-# Our discriminator judges one image at a time, so if all fakes are alike, all of them get the same logit and the same advice.
-# The generator can move its one picture elsewhere, and on again as soon as the discriminator has learned to reject it, but nothing in either loss asks for two pictures to be *different*.
-# While the fakes still vary, the game itself works against crowding: where fakes are more frequent than real digits, the discriminator lowers its logit, and the gradient leads them away from there.
-# Once they are all alike, it leads all of them to the same place.
-# (A discriminator that sees how much a batch varies could ask for that, and in [Convolutions](09_convolutions.ipynb) we will build one.)
+# While the fakes still vary, the discriminator lowers its logit wherever they are more crowded than the real digits, and the gradient leads them away from there.
+# But our discriminator judges one image at a time, so once all fakes are alike, they all get the same logit and the same advice.
+# The generator can only move its one picture elsewhere, because nothing in either loss asks for two pictures to be *different*.
+# (In [Convolutions](09_convolutions.ipynb) we will build a discriminator that sees how much a batch varies.)
 #
 # :::{admonition} On other machines
 # :class: note
-# We took seed 1 on purpose, because we had seen it collapse; how often that happens by chance, you will see below.
-# Another processor rounds some sums differently, and after a few hundred steps that is as good as another seed.
-# So this run may look healthy on your machine; if it does, try other values of `first_seed`.
+# We took seed 1 because we had seen it collapse.
+# Another processor rounds sums differently, and small differences grow, so if this run looks healthy on yours, try other values of `first_seed`.
 # :::
 #
 # ## Reading the curves
 #
-# If you only remember one section of this chapter, let it be this one.
-# Our single run is not enough to learn from, so we take three from a larger experiment, whose results are stored in `book/data/collapse.json`.
-# It repeats our setting in PyTorch, with the same two networks, on a GPU where many runs fit side by side, and each run lasts twelve epochs.
+# If you remember only one section of this chapter, make it this one.
+# A single run is not enough to learn from, so we take three from a larger experiment, which trained the same two networks for twelve epochs in PyTorch, many runs at a time on a GPU.
 
 # %% tags=["hide-input"]
 stored = json.loads((mlxgan.ROOT / "book/data/collapse.json").read_bytes())
@@ -546,7 +520,7 @@ def draw_runs(histories):
 # %% [markdown]
 # **Cover everything to the right of epoch 4, and the names on the left. Can you tell which run will stay healthy?**
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Three runs of the same two networks. In the healthy one the discriminator is ahead at first, and then the generator catches up. In the second the discriminator keeps winning, although the samples still vary. In the third the samples become all alike between epoch 4 and epoch 5, and remain so. The dotted line marks one half.", "name": "fig-06-three"}, "image": {"alt": "A grid of three rows and three columns. Healthy: D's loss dips to about 0.35 and rises again, D(x) falls from 0.9 to about 0.75 while D(G(z)) rises from 0.1 to about 0.25, and the spread grows to 0.35. D is winning: from epoch 5 on D's loss is about 0.2 or lower, D(x) stays above 0.95 and D(G(z)) below 0.05, and the spread wanders between 0.05 and 0.17. Collapsed: from epoch 6 on D's loss is nearly 0, G's loss lies between 6 and 10, D(x) is nearly 1 and D(G(z)) nearly 0; the spread has been nearly 0 since epoch 5."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Three runs of the same two networks. In the healthy one the discriminator is ahead at first, and then the generator begins to catch up. In the second the discriminator keeps winning, although the samples still vary. In the third the samples become all alike between epoch 4 and epoch 5, and remain so. The dotted line marks one half.", "name": "fig-06-three"}, "image": {"alt": "A grid of three rows and three columns. Healthy: D's loss dips to about 0.35 and rises again, D(x) falls from 0.9 to about 0.75 while D(G(z)) rises from 0.1 to about 0.25, and the spread grows to 0.35. D is winning: from epoch 5 on D's loss is about 0.2 or lower, D(x) stays above 0.95 and D(G(z)) below 0.05, and the spread wanders between 0.05 and 0.17. Collapsed: from epoch 6 on D's loss is nearly 0, G's loss lies between 6 and 10, D(x) is nearly 1 and D(G(z)) nearly 0; the spread has been nearly 0 since epoch 5."}}
 draw_runs(
     {
         "healthy": as_history(runs["tutorial"][0]),
@@ -561,12 +535,12 @@ draw_runs(
 # In all three the discriminator runs ahead, with $D(x)$ around 0.9 and $D(G(z))$ around 0.1, and by its spread the run that will collapse looks better than the one above it.
 # :::
 #
-# The discriminator is always ahead in the first epochs, because it is easier to tell gray smudges from digits than to draw digits.
+# The discriminator is ahead in the first epochs because it is easier to tell gray smudges from digits than to draw digits.
 # This is no reason to worry, and neither is a rising loss of the generator, which only says that its opponent has become stronger.
 #
-# In the *healthy* run the generator begins to catch up in epoch 4, and the two probabilities approach each other, although they do not meet at one half, the equilibrium of the last chapter.
+# In the *healthy* run the two probabilities then approach each other, although they do not meet at one half, the equilibrium of the last chapter.
 # In the second run *the discriminator is winning*: the samples vary, but in epoch 12 they are no closer to passing than in epoch 4.
-# In its first two columns the *collapsed* run looks like the second one, only more extreme, and this is the reason for the third column: between epochs 4 and 5 its spread falls from 0.15 to 0.003.
+# In its first two columns the *collapsed* run looks the same, only more extreme, which is why we need the third: between epochs 4 and 5 its spread falls from 0.15 to 0.003.
 #
 # | what you see | what it means | what to do |
 # |:--|:--|:--|
@@ -576,7 +550,7 @@ draw_runs(
 # | they stay apart, and the spread is near 0 | collapsed | stop, and take another seed or, better, another recipe |
 #
 # Is it really necessary to stop?
-# The experiment has 120 runs with nine different settings, so let us ask what became of those in which a warning appeared.
+# The experiment has 120 runs with nine settings, so let us see what became of those that set off the warning.
 
 # %% tags=["nbval-check-output"]
 histories = [as_history(run) for run in stored["runs"]]
@@ -590,20 +564,20 @@ print(f"{len(histories)} runs, {len(warned)} with a warning", end=" ")
 print(f"at some time, {at_the_end} of them with one at the end")
 
 # %% [markdown]
-# Of 41 runs with a warning, 40 also had one after the last of the twelve epochs, although all had been warned by epoch 9 and had at least three more epochs to recover.
-# The exception is the run in the middle row of our figure, which was warned once, in epoch 7, because its discriminator was so sure; its samples were not alike.
+# Of 41 such runs, 40 still had a warning at the end, although all had been warned by epoch 9, with at least three epochs left to recover.
+# (The exception is the middle row of our figure, where the discriminator was too sure in one epoch, but the samples were never alike.)
 # So do not wait for a collapsed run to recover.
 #
 # ## Was it bad luck?
 #
-# Is it the seed that is to blame, or the recipe?
-# The experiment trained the tutorial's recipe with 24 different seeds, and eight variants of it with 12 seeds each, among them the advice that you will hear most often: slow the discriminator down, use dropout, call real images 0.9 instead of 1, add noise to the images, or draw the first weights with a standard deviation of 0.02.
-# The last two rows use a penalty called R1, to which we come in a moment.
+# Is the seed to blame, or the recipe?
+# The experiment trained the tutorial's recipe with 24 seeds, and eight variants of it with 12 seeds each, among them the advice that you will hear most often: slow the discriminator down, use dropout, call real images 0.9 instead of 1, add noise to the images, or draw the first weights with a standard deviation of 0.02.
+# (R1, in the last two rows, is a penalty to which we come in a moment.)
 #
-# Since a few runs make an uncertain rate, we compute a 95 % interval after [Clopper and Pearson (1934)](../book/bibliography.md#clopper-and-pearson-1934).
-# It holds every rate at which our count would be neither surprisingly low nor surprisingly high, if we call a surprise what happens in less than 2.5 % of all cases.
-# The table also gives the **FID**, a distance between real and generated images as the book's own classifier sees them, which [Measuring](08_measuring.ipynb) explains; the images come from the averaged generator, and smaller is better.
-# Collapsed runs count as well, because leaving them out would reward a recipe for collapsing.
+# The table counts a run as collapsed if it ended with a warning.
+# Since a few runs make an uncertain rate, it adds a 95 % interval ([Clopper and Pearson, 1934](../book/bibliography.md#clopper-and-pearson-1934)): every rate at which our count would be neither surprisingly low nor surprisingly high, if we call a surprise what happens in less than 2.5 % of all cases.
+# The last columns give the **FID** of the averaged generator, a distance between its images and real ones as the book's own classifier sees them, which [Measuring](08_measuring.ipynb) explains.
+# Smaller is better, and collapsed runs count, because leaving them out would reward a recipe for collapsing.
 #
 # **Which of these changes would you try first?**
 
@@ -639,45 +613,42 @@ display(Markdown("\n".join(table)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# If your choice was to slow down the discriminator, you are in good company, and you have made things much worse.
+# If you chose to slow down the discriminator, you are in good company, and you have made things much worse.
 # :::
 #
-# The tutorial's recipe collapsed in 3 of 24 runs, which is one in eight, and the true rate may lie anywhere between 3 % and 32 %.
-# So most runs do not collapse, but this is a kind of bad luck that you will meet again.
-# With half the rate for the discriminator, half the rates for both, or dropout, the intervals begin above 32 %, where the interval of the unchanged recipe ends, so these changes do harm.
+# The tutorial's recipe collapsed in 3 of 24 runs, or one in eight, and the true rate may lie anywhere between 3 % and 32 %.
+# So a collapse is bad luck, but of a kind that you will meet again.
+# With half the rate for the discriminator, half the rates for both, or dropout, the intervals begin above 32 %, so these changes do harm.
 # For the labels, the noise and the initial weights, twelve runs are too few to tell.
 #
-# With R1 no run collapsed, but for either strength of the penalty alone this could well be chance: if the rate were still one in eight, twelve runs in a row would survive with a probability of $(7/8)^{12}$, about 0.20.
-# The difference in quality, however, can hardly be chance.
-# With the stronger penalty, in the last row, the *worst* of the twelve runs has an FID of 109, and the *best* of the tutorial's 24 runs has 176.
-# There are $\binom{36}{12}$ ways, more than a billion, to choose twelve of these 36 runs, so if the penalty made no difference, exactly these twelve would be the best less than once in a billion times.
-# It is true that we compared eight variants and picked the best one, but eight attempts do not explain odds like these.
+# With R1 no run collapsed, but for either strength of the penalty alone this could be chance: if the rate were still one in eight, twelve runs in a row would survive with a probability of $(7/8)^{12}$, about 0.20.
+# The difference in quality, however, can hardly be chance: with the stronger penalty, the *worst* of the twelve runs has an FID of 109, and the *best* of the tutorial's 24 runs has 176.
+# If the penalty made no difference, exactly these twelve would be the best of the 36 runs with a probability of $1/\binom{36}{12}$, less than one in a billion, and picking the best of eight variants does not explain such odds.
 #
 # ## A judge without cliffs
 #
 # What does this penalty do?
-# The generator learns from one thing only, the direction in which the logit rises when the pixels of a fake change.
+# The generator learns only from the direction in which the logit rises when the pixels of a fake change.
 # Imagine the logit as the height of a landscape over all images, with the real digits on high ground and the fakes below.
-# A discriminator that learns faster than the generator can raise the ground under the real images until they stand on a cliff, and at the foot of a cliff the ground is a poor guide.
+# If the discriminator learns faster than the generator, it can raise the ground under the real images until they stand on a cliff, and the ground at the foot of a cliff tells you little about the way up.
 #
-# The idea of **R1** is that the ground under a real image should be nearly level.
+# The idea of **R1** is to keep the ground under the real images nearly level.
 # We add to the discriminator's loss
 #
 # $$\frac{\gamma}{2}\,\mathbb{E}_{x}\,\lVert \nabla_x\, \ell(x) \rVert^2,$$
 #
-# the squared length of the gradient of the logit with respect to the pixels, averaged over the real images $x$, times half the strength $\gamma$.
-# (The lines that kept the discriminator of [A GAN in one page](01_first_gan.ipynb) steady approximate this penalty, for $\gamma = 1$, with random nudges.)
+# the squared length of the gradient of the logit $\ell$ with respect to the pixels, averaged over the real images $x$, times half the strength $\gamma$.
 # The discriminator may still put real images higher than fakes, but it pays for steepness where they stand, so it gains more from a broad hill than from a cliff, and a hill has slopes that the generator can climb.
+# (The lines that kept the discriminator of [A GAN in one page](01_first_gan.ipynb) steady approximate this penalty with random nudges.)
 #
 # That is an intuition and no proof.
-# [Mescheder et al. (2018)](../book/bibliography.md#mescheder-et-al-2018), who proposed the penalty in this form, prove that with it training converges near an equilibrium, but under assumptions that our networks do not meet, so for our GAN the evidence is the table above.
-# To train with R1, MLX has to differentiate a gradient once more, which it does exactly; [What makes training stable](11_stability.ipynb) shows how, and compares R1 with other penalties.
-# Here it is enough to pass `losses.r1_penalty` to the step that we have.
+# [Mescheder et al. (2018)](../book/bibliography.md#mescheder-et-al-2018), who proposed the penalty in this form, prove that training with it converges near an equilibrium, but under assumptions that our networks do not meet, so for our GAN the evidence is the table above.
+# [What makes training stable](11_stability.ipynb) compares R1 with other penalties; here it is enough to pass `losses.r1_penalty` to our step.
 #
 # ## Twenty epochs
 #
 # The book's own recipe, `mlp`, is the tutorial's with R1 and $\gamma = 1$, and it needs only 20 epochs.
-# After each of them the generator draws from the same sixteen noise vectors, so that we can watch the same digits come into being.
+# After each epoch the generator draws from the same sixteen noise vectors, so that we can watch its digits come into being.
 
 # %%
 recipe = recipes.RECIPES["mlp"]
@@ -730,8 +701,7 @@ plt.show()
 
 # %% [markdown]
 # After the first epoch all sixteen images show nearly the same gray smudge, and the spread is 0.05, so an early low spread alone does not mean that a run has failed.
-# After the second you can make out a few ones, threes and nines, and after the tenth you can read most of the digits; what follows is slow work on their shape.
-# The film shows every epoch:
+# The film shows how digits emerge from it, epoch by epoch:
 #
 # [Film: sixteen patches of gray noise turn into digits within about ten epochs; on the way some of them change into other digits.](../book/films/06_training.png)
 
@@ -746,9 +716,8 @@ plots.film(frames, titles, films / "06_training.png")
 draw_runs({"tutorial": first_history, "with R1": history})
 
 # %% [markdown]
-# With the penalty, the two probabilities approach each other from epoch 2 on and come closer than in the healthy run above: at the end $D(x)$ is 0.56 and $D(G(z))$ is 0.44.
-# (The discriminator's loss now includes the penalty.)
-# In the second half of the run each probability moves by only 0.06, and yet the samples above still improve, so flat curves do not mean that nothing is learned.
+# With the penalty, which the discriminator's loss now includes, the two probabilities come closer than in the healthy run above: at the end $D(x)$ is 0.56 and $D(G(z))$ is 0.44.
+# In the second half of the run each of them moves by only 0.06, and yet the samples above still improve, so flat curves do not mean that nothing is learned.
 #
 # Has the penalty done what it promised?
 # For both discriminators we measure the slope of the logit at 64 real digits, and the average logits.
@@ -776,16 +745,15 @@ for name, (drawer, judge) in pairs.items():
     print(f"of fakes {logit_fake.item():6.1f}")
 
 # %% [markdown]
-# The penalty has done what its formula asks for: with R1 the slope at real digits is about 29 times smaller.
-# However, the whole landscape has become lower as well.
-# The two average logits are about 71 apart in the tutorial's run and only about 0.5 with R1, so the height has shrunk even more than the slope.
-# (Part of the reason may be that the first discriminator has an easy opponent, since it only has to tell a single blot from digits.)
-# Our picture of the cliff is therefore only half right.
-# The penalty does not just round off an edge: it comes with a discriminator that is modest everywhere, and with two runs we cannot say which of the two keeps the generator learning.
+# It has done what its formula asks for, since the slope at real digits is about 29 times smaller.
+# However, the whole landscape has become lower as well: the two average logits are only about 0.5 apart with R1, but about 71 in the tutorial's run, whose discriminator just has to tell a single blot from digits.
+# Our picture of the cliff is therefore only half right: the penalty comes with a discriminator that is more modest altogether, and from two runs we cannot say whether this modesty or the gentler slope keeps the generator learning.
 #
 # ## The last generator and its average
 #
-# **From one epoch to the next, by how many of 255 gray levels does a pixel of the fixed samples change, for the generator that played and for the steadier copy?**
+# Is the moving average really the steadier copy that we wanted?
+#
+# **From one epoch to the next, by how many of 255 gray levels does a pixel of the fixed samples change, for the generator and for its average?**
 
 
 # %%
@@ -814,10 +782,9 @@ averaged = training.sample(average, new_z)
 plots.digits(mx.concatenate([last, averaged]), columns=8)
 
 # %% [markdown]
-# Nobody wrote these digits.
-# Most of them can be read at a glance, although a few, such as the second one, are not digits at all.
-# The average draws the cleaner strokes, so we use it from here on and keep it for the next chapter.
-# A generator that was trained with this recipe also comes with the book, as `mlxgan.load_pretrained("mlp")`.
+# Nobody wrote these digits, and most of them can be read at a glance, although a few, such as the second one, are not digits at all.
+# The average draws the cleaner strokes, so we use it from here on.
+# A generator trained in the same way comes with the book, as `mlxgan.load_pretrained("mlp")`.
 
 # %%
 notes = {"data": digits.name, "epochs": str(epochs), "seed": "0"}
@@ -829,16 +796,12 @@ checkpoints.save(
 )
 
 # %% [markdown]
-# You can start the same run from a terminal, and the tutorial's recipe with `--model tutorial`:
-#
-# ```
-# python -m mlxgan train --model mlp --out runs/mlp
-# ```
+# From a terminal, `python -m mlxgan train --model mlp --out runs/mlp` starts the same run.
 #
 # ## When a run diverges
 #
 # A run can also fail loudly, with a loss that becomes infinite or NaN.
-# You only have to forget the exponent and write 2 in place of 2e-4 for the learning rates.
+# All it takes is to forget the exponent and write 2 in place of 2e-4 for the learning rates.
 
 # %%
 few = data.Digits(digits.images[:640], digits.labels[:640], "ten batches")
@@ -856,26 +819,26 @@ except DivergedError as error:
     print(f"epochs in the history: {len(error.history)}")
 
 # %% [markdown]
-# At the end of the epoch the loop finds the first bad number, gives the networks back the weights from before that epoch, and raises an error with the history so far.
-# If you see one, check the learning rates first, and then look for a root or a logarithm of 0 ([Losses and optimizers](05_losses.ipynb) has an example).
+# At the end of the epoch the loop finds the first bad number, gives the networks back their weights from before that epoch, and raises an error.
+# If that happens to you, check the learning rates first, and then look for a root or a logarithm of 0, as in [Losses and optimizers](05_losses.ipynb).
 #
 # ## Summary
 #
-# A training step is two moves, first the discriminator's on real images and fakes, then the generator's through the discriminator, and `nn.value_and_grad` decides whose move it is.
-# We compile the step with all of its state, evaluate it once, and keep a moving average of the generator's weights, because the game never settles.
+# A training step is two moves, first the discriminator's and then the generator's, compiled together with all of their state.
+# Because the game never settles, we also keep a moving average of the generator's weights.
 #
 # Losses and probabilities tell who is ahead, but they cannot tell a winning discriminator from a collapsed generator, so we also watch the spread of the samples.
-# The settings of many tutorials collapsed in 3 of 24 runs, a rate that may be anything from 3 % to 32 %, and a slower discriminator made it worse.
-# With R1, a penalty on the slope of the discriminator at real images, none of twelve runs collapsed, which may be luck, and all of them had a lower FID than the best run without it, which can hardly be luck.
+# The settings of many tutorials collapsed in 3 of 24 runs, and a slower discriminator made it worse.
+# With R1, a penalty on the slope of the discriminator at real images, none of twelve runs collapsed, which may be luck, and all twelve had a lower FID than the tutorial's best run, which can hardly be luck.
 #
-# With the generator that we have trained we can now go exploring, in [Generating](07_generating.ipynb).
+# With the generator that we have trained, we now go exploring in [Generating](07_generating.ipynb).
 #
 # ## Exercises
 #
 # ### Exercise 1: How many survivors prove something? (derive)
 #
-# Suppose that a recipe collapses with probability $p$ in each run, and that $n$ runs survive and none collapses.
-# For which $n$ has this a probability below 5 % if $p = 1/8$?
+# Suppose that a recipe collapses with probability $p$ in each run.
+# If $p = 1/8$, from which $n$ on is the probability that $n$ runs in a row survive below 5 %?
 # Conversely, which rates can you rule out after twelve survivors?
 # Show that for small $p$ the answer is close to the "rule of three", $n \approx 3/p$.
 #

@@ -13,12 +13,14 @@
 # %% [markdown]
 # # Generating
 #
-# The training is over, and the discriminator has gone home.
-# What it leaves behind is a function that turns a hundred random numbers into a digit, and we know surprisingly little about it: whether we can find a digit again that we liked, what lies between two digits, and whether the generator invents its digits or has learned some of the training images by heart.
-# These are the questions of everyone who wants to use a generator and not only to train one.
-# By the end you can return to any digit, walk from one to another without losing your way, find the few directions in which a digit can change, keep a model in a file, and search for copies without claiming more than such a search can show.
+# Training is over, and we no longer need the discriminator.
+# What remains is a function that turns a hundred random numbers into a digit, and we know surprisingly little about it.
+# Can we find a digit again that we liked?
+# What lies between two digits?
+# And does the generator invent its digits, or has it learned some of the training images by heart?
+# By the end you can return to any digit, walk from one to another, find the few directions in which it can change, keep a model in a file, and judge what a search for copies can show.
 #
-# *Before: [The training loop](06_training.ipynb) · To read: half an hour · To run: half a minute on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) · To read: twenty-five minutes · To run: half a minute on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -33,7 +35,7 @@ import numpy as np
 
 generator = mlxgan.load_pretrained("mlp")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "A round trip through the space of noise in 48 steps, to be read row by row. Each picture resembles the one before it, and after the last comes the first again.", "name": "fig-07-circle"}, "image": {"alt": "Four rows of twelve generated digits in dark ink on white. A gray two turns gradually into a seven, the seven through a stretch of blurred gray shapes into a six, the six into a slanted one, and the one into a nine. The nine fades toward the two with which the top row begins."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "A round trip through the space of noise in 48 steps, row by row. Each picture resembles the one before it, and the last leads back to the first.", "name": "fig-07-circle"}, "image": {"alt": "Four rows of twelve generated digits in dark ink on white. A gray two turns gradually into a seven, the seven through a stretch of blurred gray shapes into a six, the six into a slanted one, and the one into a nine. The nine fades toward the two with which the top row begins."}}
 mx.random.seed(7)
 a, b = mx.random.normal((2, generator.latent_dim))
 angle = mx.linspace(0, 2 * math.pi, 49)[:48, None]
@@ -42,13 +44,11 @@ plots.digits(training.sample(generator, circle), columns=12)
 
 # %% [markdown]
 # Nobody wrote these digits, and nobody selected them, which is why some of them are blurred or gray.
-# They come from the generator that ships with the book, which was trained for 20 epochs by the loop of [The training loop](06_training.ipynb); what was kept is the moving average of its weights.
-# One thing was added: a penalty on the discriminator, called R1, which [What makes training stable](11_stability.ipynb) explains.
-# For now it is enough to know what it is for: without it, 3 of 24 training runs ended with a generator that draws nearly the same picture for every noise, and with it none of 12 did, and the distance of their samples from real digits was smaller ([Same seed, same digits](../book/reproducibility.md#some-seeds-collapse)).
+# They come from the generator that ships with the book, the moving average from 20 epochs of [The training loop](06_training.ipynb) with the R1 penalty, which [What makes training stable](11_stability.ipynb) explains and without which [some seeds collapse](../book/reproducibility.md#some-seeds-collapse).
 #
 # ## A digit has an address
 #
-# Suppose that a digit pleases you, and you want it back tomorrow.
+# Suppose that you like one of these digits and want it back tomorrow.
 # A function returns the same output for the same input, so all you need is the noise $z$ that it came from: it is the address of the digit.
 # You do not even have to write down its hundred numbers, because they came from a random number generator that started from a seed.
 
@@ -60,7 +60,7 @@ plots.digits(sheet, columns=12)
 
 # %% [markdown]
 # How many ones do you count on the sheet?
-# In MNIST 11 % of the digits are ones, which makes about five of 48.
+# In MNIST 11 % of the digits are ones, which would make about five of 48.
 # Remember your count, because we will need it at the end.
 #
 # **Is the fourth digit the same if we draw it alone, without the other 47? And do we get the same noise again if somebody reseeds NumPy in between?**
@@ -84,13 +84,12 @@ for _ in range(2):
 # %% [markdown]
 # :::{dropdown} Answer
 # Both stay the same.
-# In this network no image of a batch ever meets another one, so only rounding can differ, and `mx.random.seed` governs MLX's random numbers alone.
+# In this network the images of a batch never meet, so only rounding could make a difference, and NumPy's seed does not affect MLX's random numbers.
 # :::
 #
 # So the whole sheet is contained in two things, the file with the weights and the number 0.
-# On another machine the noise agrees up to the last bits and the digits agree to the eye, because drawing does not amplify rounding errors as training does.
 #
-# The numbers in the last two lines were drawn with a *key*, which fixes the result of one call and leaves the seed's state alone, so you can draw a few digits in the middle of a training run without changing the run.
+# The last two lines were drawn with a *key*, which fixes the result of one call and leaves the seed's state alone, so that you can draw a few digits during training without changing the run.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
@@ -104,12 +103,11 @@ for _ in range(2):
 # Some digits on the sheet are poor.
 # Can we ask the generator for better ones?
 #
-# There is a simple and popular trick: multiply the noise by a number $s$ below 1.
-# As $s$ becomes smaller, all noise vectors move toward the origin, so all images move toward the one image that belongs to $z = 0$.
-# They lose what is special about them, and one may hope that the accidents go first.
-# Nothing guarantees this: a vector of 100 random numbers has a length of about 10, as we saw in [Generator and discriminator](04_models.ipynb), so the generator has hardly ever been asked for the image of a short one.
+# A popular trick is to multiply the noise by a number $s$ below 1.
+# As $s$ becomes smaller, all images move toward the one that belongs to $z = 0$ and lose what is special about them, and we may hope that the accidents go first.
+# Nothing guarantees this, however: a vector of 100 random numbers has a length of about 10, as we saw in [Generator and discriminator](04_models.ipynb), so the generator has hardly ever been asked for the image of a short one.
 #
-# **What do you expect at $s = 0.3$? And at $s = 2$, where the noise of the training never was either?**
+# **What do you expect at $s = 0.3$? And at $s = 2$, where the noise is twice as long as in training?**
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Twelve noise vectors, one per column, multiplied by 0.3, 0.7, 1 and 2. At 0.3 several digits dissolve into gray, and at 2 they are nearly the same as at 1, with more contrast.", "name": "fig-07-scale"}, "image": {"alt": "Four rows of twelve digits, labeled 0.3, 0.7, 1 and 2. In the top row four of the twelve are blurred on a gray background, and a seven has turned into a nine. The other three rows show much the same digits as each other, with the firmest strokes in the lowest row."}}
@@ -126,9 +124,8 @@ plots.digits(mx.concatenate(rows), columns=12)
 label_rows([f"{scale:g}" for scale in scales])
 
 # %% [markdown]
-# A number for the variety is easy to find.
-# For two images drawn independently, the squared distance is on average twice the variance of a pixel, summed over all pixels, and we take its root.
-# Real digits tell us how large it ought to be.
+# To measure the variety of the images, we take the distance between two that are drawn independently.
+# Its square is on average twice the variance of a pixel, summed over all pixels, and real digits tell us how large it ought to be.
 
 
 # %%
@@ -154,42 +151,37 @@ print(f"real digits: variety {variety(real):.1f}")
 # %% [markdown]
 # :::{dropdown} Answer
 # Short noise makes the images more alike: at 0.3 their variety is 15.6 instead of 20.3.
-# Twice the noise changes a pixel, on its scale from $-1$ to 1, by 0.04 on average, compared with 0.33 between two random samples, so the digits stay very much what they were.
+# Twice the noise changes a pixel by only 0.04 on average, compared with 0.33 between two random samples, so the digits stay very much what they were.
 # :::
 #
-# At scale 1 the samples are almost as varied as real digits, whose variety is 20.6.
-# The number cannot tell a new style from a speckle, however, since both move two images apart, and at scale 2 the stronger contrast may be all that lifts it to 21.7.
+# At scale 1 the samples are almost as varied as real digits, although this number cannot tell a new style from a speckle.
 #
 # Has the short noise made the digits tidier?
 # Not with this generator: at 0.3 a third of those in the picture are blurred on a gray background, and at 0.7 they hardly differ from those at 1.
 # The convolutional generator of a later chapter responds differently, and Exercise 4 of [Measuring](08_measuring.ipynb) puts numbers to both.
-# In any case the price is paid in variety.
 #
-# You will often meet the trick in published samples, where it is called *truncation*.
-# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019), for example, redraw every entry of the noise that lies beyond a threshold, which shortens the vector as well.
-# Such samples say little about what the generator draws when it is left to itself, so if you show samples of your own, say at which scale they were drawn.
+# In published samples you will often meet the trick as *truncation*; [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019), for example, redraw every entry of the noise that lies beyond a threshold.
+# Such samples say little about what the generator draws when it is left to itself, so say at which scale you drew your own.
 #
 # Why does doubling the noise do so little?
-# Imagine the generator without its biases.
-# Then every layer would pass on twice the numbers if it received twice the numbers, up to the tanh, whose output would keep its sign and move closer to $-1$ or 1: the same shape with more contrast.
-# The biases break this rule, but the longer $z$ is, the less they weigh.
-# Exercise 3 takes them away.
+# Without biases, every layer would simply pass on twice the numbers, up to the tanh, which would push each pixel closer to $-1$ or 1: the same shape with more contrast.
+# The biases break this rule, but the longer $z$ is, the less they weigh (Exercise 3).
 #
 # ## From one digit to another
 #
-# Now let us travel.
-# Take the addresses $a$ and $b$ of two digits and walk from one to the other in small steps.
+# What lies between two digits?
+# To find out, take their addresses $a$ and $b$ and walk from one to the other in small steps.
 # The obvious path is the straight line, but we know from [Generator and discriminator](04_models.ipynb) that its midpoint is only about 7 long instead of 10, shorter than any of ten thousand draws.
-# Which path stays among the lengths that the generator knows?
+# Which path keeps to lengths that the generator knows?
 #
 # Each point of a path is a mixture $\alpha a + \beta b$.
 # The entries of $a$ and $b$ are independent and have variance 1, so those of the mixture have the variance $\alpha^2 + \beta^2$.
-# On the straight line, with $\alpha = 1 - t$ and $\beta = t$, this falls to one half in the middle, and that is why the midpoint is too short by a factor of $\sqrt{1/2} \approx 0.71$.
+# On the straight line, with $\alpha = 1 - t$ and $\beta = t$, this falls to one half in the middle, which makes the midpoint too short by a factor of $\sqrt{1/2} \approx 0.71$.
 # To stay at variance 1 we need two weights whose squares always add up to 1, such as the cosine and the sine of an angle:
 #
 # $$z(\theta) = \cos\theta\; a + \sin\theta\; b.$$
 #
-# At $\theta = 0$ this is $a$, at 90 degrees it is $b$, and in between it is a perfectly ordinary vector of noise, with the same distribution as $a$ and $b$ themselves.
+# At $\theta = 0$ this is $a$, at 90 degrees it is $b$, and in between it is an ordinary vector of noise, with the same distribution as $a$ and $b$ themselves.
 
 
 # %% tags=["nbval-check-output"]
@@ -222,7 +214,7 @@ plots.digits(mx.concatenate(rows), columns=11)
 label_rows(["line", "turn"])
 
 # %% [markdown]
-# One walk is an anecdote, so we repeat it for 200 pairs of random addresses.
+# One walk proves little, so we repeat it for 200 pairs of random addresses.
 
 # %%
 pairs = mx.random.normal((200, 2, 100), key=mx.random.key(2))
@@ -237,22 +229,21 @@ print(*[f"{value:.3f}" for value in average])
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Hardly: at no step do the two paths differ by more than 0.043 per pixel on average, and two random samples differ by 0.33.
+# Hardly: at no step do the two paths differ by more than 0.043 per pixel on average, while two random samples differ by 0.33.
 # :::
 #
-# The midpoint of the line is the midpoint of the turn times 0.71, and we have already seen that this generator does not care much about a factor of 0.7: it changed a pixel by 0.03, and the two midpoints differ by 0.033.
-# To the left and right of the middle the difference is a little larger, because there the line lags behind the turn or runs ahead of it.
-# Another generator may care more about the length, so we take the path on which every point is an ordinary draw.
-# In papers you will meet it as *spherical linear interpolation*, or slerp ([Shoemake, 1985](../book/bibliography.md#shoemake-1985); [White, 2016](../book/bibliography.md#white-2016)), which turns by the actual angle between $a$ and $b$ and not by exactly 90 degrees.
-# In 100 dimensions two random vectors are nearly perpendicular, so the two hardly differ, as Exercise 1 shows.
+# The midpoint of the line is the midpoint of the turn times 0.71, and we have seen how little a factor of 0.7 matters to this generator.
+# Another generator may care more, so we stay with the path on which every point is an ordinary draw.
+# In papers you will meet it as *spherical linear interpolation*, or slerp ([Shoemake, 1985](../book/bibliography.md#shoemake-1985); [White, 2016](../book/bibliography.md#white-2016)), which turns by the actual angle between $a$ and $b$ instead of 90 degrees.
+# Two random vectors in 100 dimensions are nearly perpendicular, so the difference is small (Exercise 1).
 #
 # ### Regions and borders
 #
-# Look at the round trip at the top of the chapter once more.
-# Its three lines are our formula, with an angle that does not stop at 90 degrees but goes all the way around, through $-a$ and $-b$ and back to $a$.
+# Look again at the round trip at the top of the chapter.
+# It follows our formula, with an angle that goes all the way around, past $b$, $-a$ and $-b$ and back to $a$.
 # Do its digits change at an even pace?
 #
-# **Suppose that we cut a quarter turn into 100 tiny steps and sort them, the liveliest first. How many of them make up half of the whole change?**
+# **Suppose that we cut a quarter turn into 100 tiny steps and sort them by how much the image changes, the largest change first. How many of them make up half of the whole change?**
 
 # %%
 halves, paces = [], []
@@ -279,23 +270,20 @@ plt.show()
 # %% [markdown]
 # :::{dropdown} Answer
 # 31 of them, if we take the median of 50 walks.
-# At an even pace it would be 50, so the change is uneven, but none of these walks squeezes half of it into fewer than 14 steps.
+# At an even pace it would be 50, so the change is uneven, but no walk squeezes half of it into fewer than 14 steps.
 # :::
 #
-# The walk in the figure, which changes less than the average one at every step, begins fast, drops to about a fifth of that pace, and becomes livelier once more near the end.
-# The average over 50 walks has no such pattern, and we should not expect one.
-# Every point of a quarter turn is an ordinary draw, so no step is special in advance, and the ups and downs of the gray curve are what chance leaves over when we average only 50 walks.
+# The walk in the figure slows down to about a fifth of its first pace and becomes livelier again near the end.
+# The average has no such pattern, and we should not expect one: every point of a quarter turn is an ordinary draw, so no step is special in advance, and the ups and downs of the gray curve are chance.
 #
-# A map of countries is a good picture of the latent space.
+# You can picture the latent space as a map of countries.
 # Inside a country the digit keeps its kind and varies its style, and when you cross a border it turns into another digit.
-# On the round trip you can see both: the one in the third and fourth row lasts for about nine pictures and then becomes a nine within three.
-# Between the seven and the six, however, lie about seven pictures of blurred shapes, so some borders are wide and take a while to cross.
-# Our toy in [Generator and discriminator](04_models.ipynb) prepared us for this, with its four corners joined by threads: because the function is continuous, it cannot jump from one digit to another.
-# The half-and-half digits on the sheet probably have their addresses in such border areas.
+# On the round trip, the one lasts for about nine pictures and then becomes a nine within three.
+# Between the seven and the six, however, lie about seven pictures of blurred shapes, so some borders are wide.
+# Because the generator is continuous, it cannot jump across, and the half-and-half digits on the sheet probably have their addresses in such border areas.
 #
-# A map has two dimensions, and so can our walks.
-# If we turn from top to bottom on either side, and then from left to right in each row, the squares of the four weights still add up to 1, so every point on the map is again an ordinary draw.
-# For the corners we picked four digits of different kinds from the sheet.
+# A map has two dimensions, and so can our walks: we turn from top to bottom on either side, and then from left to right in each row.
+# The squares of the four weights still add up to 1, so every point is again an ordinary draw.
 
 # %% mystnb={"figure": {"caption": "A map between four digits of the sheet, which stand in its corners: a one, a seven, a zero and a two. Between them lie nines, eights and shapes like a six, none of which stands in a corner.", "name": "fig-07-map"}, "image": {"alt": "A square of eight by eight digits. Ones fill the upper left part, sevens the upper right, zeros the lower left and twos the lower right. Between ones and sevens stands a column that turns from blurred shapes to nines, between zeros and twos a column of eights, and near the middle there are blurred shapes, some of them like a six."}}
 left, right = turn(z[0], z[13], 8), turn(z[4], z[36], 8)
@@ -314,16 +302,14 @@ print(f"median change between neighbors {np.median(steps):.2f},", end=" ")
 print(f"more than 0.2 in {(steps > 0.2).sum()} of {len(steps)}")
 
 # %% [markdown]
-# Two things on this map are worth a second look.
-# The first is that the borders differ.
-# On the way down the left edge, the one becomes a zero within two pictures, but between the zeros and the twos you have to cross a blurred shape and an eight.
-# The numbers agree: neighbors differ by 0.09 in the median, and only 13 of the 112 pairs differ by more than 0.2.
-# The second is that there are nines and eights at all.
-# None of the corners shows one, and yet the way along the upper edge, from a one to a seven, leads past a nine, and the way along the lower edge past an eight.
+# Here, too, some borders are narrow and others wide.
+# Down the left edge, the one becomes a zero within two pictures, but between the zeros and the twos you have to cross a blurred shape and an eight.
+# Most neighbors are alike: only 13 of the 112 pairs differ by more than 0.2.
+# More surprising is that there are nines and eights at all, since none of the four corners shows one.
 #
 # ## Which directions matter?
 #
-# Think of the noise as a mixing desk with a hundred sliders, all of which we have moved at once so far.
+# Think of the noise as a mixing board with a hundred sliders, all of which we have moved at once so far.
 # Now we stay with one digit and ask what a small movement does.
 #
 # **How many independent movements of the hundred sliders change the first digit of the sheet noticeably?**
@@ -332,8 +318,8 @@ print(f"more than 0.2 in {(steps > 0.2).sum()} of {len(steps)}")
 # They form a tiny sphere around $z$, and the generator turns it into a tiny ellipsoid around the image: long in the directions in which the image changes easily, and flat in those in which nothing happens.
 # Counting the long axes answers our question.
 #
-# The **Jacobian** $J$ holds the derivative of every pixel with respect to every entry of $z$, here with one row for each entry of $z$.
-# A small step $\delta$ in the noise therefore changes the image by $J^\top \delta$, and the singular value decomposition $J = U S V^\top$ gives us the axes of the ellipsoid: the columns of $U$ are the directions in the noise, the numbers in $S$ say how long the axes are, and the rows of $V^\top$ are the changes of the image, each of which is a picture itself.
+# The **Jacobian** $J$ holds the derivative of every pixel with respect to every entry of $z$, here with one row for each entry of $z$, so a small step $\delta$ in the noise changes the image by $J^\top \delta$.
+# The singular value decomposition $J = U S V^\top$ gives us the axes of the ellipsoid: the columns of $U$ are the directions in the noise, the numbers in $S$ are the lengths of the axes, and the rows of $V^\top$ are the changes of the image, each of which is a picture itself.
 #
 # In MLX, `mx.jvp` computes $J^\top \delta$ for one step without ever writing down $J$, and `mx.vmap` does this for all hundred unit steps at once.
 
@@ -382,14 +368,12 @@ print(f"median {np.median(counts):.0f}")
 # Three, if we ask for 99 % of the squared change.
 # :::
 #
-# The other digits of the sheet are no different, since they need between two and five directions.
-# So of its hundred directions the generator uses only a handful at any one of these places, and it all but ignores the rest.
+# The other digits of the sheet need between two and five, so around each of them the generator uses only a handful of its hundred directions and all but ignores the rest.
 #
-# The first of the two cells also tested what the length of an axis means: a step of 0.01 along the longest one should move the image by a hundredth of 43.0, or 0.430, and the measured distance is 0.449.
-# The prediction is right to within about 4 %, and the rest shows that the generator is not quite linear, even over such a small step.
-# Let us see what the three longest axes do.
+# The first cell also tested the longest axis: a step of 0.01 along it should move the image by 0.430 and moves it by 0.449, because even over so small a step the generator is not quite linear.
+# What do the three longest axes do to the digit?
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first digit of the sheet, in the middle, is moved by up to two units along its three most effective directions and along a random one. The column on the left shows what a very small step to the right adds (dark) and takes away (white). Gray stays as it is.", "name": "fig-07-directions"}, "image": {"alt": "Four rows of ten small pictures, labeled first, second, third and random. The first picture of each row, the change of the image, is gray except for a few dark and white dots along a slanted line. The nine pictures after it have a slanted one in the middle. In the row first it is upright on the left, leans more and more, and ends as a seven on the right. In the row second it stays a one until it becomes a six on the right. In the row third it is thick with a blot on the left and thin and broken on the right. In the row random it stays a one and hardly changes."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first digit of the sheet, in the middle, is moved by up to two units along its three most effective directions and along a random one. The column on the left shows what a very small step to the right adds (dark) and takes away (white); gray means no change.", "name": "fig-07-directions"}, "image": {"alt": "Four rows of ten small pictures, labeled first, second, third and random. The first picture of each row, the change of the image, is gray except for a few dark and white dots along a slanted line. The nine pictures after it have a slanted one in the middle. In the row first it is upright on the left, leans more and more, and ends as a seven on the right. In the row second it stays a one until it becomes a six on the right. In the row third it is thick with a blot on the left and thin and broken on the right. In the row random it stays a one and hardly changes."}}
 other = np.array(mx.random.normal((100,), key=mx.random.key(3)))
 chosen = [*directions.T[:3], other / np.linalg.norm(other)]
 offsets = mx.linspace(-2, 2, 9)[:, None]
@@ -404,23 +388,22 @@ plots.digits(mx.concatenate(rows), columns=10)
 label_rows(["first", "second", "third", "random"])
 
 # %% [markdown]
-# The first direction tilts the one from upright to slanted, until it crosses a border and becomes a seven.
+# The first direction tilts the one until it crosses a border and becomes a seven.
 # The second sets it a little more upright, and then a six appears within a single step.
 # The third goes from a thick stroke to a thin one, which breaks up at the end.
 # The random direction does much less, because most of its length points to where nothing happens.
 #
-# Why are there so few dots in the column on the left?
-# Most pixels of this digit are close to $-1$ or 1, where the tanh is flat, so that a very small step moves only the gray ones along the edge of the stroke.
+# The column on the left shows only a few dots, because a very small step moves only the gray pixels along the edge of the stroke: all others are close to $-1$ or 1, where the tanh is flat.
 # That is also a warning: the Jacobian describes the immediate neighborhood of a digit, and it could not have told us of the seven and the six.
 #
-# A person who writes the same digit many times varies the slant, the width and the pressure of the pen, so a handful of directions is about what we would hope for, and nobody told the generator that they exist.
-# We should not read too much into the number, however, since the limit of 99 % is our choice and every place has directions of its own.
+# A person who writes the same digit many times varies the slant, the width and the pressure of the pen, so a handful of directions is about what we would hope for.
+# The exact number means little, however, since the limit of 99 % is our choice.
 #
 # ## Keeping a model
 #
-# When you close a notebook its variables are gone, and with them everything that the training has achieved.
-# To use the generator in a year, you need more than the numbers: you must know which layer each array belongs to, and which network to build in the first place.
-# `checkpoints.save` therefore stores three things, the arrays with their names, the name of the class, and the arguments of its constructor.
+# When you close a notebook, its variables are gone, and with them everything that the training has achieved.
+# To use the generator a year from now, you need its numbers, and you must know which layer each array belongs to and which network to build in the first place.
+# `checkpoints.save` therefore stores three things: the arrays with their names, the name of the class, and the arguments of its constructor.
 
 # %% tags=["nbval-check-output"]
 path = mlxgan.RUNS / "generating/copy.safetensors"
@@ -433,9 +416,8 @@ for name in sorted(about):
     print(f"{name:15s} {about[name]}")
 
 # %% [markdown]
-# The format is called *safetensors*, and there is little more in such a file than you see here: a short text with names, shapes and notes, followed by the numbers.
-# It is safe because reading it runs no code.
-# To load it, its path is enough.
+# The format is called *safetensors*; it is safe because reading such a file runs no code.
+# To load it, the path is enough.
 
 # %% tags=["nbval-check-output"]
 restored = checkpoints.load(path)
@@ -444,7 +426,7 @@ print(f"{type(restored).__name__} with {restored.latent_dim} inputs")
 print(f"largest difference of a pixel {difference:.1f}")
 
 # %% [markdown]
-# A discriminator has four linear layers as well, and they bear the same names as those of the generator.
+# A discriminator also has four linear layers, with the same names as those of the generator.
 # **What should happen if somebody loads our file into a discriminator, or into a generator that expects 64 numbers?**
 
 # %% tags=["nbval-check-output"]
@@ -461,17 +443,13 @@ for model in (narrow, models.MLPDiscriminator()):
 # `load` compares all names and shapes first, and it names the first one that does not fit.
 # :::
 #
-# Two more things are good to know.
-# `save` first writes under another name and renames the file when it is whole, so a full disk or a power cut never costs you the version that you had.
-# And with `dtype=mx.float16` the file takes half the space: the models that ship with the book are stored in this way, so all the digits of this chapter were drawn with rounded weights.
-#
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# `torch.save` writes a pickle, which can run any code when it is opened (unless `torch.load` is told, as it is by default since version 2.6, to accept weights only), and a `state_dict` does not say which network it belongs to.
-# Without the book's package, `model.save_weights("name.safetensors")` and `model.load_weights` read and write the same format in plain MLX, and the network is up to you.
+# `torch.save` writes a pickle, a format that can run any code when it is opened, and a `state_dict` does not say which network it belongs to.
+# In plain MLX, `model.save_weights("name.safetensors")` and `model.load_weights` write and read the same format, and the network is up to you.
 # :::
 #
-# If you need thousands of digits for another program, this command takes the name of a shipped model or the path of your own file, and writes the pixels as whole numbers from 0 to 255:
+# If you need thousands of digits for another program, this command draws them from a shipped model or from your own file:
 #
 # ```bash
 # python -m mlxgan sample --model mlp --n 10000 --seed 0 --out samples.npz
@@ -479,8 +457,7 @@ for model in (narrow, models.MLPDiscriminator()):
 #
 # ## Does it copy?
 #
-# One suspicion remains.
-# A generator could satisfy every discriminator by reciting the training set.
+# One suspicion remains: a generator could satisfy every discriminator by reciting the training set.
 # It has never seen a training image itself, but the discriminator sees all sixty thousand of them in every epoch, and its gradients might pass them on.
 #
 # The usual test looks up the training image that is nearest to each sample, by the Euclidean distance between their pixels.
@@ -513,8 +490,8 @@ label_rows(["sample", "nearest"])
 
 # %% [markdown]
 # The neighbors resemble the samples, but how near is suspiciously near?
-# We need a group that certainly contains no copies, and the test set is one: nobody copied it from the training set, and yet each of its digits has some nearest training image.
-# We also need groups that certainly *are* copies, to find out whether the search would notice them: training images with a faint noise on every pixel, and training images that are moved to the right by a single pixel.
+# We need a group that certainly contains no copies, and the held-out test set is one: nobody copied it from the training set, and yet each of its digits has some nearest training image.
+# To find out whether the search would notice copies, we also make some: training images with faint noise on every pixel, and training images that are moved to the right by a single pixel.
 #
 # **Which of the two kinds of copies will the search expose?**
 
@@ -551,16 +528,16 @@ plt.show()
 # %% [markdown]
 # :::{dropdown} Answer
 # Only the noisy ones.
-# Their distances are about 1.4, while 99 % of the held-out images lie farther away than 2.5, but the shifted copies have a median of 9.2, as if they had never been copied.
+# Their distances are about 1.4, while 99 % of the held-out images lie farther away than 2.5.
+# The shifted copies have a median of 9.2, as if they had never been copied.
 # :::
 #
-# If the generator recited its training set, its samples would pile up on the left, where the noisy copies are.
-# They do not: only one sample in a hundred has a training image within a distance of 3.3, while the corresponding distance for the held-out images is 2.5.
-# The samples thus keep a slightly larger distance than digits that nobody copied.
+# If the generator recited its training set, its samples would pile up at small distances, where the noisy copies are.
+# They do not: only one sample in a hundred has a training image within a distance of 3.3, while for the held-out images that distance is 2.5.
 #
-# The medians, 9.2 for the samples and 8.8 for the held-out images, are harder to read.
+# The medians, 9.2 for the samples and 8.8 for the held-out images, are harder to read, because they depend on the mix of digits.
 # A one has little ink, so two ones are mostly close together, and a generator that draws too many ones looks like a copyist.
-# We can separate the two effects, since the nearest training image has a label, which usually says what a sample shows.
+# We can compare like with like through the label of the nearest training image, which usually says what a sample shows.
 
 # %%
 for name in ("held out", "samples"):
@@ -572,39 +549,37 @@ for name in ("held out", "samples"):
     print(f"of other digits {np.median(rest):.1f}")
 
 # %% [markdown]
-# Now ones are compared with ones and other digits with other digits, and in both groups the samples are a little farther from the training set: 4.6 instead of 3.4 for the ones, and 9.5 instead of 9.1 for the rest.
+# Among the ones and among the other digits alike, the samples are farther from the training set than the held-out images.
 # So neither group looks copied, and the extra distance may simply come from the speckles.
 #
 # By their neighbors, 16 % of the samples are ones, more than the 13 % of these held-out images and the 11 % of MNIST as a whole.
 # And how many did you count on the sheet?
 # We find four, fewer than the five that MNIST would have, so 48 digits are not enough to notice a preference of this size.
-# Even a thousand samples leave such a percentage uncertain by about one point in either direction, and a neighbor's label can be wrong.
-# A generator that prefers some digits to others has a defect of its own, and [Measuring](08_measuring.ipynb) will count again, with more samples and a better judge.
+# Even a thousand samples leave such a percentage uncertain by about one point in either direction, so [Measuring](08_measuring.ipynb) will count again, with more samples and a better judge than a neighbor's label.
 #
 # ### What the search cannot show
 #
-# So there is no sign of copying, and it is worth saying how little that is.
+# So we found no sign of copying, but that proves less than it seems to.
 #
-# First, the search is blind to what the eye finds identical.
-# By their distances nobody would have suspected the copies that had moved by one pixel, and copies that are a little bolder or more slanted may escape it as well.
+# First, the search misses copies that look identical to the eye, such as those that had moved by one pixel.
 # Exercise 2 builds a better search, but there will always be a change that it does not try.
 #
 # Second, a rare copy slips through.
-# If one sample in a thousand were copied, a search through a thousand samples would miss it more than a third of the time, and even a search that finds nothing only tells us that the fraction is, with 95 % confidence, below 3 in 1,000.
+# If one sample in a thousand were copied, a search through a thousand would miss it more than a third of the time.
+# Finding nothing only tells us, with 95 % confidence, that the fraction is below 3 in 1,000.
 #
-# Third, not to copy is no achievement in itself.
-# A generator that draws one good and entirely new seven, again and again, passes this test with honors.
-# [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) collect such examples, and they are why [Measuring](08_measuring.ipynb) will ask for two things at once: that the samples look real, and that together they are as varied as the data.
+# Third, a generator can pass this test and still be a poor one, for example if it draws one good and entirely new seven again and again.
+# [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) collect such cases, and they are why [Measuring](08_measuring.ipynb) will ask for two things at once: that the samples look real, and that together they are as varied as the data.
 #
 # ## Summary
 #
-# A generated digit has an address, its noise, and a seed is enough to write down as many addresses as you like.
-# Noise that is made shorter gives digits that are more alike, so a sheet of samples should say at which scale it was drawn.
-# To walk from one digit to another we mix their noise with a cosine and a sine, because then every point on the way is an ordinary draw.
-# On such walks the digits change at an uneven pace: they keep their kind for a while and then turn into another, sometimes quickly and sometimes over a long blurred stretch.
-# Near any one digit only a handful of the hundred directions matter, and the singular values of the Jacobian find them.
-# A safetensors file keeps the arrays with their names together with the recipe for building the network, and loading it checks that everything fits.
-# A search for nearest neighbors exposes plain copies if it is calibrated with images that cannot be copies, and it misses copies that were moved by a single pixel.
+# A digit has an address, its noise, and a single seed stands for as many addresses as you like.
+# Shorter noise makes the digits more alike, so a sheet of samples should say at which scale it was drawn.
+# To walk between two digits we mix their noise with a cosine and a sine, so that every point on the way is an ordinary draw.
+# A digit keeps its kind for a while and then turns into another, sometimes quickly and sometimes over a long blurred stretch.
+# Near any one digit only a handful of the hundred directions matter, and the singular value decomposition of the Jacobian finds them.
+# A safetensors file keeps the arrays together with the recipe for building their network.
+# A search for nearest neighbors, calibrated with images that cannot be copies, exposes plain copies but misses copies that were moved by a single pixel.
 #
 # ## Exercises
 #
@@ -615,7 +590,7 @@ for name in ("held out", "samples"):
 # $$\mathrm{slerp}(t) = \frac{\sin((1-t)\,\omega)}{\sin\omega}\,a + \frac{\sin(t\,\omega)}{\sin\omega}\,b.$$
 #
 # Show that it is our quarter turn if $\omega$ is 90 degrees, and that all its points have the length $r$ if $a$ and $b$ have it.
-# Then compute the angle between the first two addresses of the sheet, and compare the lengths with those of the turn.
+# Then compute the angle between the first two addresses of the sheet, and compare the lengths on slerp with those on the turn.
 #
 # :::{dropdown} Solution
 # If $\omega$ is 90 degrees, $\sin\omega = 1$ and $\sin((1-t)\,\omega) = \cos(t\,\omega)$, so with $\theta = t\,\omega$ the formula is ours.
@@ -627,7 +602,7 @@ for name in ("held out", "samples"):
 # So the squared length is $r^2$.
 #
 # The cell finds an angle of 96 degrees, and the two paths differ in length by about 0.4 at most.
-# Slerp keeps the length of every walk, and the turn keeps it on average over many walks.
+# Slerp keeps the length on every walk between equally long ends, and the turn keeps it on average over many walks.
 # :::
 
 
@@ -650,8 +625,8 @@ for path in (slerp, turn):
 # %% [markdown]
 # ### Exercise 2: A search that is harder to fool (code)
 #
-# Write a search that also finds copies which were moved by up to one pixel in any direction, and try it on 100 shifted training images.
-# For what fraction of them did the plain search find another image than the original, and what does the better search find?
+# Write a search that also finds copies that were moved by up to one pixel in any direction, and try it on 100 shifted training images.
+# For what fraction of them does the plain search find an image other than the original, and what does the better search find?
 # What does it cost?
 #
 # :::{dropdown} Solution
@@ -692,7 +667,7 @@ for search in (nearest, nearest_shifted):
 #
 # :::{dropdown} Solution
 # A linear layer without a bias satisfies $A(sz) = s\,Az$, and for $s > 0$ a ReLU satisfies $\mathrm{ReLU}(sx) = s\,\mathrm{ReLU}(x)$.
-# One layer after the other passes on the factor, so the numbers before the tanh are $s\,h(z)$, and the image is $\tanh(s\,h(z))$.
+# Each layer passes on the factor to the next, so the numbers before the tanh are $s\,h(z)$, and the image is $\tanh(s\,h(z))$.
 # The sign of each pixel stays the same at every scale, as the cell shows, and only the contrast changes.
 # For a very small $s$ the image is a uniform gray, and for a very large one every pixel is either black or white.
 # With its biases the generator follows the rule only roughly: 6.4 % of the signs differ between the scales 0.3 and 1, but only 1.5 % between 1 and 2, where the noise is longer.
@@ -717,7 +692,7 @@ for name, model in {"with biases": generator, "without": bare}.items():
 # ## Further reading
 #
 # - [White (2016)](../book/bibliography.md#white-2016) is the paper on moving through latent spaces, with many pictures and the case for walking along the sphere.
-# - [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) walk between images, too, and calculate with noise vectors: the smile of one face can be added to another.
+# - [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) also walk between images, and they calculate with noise vectors: the smile of one face can be added to another.
 # - [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) show on large photographs what truncation gains and what it costs.
 # - [Härkönen et al. (2020)](../book/bibliography.md#härkönen-et-al-2020) turn directions of the latent space into sliders that a designer can use.
 # - [Theis et al. (2016)](../book/bibliography.md#theis-et-al-2016) explain why neither good-looking samples nor a search for neighbors proves that a generator has learned the distribution of the data. Read it before the next chapter.

@@ -15,14 +15,12 @@
 #
 # Below you see sixteen digits from each of two generators.
 # Which of the two do you prefer, and how sure are you?
-# The eye sees the three gray smudges in the upper row at once, but it hardly notices what is missing.
-# Did you see that there is no legible five in the upper row?
-# And is that chance, or can this generator not draw one?
-# Sixteen digits cannot tell us.
-# The following chapters will claim that some change improves a GAN, so we need numbers that deserve our trust.
-# By the end you can compute the measures that the field uses, say what each of them sees and misses, how uncertain it is, and what real digits would get, and read the report card of a generator.
+# The gray smudges in the upper row catch the eye at once, but did you also notice that this row has no legible five?
+# Is that chance, or can this generator not draw one?
+# Sixteen digits cannot tell us, and before we claim that some change improves a GAN, we need numbers that deserve our trust.
+# By the end you can compute the measures that the field uses, say what each one sees, what it misses and how uncertain it is, and read the report card of a generator.
 #
-# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: thirty-five minutes · To run: ten minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Generating](07_generating.ipynb) · To read: twenty-five minutes · To run: ten minutes on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -63,10 +61,10 @@ plots.digits(mx.concatenate(rows), columns=16, scale=0.45)
 # %% [markdown]
 # ## What is close to a digit?
 #
-# To judge generated images we have to compare them with real ones, so the first thing that we need is a distance between two images.
-# The obvious candidate is the average squared difference of their pixels, so let us try it on a case where you know the right answer.
+# To compare generated images with real ones, we first need a distance between two images.
+# The obvious candidate is the average squared difference of their pixels, so let us test it where we know the right answer.
 # Take a handwritten digit and move it two pixels to the right.
-# For comparison, take another digit from the test set, and the average of all test images, which is a fog like the one that you met in [A GAN in one page](01_first_gan.ipynb).
+# For comparison, take another digit from the test set, and the average of all test images, a fog like the one in [A GAN in one page](01_first_gan.ipynb).
 #
 # **Which of the three is closest to the original digit, measured by its pixels?**
 
@@ -88,16 +86,16 @@ for name, images in candidates.items():
 # Another digit is farthest away, with 0.54.
 # :::
 #
-# A measure built on this distance would prefer a generator of fog to one that draws every digit perfectly, but a little too far to the right.
+# By this distance, a generator of fog would beat one that draws every digit perfectly, but a little too far to the right.
 #
 # ## A judge of our own
 #
 # You were not fooled, because you compared what you recognized: a loop, a slant, the bar of a seven.
-# To give a computer such eyes, one takes a network that was trained to recognize things, shows it both images, and compares their **features**, which are the outputs of one of its last layers.
+# To give a computer such eyes, we show both images to a network that was trained to recognize things and compare its **features**, the outputs of one of its last layers.
 #
-# For photographs this network is usually Inception, which can tell a thousand kinds of things apart ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)).
-# It has never seen a handwritten digit, so we train a judge of our own, as [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) did for MNIST.
-# Two convolutions, which [Convolutions](09_convolutions.ipynb) explains, lead to a hidden layer of 128 units, whose output we will use as features, and from there to ten logits.
+# For photographs this network is usually Inception ([Heusel et al., 2017](../book/bibliography.md#heusel-et-al-2017)), which knows a thousand kinds of things, but digits are not among them.
+# We therefore train a judge of our own, as [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) did for MNIST.
+# Two convolutions, which [Convolutions](09_convolutions.ipynb) explains, lead to a hidden layer of 128 units, whose output will be our features, and then to ten logits.
 
 
 # %% tags=["nbval-check-output"]
@@ -129,9 +127,7 @@ first_five = data.normalize(test.images[:5])
 print("features:", classifier.features(first_five).shape)
 
 # %% [markdown]
-# The folded cell trains it like any classifier.
-# (`layers.column_major`, and our own `Conv2d` in place of MLX's, are there only for speed.)
-# Each batch is shifted by up to two pixels, so that the judge attends to the shape of a digit more than to its place.
+# We train the judge like any classifier, but shift each batch by up to two pixels, so that it attends to the shape of a digit more than to its place.
 
 # %% tags=["hide-input"]
 epochs, batch_size = (3 if mlxgan.SMOKE else 12), 100
@@ -199,9 +195,8 @@ path = mlxgan.RUNS / "classifier/classifier.safetensors"
 checkpoints.save(path, classifier.eval(), notes=notes)
 
 # %% [markdown]
-# After twelve epochs the judge misreads about one test image in 180.
-# The one that comes with the book, in half precision, is from an earlier run of the same cells, so that all chapters have the same judge and their distances can be compared.
-# `metrics.features` returns its features of some images, together with the probabilities of the ten digits.
+# After twelve epochs it misreads about one test image in 180.
+# From here on we use the judge that comes with the book, from an earlier run of the same cells, so that all chapters share one.
 #
 # **What does the judge say about our three candidates?**
 
@@ -222,18 +217,18 @@ for name, images in candidates.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The moved digit is by far the closest of the three, and the fog is the farthest.
+# The moved digit is by far the closest, and the fog is the farthest.
 # :::
 #
-# By these squared distances, another digit is fifteen times as far away as the digit that was moved.
-# But keep in mind that our judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss whatever it learned to ignore.
+# In squared distance, another digit is fifteen times as far away as the one that was moved.
+# But the judge never had to notice where exactly a digit stands or how clean the paper is, and a measure that relies on it may miss what it learned to ignore.
 #
 # ## Clouds of points
 #
-# For the judge, every image is a point with 128 coordinates, and ten thousand images are a cloud of points.
-# We cannot look into 128 dimensions, but we can look at the plane in which the real digits vary the most.
-# `metrics.reference` provides the real side of all comparisons: the features of the 10,000 test images and of 50,000 training images, both in random order; the other 10,000 are put aside for later.
-# From each generator we draw as many digits as there are test images, four times with different noise.
+# For the judge, every image is a point with 128 coordinates, and ten thousand images are a cloud.
+# To see something of it, we look at the plane in which the real digits vary the most.
+# On the real side we take all 10,000 test images and 50,000 training images, and put the other 10,000 aside for later.
+# From each generator we draw 10,000 digits, four times with different noise.
 
 # %%
 seeds = range(2 if mlxgan.SMOKE else 4)
@@ -261,22 +256,21 @@ for axes, (name, cloud) in zip(
 plt.show()
 
 # %% [markdown]
-# A generator is good if its cloud coincides with the real one, and all measures of this chapter compare two clouds.
+# A generator is good if its cloud coincides with the real one, so we need a way to compare two clouds.
 #
 # ## The Fréchet distance
 #
-# How far apart are two clouds?
-# Think of two heaps of sand, one of which we want to turn into the other.
-# Carrying a grain costs the square of the distance that it travels, and the average cost of a grain under the cheapest plan is the square of the **Wasserstein-2 distance** between the two heaps.
+# Think of the two clouds as heaps of sand, one of which we want to turn into the other.
+# Carrying a grain costs the square of the distance that it travels, and the average cost of a grain under the cheapest plan is the square of the **Wasserstein-2 distance** between the heaps.
 #
 # On a line the cheapest plan keeps the order: the leftmost grain goes to the leftmost place, and so on.
 # Suppose that both heaps, the real one and the generated one, are bell curves, with means $m_r$ and $m_g$ and standard deviations $s_r$ and $s_g$.
-# A grain that lies $u$ standard deviations from the mean of the first heap goes to the same place in the second, from $m_r + s_r u$ to $m_g + s_g u$.
+# A grain that lies $u$ standard deviations from the mean of its heap keeps this $u$, so it travels from $m_r + s_r u$ to $m_g + s_g u$.
 # Since $u$ is 0 and $u^2$ is 1 on average, the plan costs
 #
 # $$(m_r - m_g)^2 + (s_r - s_g)^2.$$
 #
-# **One bell has mean 0 and standard deviation 1, the other one mean 3 and standard deviation 2. What does it cost to turn the first into the second?**
+# **One bell has mean 0 and standard deviation 1, the other has mean 3 and standard deviation 2. What does it cost to turn the first into the second?**
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(0)
@@ -291,7 +285,7 @@ print(f"cost of carrying {cost:.1f}, formula {3**2 + (2 - 1) ** 2:.1f}")
 # :::
 #
 # In 128 dimensions there is no leftmost grain, and the cheapest plan is hard to find.
-# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) took a shortcut: describe each cloud by its mean $m$ and its covariance matrix $C$, and pretend that it is a normal distribution, because then the cost has a closed form in any number of dimensions:
+# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) took a shortcut: describe each cloud by its mean $m$ and its covariance matrix $C$, and pretend that it is a normal distribution, because then the cost has a closed form:
 #
 # $$
 # \begin{aligned}
@@ -300,13 +294,11 @@ print(f"cost of carrying {cost:.1f}, formula {3**2 + (2 - 1) ** 2:.1f}")
 # \end{aligned}
 # $$
 #
-# The first term is the squared distance between the two means, and the rest, in which $\mathrm{tr}$ is the sum of a matrix's diagonal, compares the shapes.
-# (With variances $s_r^2$ and $s_g^2$ in place of the matrices, it is our formula on the line.)
-# They named it *Fréchet Inception distance*: the Wasserstein-2 distance, of which it is the square, is also called the Fréchet distance, and their network is Inception.
-# Ours is the **Fréchet distance in the features of the book's classifier**.
-# We call it FID for short, but its values belong to a scale of their own.
+# The first term is the squared distance between the means, and the rest, in which $\mathrm{tr}$ is the sum of a matrix's diagonal, compares the shapes.
+# They called it *Fréchet Inception distance*, after another name for the Wasserstein-2 distance and after their network.
+# Ours is the **Fréchet distance in the features of the book's classifier**, or FID for short, on a scale of its own.
 #
-# The formula asks for the roots of two matrices, and since both are symmetric, we need only the roots of their eigenvalues.
+# Both matrices under a root are symmetric, so we can take the roots of their eigenvalues.
 
 
 # %%
@@ -325,15 +317,14 @@ for name, fake in fakes.items():
 
 # %% [markdown]
 # By this measure the DCGAN is far ahead, with about a ninth of the cost.
-# (`metrics.fid` is the same function with its arguments checked.)
 #
 # ## How sure is that number?
 #
-# Each value comes from one draw of noise, and with other noise the same generator draws other digits.
+# Each value comes from one draw of noise, and another draw gives other digits.
 #
 # **By how many percent will the value of each generator change from one draw of 10,000 images to another?**
 #
-# `metrics.evaluate` computes every measure of this chapter, so we let it measure all our draws now and open the results as we go.
+# `metrics.evaluate` computes every measure of this chapter for each of our draws.
 
 # %%
 scores = {
@@ -347,24 +338,22 @@ for name, runs in scores.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By about 5 % for the MLP GAN and by about 3 % for the DCGAN, if we divide the number behind ± by the mean.
+# By about 5 % for the MLP GAN and about 3 % for the DCGAN, if we divide the number behind ± by the mean.
 # :::
 #
-# The number behind ± is the standard deviation over the four draws, which says how far a *single* draw typically lies from the average.
-# It matters as soon as you compare two generators that are about equally good.
-# The 38.98 and the 43.22 come from the same MLP GAN, and if you had reported one of them before a change and the other one after it, you would have announced a difference that does not exist.
-# The difference of two single draws scatters $\sqrt 2$ times as much as either of them, here with a standard deviation of about 2.7, so for a generator like this one a difference of less than about 5 is weak evidence at best.
-# The average of four draws is twice as reliable as a single one, which is why our generators get four.
+# The number behind ± is the standard deviation over the four draws: how far a *single* draw typically lies from the average.
+# The 38.98 and the 43.22 come from the same MLP GAN, so comparing single draws can show progress where there is none.
+# Their differences scatter by $\sqrt 2 \cdot 1.88$, or about 2.7, so for such a generator anything below about 5 is weak evidence at best.
+# The average of four draws is twice as reliable as one, which is why our generators get four.
 #
 # All this is the error of *sampling* alone.
-# If you train again from another seed, you get another generator, a better or a worse one, and for this reason [What makes training stable](11_stability.ipynb) repeats the training itself.
+# Training again from another seed gives a better or a worse generator, so [What makes training stable](11_stability.ipynb) repeats the training itself.
 #
 # ## What a perfect generator would get
 #
 # Is there anything left to improve at 4.7?
-# We do not have a perfect generator, but we have its output: new handwritten digits, from the training set.
-# `metrics.reference` has put 10,000 of them aside and measured them as if they were samples.
-# Their value is called the **floor**.
+# We do not have a perfect generator, but we have its output: new handwritten digits, the 10,000 training images that we put aside.
+# What they get when we measure them as samples is called the **floor**.
 #
 # **What is the FID between 10,000 real digits and 10,000 other real digits?**
 
@@ -376,20 +365,19 @@ print(f"floor: FID {reference.floor.fid:.2f}")
 # About 2, and not 0.
 # :::
 #
-# There are two possible reasons.
-# Perhaps the two sets really differ, since nobody's handwriting is in both the training set and the test set.
-# Or perhaps the measure is not 0 for two finite sets from the same source: their means and covariances differ a little by chance, and a squared distance counts every difference as positive.
+# Perhaps the two sets really differ, since the test set comes from other writers than the training set.
+# Or perhaps it is chance: even for two sets from one source, the means and covariances differ a little, and a squared distance counts every difference as positive.
 #
-# We can separate the two.
-# Two random parts of the training set come from the same writers, so the distance between them is pure chance.
-# The square of an average's error falls like $1/n$ as the number $n$ of images in each part grows, so we expect
+# We can separate the two, because chance fades.
+# The square of an average's error falls like $1/n$ as the number $n$ of images in each set grows, so we expect
 #
 # $$\mathrm{FID}(n) \approx a + \frac{b}{n},$$
 #
 # where $a$ is the value for infinitely many images and $b/n$ is called the **bias**.
-# To find both, we average over thirty pairs of random subsets of each size and fit a line, in which averages with a smaller error have more weight.
+# For two random parts of the training set, which come from the same writers, $a$ should be 0.
+# For these parts and for two other comparisons, we average over thirty pairs of subsets of each size and fit a line.
 
-# %%
+# %% tags=["hide-input"]
 sizes = [50, 75, 100] if mlxgan.SMOKE else [1000, 2000, 5000, 10_000]
 repeats = 5 if mlxgan.SMOKE else 30
 rng = np.random.default_rng(0)
@@ -452,27 +440,21 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# Two parts of the training set have a limit of −0.03 ± 0.05, so as far as we can tell, what they have at 10,000 images, about 1.2, is bias and nothing else.
-# Between test and training images the bias is about the same, but a distance of 0.95 remains however many images we take, which suggests that the writers matter.
-# (Our judge, which has seen the training images before, may contribute to it.)
-# Of the DCGAN's value, 3.4 remain.
-# That is far more than the 0.95 that even a perfect imitation of the training set would keep, so there is something left to improve.
-# (The numbers behind ± are not the whole uncertainty, because all the subsets are picked from the same images.)
+# For two parts of the training set $a$ is −0.03 ± 0.05, so as far as we can tell, their 1.2 at 10,000 images is bias and nothing else.
+# Between test and training images 0.95 remains however many we take, which suggests that the writers matter, although our judge, having seen the training images before, may contribute.
+# For the DCGAN 3.4 remains, far more than even a perfect imitation of the training set would keep, so there is something left to improve.
 #
-# An FID may therefore be compared with another FID by the same judge, against the same real images, with the same number of samples, and with nothing else.
-# Even then a part of a small difference may be bias, because $b$ depends on the generator, so [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) propose to report the limit $a$ instead.
-# A published FID of 3 for photographs can no more be compared with ours than miles with degrees.
+# An FID may therefore be compared only with another FID by the same judge, against the same real images, and with the same number of samples.
+# Even then a small difference may be due to the bias, because $b$ depends on the generator.
 #
 # ## The kernel distance
 #
 # Could there be a measure without bias?
 # Imagine a party with two groups of guests.
-# To find out whether they are the same kind of people, you could ask how alike two guests of the same group are on average, and how alike two guests of different groups are.
-# If the groups do not differ, both answers are the same.
+# If they are the same kind of people, two guests of one group are on average as alike as two guests of different groups.
 #
-# The **kernel distance** of [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) asks exactly that.
-# (They took the features of a network named Inception, so most papers call it *kernel Inception distance*, or KID; our features are others, and only the short name is the same.)
-# A function called a kernel says how alike two images are, here $k(x, y) = (x \cdot y / F + 1)^3$ for features $x$ and $y$ of $F$ numbers each, and the distance is
+# The **kernel distance** of [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) checks exactly that; on Inception's features it is the *kernel Inception distance*, or KID, and again we borrow the short name.
+# A kernel says how alike two images are, here $k(x, y) = (x \cdot y / F + 1)^3$ for features $x$ and $y$ of $F$ numbers each, and the distance is
 #
 # $$\mathrm{KID} = \mathbb E\,k(x, x') + \mathbb E\,k(y, y') - 2\,\mathbb E\,k(x, y),$$
 #
@@ -506,10 +488,8 @@ for distance in (frechet_distance, kernel_distance):
 # The FID is about 24, although there is nothing to find, and the KID is 0.35 ± 0.52, which is 0 within its error.
 # :::
 #
-# Like the FID, the KID scatters from one set of images to the next.
-# `metrics.kid` estimates its error by the **bootstrap**: from the images at hand it draws new sets of the same size, with replacement, and takes the standard deviation of their distances.
-#
 # With all 10,000 images, does the KID notice the writers, and the DCGAN?
+# The **bootstrap** estimates its error by drawing new sets from the images at hand, with replacement, and taking the standard deviation of their distances.
 
 # %%
 parts = [from_training[i * n : (i + 1) * n] for i in range(4)]
@@ -526,24 +506,22 @@ for name, results in kids.items():
     print(f"{name:18s} {values}   bootstrap error {error:.2f}")
 
 # %% [markdown]
-# Test against training images give 0.24 to 0.37, and with an error of 0.25 this is only a hint that the writers differ.
-# The DCGAN gets 0.59 to 0.84, which is two to three times the error, so the KID can just about tell its digits from the test images.
+# Between test and training images the KID is 0.24 to 0.37, which with an error of 0.25 is only a hint that the writers differ.
+# The DCGAN gets 0.59 to 0.84, two to three times the error, so it can just about be told from the test images.
 # The FID answers more clearly, with 4.6 to 4.8 compared with about 2, so a measure without bias is not automatically the more sensitive one.
 #
 # ## Good, or varied?
 #
 # A generator can fail in two ways: its digits do not look like digits, or they do, but it can draw only some of them.
-# To keep both faults apart, [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) ask two questions.
+# To tell the two faults apart, [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) ask two questions.
 # **Precision**: what fraction of the fakes could be real?
 # **Recall**: what fraction of the real images could have come from the generator?
 #
 # ![Two panels with the same blue points for real images and orange points for fakes. On the left, balls are drawn around the blue points, and 5 of 7 orange points lie in one of them. On the right, balls are drawn around the orange points, and 2 of 7 blue points lie in one of them.](../book/diagrams/precision-recall.svg)
 #
-# *Precision counts the fakes that lie in a ball around a real point, and recall the real points that lie in a ball around a fake. Here each ball reaches to the nearest neighbor of its center.*
+# *Precision counts the fakes in a ball around a real point, and recall the real points in a ball around a fake. Here each ball reaches to the nearest neighbor of its center.*
 #
-# "Could be" is taken geometrically.
-# Around each member of a set we draw a ball that reaches to its third nearest neighbor in the same set, so balls are small where the set is dense and large where it is sparse.
-# A point in at least one of these balls counts as one that could belong to the set.
+# "Could be" is taken geometrically: around each member of a set we draw a ball that reaches to its third nearest neighbor in the set, and any point in one of these balls could belong to it.
 # In code, everything follows from one table of ticks, with a row for each point and a column for each ball.
 
 
@@ -566,9 +544,8 @@ def precision_and_recall(real, fake, k=3):
 
 
 # %% [markdown]
-# A toy shows what the two numbers say.
-# The real points come from a ring of eight clusters.
-# Of three generators, the first does everything right, the second has kept only four of the clusters, and the third knows all eight but scatters its points too widely.
+# Let us try this in the plane, with real points that form a ring of eight clusters.
+# Of three generators, the first does everything right, the second has kept only four clusters, and the third knows all eight but scatters its points too widely.
 #
 # **Which of precision and recall does each of the three lose?**
 
@@ -608,10 +585,7 @@ plt.show()
 # The first loses very little of either, the second more than half of its recall, and the third four fifths of its precision.
 # :::
 #
-# The panel in the middle is a mild form of mode collapse: half of the kinds are missing, while the others are drawn perfectly.
-#
-# Back to the digits.
-# `metrics.table` sets out all results, for our generators as mean and standard deviation over the draws, and we look at two lines.
+# Back to the digits, with two lines from the table of all results.
 
 
 # %%
@@ -628,20 +602,17 @@ show("precision", "recall")
 
 # %% [markdown]
 # The floor is not 1, because even among real digits some are so unusual that they lie in nobody's ball.
-# By precision the samples of the MLP GAN are no worse than those of the DCGAN, although three of its sixteen digits at the top of this chapter were gray smudges.
-# Evidently precision does not mind everything that your eye minds.
-#
-# It is the recall that tells the two generators apart: 0.26 compared with 0.79.
-# About three quarters of the real digits lie in no ball around a sample of the MLP GAN.
-# Does this mean that the generator leaves out three quarters of all handwriting?
-# Let us first test recall on a case where we know the right answer.
+# By precision the MLP GAN is no worse than the DCGAN, although three of its sixteen digits at the top were gray smudges.
+# It is the recall that tells the two apart: 0.26 compared with 0.79.
+# Does the MLP GAN leave out three quarters of all handwriting?
+# Let us first try recall on a generator whose fault we know.
 #
 # ## A hundred images, a hundred times
 #
-# Suppose that a generator has stored a hundred real digits and returns one of them, at random, whenever it is asked.
-# Its precision will be high, since its digits are real, and its recall ought to be close to 0, since it can never draw any of the others.
+# Suppose that a generator has stored a hundred real digits and always returns one of them at random.
+# Its precision will be high, but its recall ought to be close to 0, since it can never draw any other digit.
 #
-# **What is its recall if we measure the hundred images once? And if we measure 10,000 samples, that is, each image a hundred times?**
+# **What is its recall if we measure the hundred images once? And if we measure each of them a hundred times?**
 
 # %%
 order = np.random.default_rng(0).permutation(len(train))
@@ -658,27 +629,22 @@ for name, fake in stored.items():
 # 0.935 if we measure them once, and 0.000 if each is repeated.
 # :::
 #
-# The first of these numbers is *higher* than the 0.875 of 10,000 fresh digits.
-# The second is close to the right answer, but neither was found for a good reason, because in recall the balls belong to the fakes.
+# The first is *higher* than the 0.875 of 10,000 fresh digits, and the second is about right, but for the wrong reason, because in recall the balls belong to the fakes.
+# Among only a hundred fakes the third nearest neighbor is far away, so the balls are huge and contain more than nine tenths of all real digits.
+# When each image is repeated, that neighbor is another copy, at distance 0, so the ball is a single point, and no real digit lies exactly there.
 #
-# - Among only a hundred fakes, the third nearest neighbor of each is far away, so its ball is huge, and a hundred huge balls contain more than nine tenths of all real digits.
-# - In the second case the third nearest neighbor of a copy is another copy, at distance 0.
-#   The ball of a copy is a single point, and no real digit lies exactly there.
-#
-# So recall can be fooled both ways: it flatters a generator whose samples lie far apart, even if they are nonsense, and it punishes one that repeats itself more than it deserves.
-# In a milder form this may be a part of the MLP GAN's low recall, since where samples crowd together their balls are small.
+# So recall flatters a generator whose samples lie far apart, even if they are nonsense, and it punishes one that repeats itself more than it deserves.
 #
 # The cure of [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) is to draw balls around real images only, because these do not change with the generator.
-# Here each ball reaches to the $k$-th neighbor of its center, with $k = 5$.
-# **Coverage** is the fraction of these balls that contain at least one fake.
-# **Density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, so that a perfect generator gets about 1 (Exercise 1).
-# It is the counterpart of precision, which is content with a single large ball around some outlier.
+# Each ball now reaches to the $k$-th neighbor of its center, with $k = 5$.
+# In place of recall, **coverage** is the fraction of these balls that contain at least one fake.
+# In place of precision, **density** is the number of balls that a fake lies in, averaged over the fakes and divided by $k$, so that a perfect generator gets about 1 (Exercise 1).
 #
 # ![Three panels with balls around seven blue real points only. In the first and the second, titled density and coverage, the same seven varied orange fakes lie in 1.9 balls on average, and all 7 balls contain a fake. In the third, titled copies, three images that were supplied a hundred times each lie in 2.0 balls on average, but only 3 of 7 balls contain a fake.](../book/diagrams/density-coverage.svg)
 #
-# *Density counts in how many balls around real points a fake lies, and coverage counts the balls that contain a fake. Here each ball reaches to the nearest neighbor of its center. Supplying a few images again and again leaves their density as it was and cannot raise the coverage.*
+# *Density counts in how many balls around real points a fake lies, and coverage the balls that contain a fake, which copies cannot raise. Here $k = 1$.*
 #
-# In our table of ticks, precision counts the *rows* that have a tick, coverage the *columns* that have one, and density all the ticks.
+# In our table, precision counts the *rows* that have a tick, coverage the *columns*, and density all the ticks.
 
 
 # %% tags=["nbval-check-output"]
@@ -694,7 +660,7 @@ for name, cloud in clouds.items():
     print(f"{name:8s} density {density:.2f}, coverage {coverage:.2f}")
 
 # %% [markdown]
-# On the toy, coverage finds the lost clusters as recall did, but it is not taken in by the generator that scatters too widely, whose large balls gave it a recall of 0.99.
+# In the plane, coverage finds the lost clusters as recall did, but it is not taken in by the generator that scatters too widely.
 #
 # **A hundred digits, once or a hundred times: what is their coverage?**
 
@@ -709,21 +675,20 @@ show("density", "coverage")
 # 0.044, in both cases.
 # :::
 #
-# Repeating the images no longer changes the result, and it is as low as it should be.
-# (A hundred fresh digits from a perfect generator would get about 0.044 as well, since our hundred are such digits, so compare coverage only at the same number of samples.)
+# Repeating the images no longer matters, and the result is as low as it should be.
+# (A hundred digits from a perfect generator would cover as little, so compare coverage only at the same number of samples.)
 #
-# Of our generators, the DCGAN reaches 88 % of the balls and the MLP GAN 72 %, and nobody would conclude from this that three quarters of all handwriting are missing.
-# To see what a generator leaves out, this book therefore looks at coverage, and it keeps precision and recall because you will meet them in many papers.
+# Of our generators, the DCGAN reaches 88 % of the balls and the MLP GAN 72 %, far from the loss of three quarters that its recall suggested.
+# This book therefore relies on coverage, and keeps precision and recall because many papers use them.
 #
 # ## What the judge says
 #
-# So far we have used only the eyes of our judge, but for each image it also tells us how probable each of the ten digits is.
+# For each image our judge also tells us how probable each of the ten digits is.
 #
-# - How many images are *clear*?
-#   We count those for which one digit has a probability of more than 90 %.
+# - How many images are *clear*, that is, how many have one digit with a probability of more than 90 %?
 # - How often does each digit occur?
 #   The difference from equal frequencies is a Kullback-Leibler divergence, as in [Losses and optimizers](05_losses.ipynb): it is 0 if all ten are equally frequent, and $\log 10 \approx 2.30$ if there is only one.
-# - The *classifier score* puts both into one number by asking how far the answers for single images lie from the average answer: $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$, where $p(c \mid x)$ are the probabilities of the digits $c$ for the image $x$, and $p(c)$ is their average over all images.
+# - The *classifier score* $\exp \mathbb E\,\mathrm{KL}\big(p(c \mid x) \,\Vert\, p(c)\big)$ joins both: how far do the probabilities $p(c \mid x)$ of the digits $c$ for an image $x$ lie from $p(c)$, their average over all images?
 #   With Inception as the judge it is the *inception score* of [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016).
 #
 # **Which digit do you expect the MLP GAN to draw too often?**
@@ -751,51 +716,39 @@ plt.show()
 # The one: 13.6 % of its samples are ones, compared with 11.1 % of the real digits.
 # :::
 #
-# Such a fraction has a standard deviation of at most half a percentage point between draws, so this is not the luck of a draw.
-# It may partly be the judge's doing, however: it has to name a digit even for a smudge, and it is more than 90 % sure of only 85 % of the MLP GAN's samples.
+# From draw to draw this fraction has a standard deviation of half a percentage point, so it is not the luck of a draw.
+# The judge, which has to name a digit even for a smudge, may contribute to the excess, and one generator cannot show the reason, so [When it goes wrong](10_failures.ipynb) will look at many.
 #
-# Why ones?
-# A one is a single stroke and presumably the easiest digit to draw well, and as we saw in [Losses and optimizers](05_losses.ipynb), the loss charges a generator little for digits that it forgets.
-# But one generator cannot show whether this is the reason, so [When it goes wrong](10_failures.ipynb) will look at many.
-#
-# And the five that was missing in the upper row at the top?
-# If 7.8 % of the samples are fives, sixteen samples contain none with a probability of $0.922^{16}$, or 27 %, so their absence from one row shows nothing at all.
+# And the missing five?
+# If 7.8 % of the samples are fives, sixteen samples contain none with a probability of $0.922^{16}$, or 27 %, so one row without a five shows nothing at all.
 #
 # ## The report card
 #
-# One fault is still missing.
-# None of these measures objects to a generator that returns its training images, since nothing looks more like a real digit than a real digit.
-# In [Generating](07_generating.ipynb) we looked for the nearest training image of a sample, and we can turn this into a number: for what fraction of samples is the nearest *training* image nearer than the nearest *test* image, which nobody can have copied?
-# Our 50,000 training images are five times as many as the test images, so for honest samples it will be about five sixths, and for copies of these training images it is 1.
-#
-# This is the line "nearer to training" in the complete table.
+# One fault is still missing: none of these measures objects to a generator that returns its training images.
+# To turn the search of [Generating](07_generating.ipynb) into a number, we ask for what fraction of samples the nearest *training* image is nearer than the nearest *test* image, which nobody can have copied.
+# Since there are five times as many training images, this should be about five sixths for honest samples, and for copies it is 1.
+# In the complete table it is the line "nearer to training".
 
 # %%
 print(card)
 
 # %% [markdown]
-# You get the same table for samples of your own from `python -m mlxgan evaluate SAMPLES.npz`.
 # To read it, compare each value with the floor and each difference with the numbers behind ±.
-# For example, in "nearer to training" neither generator lies above the floor, so this test shows no sign of copying.
-# By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead of the MLP GAN, and in precision and density it is a little behind.
-# So on average the samples of the MLP GAN lie among the real digits no worse than those of the DCGAN, but they are less varied, and more of them are unclear.
+# In "nearer to training", for example, neither generator lies above the floor, so this test shows no sign of copying.
+# By FID, recall, coverage and the fraction of clear images the DCGAN is far ahead, and in precision and density it is a little behind.
+# So on average the MLP GAN's samples lie no worse among the real digits, but they are less varied, and more of them are unclear.
 #
-# | measure | what it asks | range, best value | floor |
-# |---|---|---|---|
-# | Fréchet distance (FID) | What does it cost to carry one cloud to the other, going by means and covariances? | 0 or more, low | 1.99 |
-# | kernel distance (KID) | Are images of one set more alike than images of two? | about 0 or more, low | 0.26 |
-# | precision | What fraction of fakes lie in a ball around a real image? | 0 to 1, high | 0.849 |
-# | recall | What fraction of real images lie in a ball around a fake? | 0 to 1, high | 0.875 |
-# | density | In how many balls around real images does a fake lie, divided by $k$? | 0 or more, near 1 | 0.917 |
-# | coverage | What fraction of balls around real images contain a fake? | 0 to 1, high | 0.943 |
-# | classifier score | Is each image clear, and are all digits equally frequent? | 1 to 10, high | 9.85 |
-# | more than 90 % sure | What fraction of images are clear? | 0 to 1, high | 0.987 |
-# | KL of the classes | How unequal are the frequencies of the digits? | 0 to 2.30, low | 0.0010 |
-# | nearer to training | What fraction of images lie nearer to a training image? | 0 to 1, near the floor | 0.840 |
+# | asks whether samples are | measures, with their range and best value |
+# |---|---|
+# | good | precision (0 to 1, high), density (0 or more, near 1), more than 90 % sure (0 to 1, high) |
+# | varied | recall and coverage (0 to 1, high), KL of the classes (0 to 2.30, low) |
+# | good and varied | FID (0 or more, low), KID (about 0 or more, low), classifier score (1 to 10, high) |
+# | copied | nearer to training (0 to 1, near the floor) |
 #
 # ## Which measure sees which fault?
 #
-# To find out, we take the 10,000 real digits of the floor and damage them in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
+# Precision does not seem to mind the gray smudges, so what do the other measures miss?
+# To find out, we damage real digits in five ways: we blur them, put specks of ink on a hundredth of the pixels, move them two pixels to the right, leave out all fours, and lay each digit over another one.
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight digits of each set: undamaged, blurred, with specks, moved to the right, without fours, and two laid over each other.", "name": "fig-08-faults"}, "image": {"alt": "Six rows of eight digits: clean digits; the same ones blurred; with single black pixels strewn over them; moved to the right; the same ones again, but without the four, so that later digits move up; and pairs of digits laid over each other in gray."}}
@@ -834,7 +787,7 @@ plots.digits(mx.concatenate(rows), columns=8, scale=0.45)
 # %% [markdown]
 # **Which of these faults lower precision, which lower recall, and does one of them raise a measure above the floor?**
 
-# %%
+# %% tags=["hide-input"]
 lines = [
     "| fault | FID | precision | recall | density | coverage | KL |",
     "|:--|--:|--:|--:|--:|--:|--:|",
@@ -856,60 +809,48 @@ display(Markdown("\n".join(lines)))
 # Specks, the shift and the overlay lower precision as well, the missing fours leave it where it was, and blurring *raises* it, together with density.
 # :::
 #
-# As we know from the draws above, the four columns between FID and KL may differ by about a hundredth by chance, so we look only at larger differences.
+# (In the four columns between FID and KL, differences of a hundredth may be chance.)
 #
-# - **Blurred** digits have a precision of 0.933, above the 0.849 of clean ones.
-#   A likely reason is that a blurred digit has lost what was special about it and moved toward the middle of the cloud, where it is surrounded by real digits.
-#   So a smudge is no obstacle to a high precision, which fits what we saw of the MLP GAN.
-# - **Moved** digits lose about half of both precision and recall, although KL finds the frequencies of the digits as even as before.
-#   So the judge seems to forgive a shift when it names a digit, but the layer that we look at still knows something about where the digit stood.
-# - **Missing fours** cost no precision, and only eight hundredths of recall and coverage, since fours are a tenth of all digits.
-# - **Overlaid** digits are by far the worst of all for FID and KL, but two thirds of them lie in some ball around a real digit, so precision would pass them.
+# - **Blurred** digits have a precision of 0.933, above the 0.849 of clean ones, probably because a digit without its peculiarities moves toward the middle of the cloud, where real digits surround it.
+# - **Moved** digits lose about half of both precision and recall, although KL finds their frequencies as even as before.
+#   So the judge seems to forgive a shift when it names a digit, but its features still know something about where the digit stood.
+# - **Missing fours** cost only eight hundredths of recall and coverage.
+# - **Overlaid** digits are by far the worst for FID and KL, but two thirds of them lie in some ball around a real digit.
 #
-# FID, recall and coverage notice all five faults, but they name none of them.
-# The MLP GAN has an FID of 41, the moved digits have 44, and those without fours have 49: three quite different faults, and one number that is nearly the same.
-# It is the pattern across the lines that tells us what is wrong.
+# FID, recall and coverage notice all five faults, but they name none of them: the MLP GAN has an FID of 41, the moved digits have 44, and those without fours have 49.
+# It is the pattern across the measures that tells us what is wrong.
 #
 # ## What the field uses
 #
-# In papers you will most often find the FID on Inception's features, with 50,000 samples.
-# As generators have become better, doubts about it have grown.
-#
-# [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) asked many people how real the images of various generators look, and none of the usual measures agreed well with their answers.
-# They recommend the features of DINOv2, a large network that learned without labels and was therefore not taught to look for certain kinds of objects.
-# The Fréchet distance on these features is called **FD-DINOv2**.
-#
-# [Jayasumana et al. (2024)](../book/bibliography.md#jayasumana-et-al-2024) show that features are far from normally distributed.
-# Their **CMMD** takes features from CLIP, which learned from images with captions, and compares them by a kernel distance like ours, which assumes nothing about the shape of the clouds.
+# Papers most often report the FID on Inception's features, with 50,000 samples, but as generators have become better, doubts about it have grown.
+# [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) asked many people how real generated images look, and none of the usual measures agreed well with their answers.
+# They recommend **FD-DINOv2**, the Fréchet distance on the features of DINOv2, a large network that learned without labels.
+# [Jayasumana et al. (2024)](../book/bibliography.md#jayasumana-et-al-2024) show that features are far from normally distributed, so their **CMMD** is a kernel distance, which assumes nothing about the shape of the clouds, on the features of another network, CLIP.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# Libraries such as `torch-fidelity`, `torchmetrics` and `clean-fid` compute FID and KID on Inception's features.
-# Inception expects images of 299 by 299 pixels, and the way in which a library resizes them changes the result ([Parmar et al., 2022](https://arxiv.org/abs/2104.11222)), so compare only values from the same library.
+# Libraries such as `torch-fidelity`, `torchmetrics` and `clean-fid` compute FID and KID.
+# How they resize your images to the 299 by 299 pixels that Inception expects changes the result ([Parmar et al., 2022](https://arxiv.org/abs/2104.11222)), so compare only values from the same library.
 # :::
 #
 # :::{admonition} If it goes wrong
 # :class: warning
 # *Symptom*: the FID is NaN or a complex number.
-# *Cause*: a general matrix root of $C_r C_g$, which is not symmetric, often with fewer images than features.
-# *Cure*: the symmetric form of this chapter, and more images.
+# *Cause*: a general matrix root of $C_r C_g$, which is not symmetric.
+# *Cure*: the symmetric form of this chapter, and more images than features.
 #
 # *Symptom*: even real images score badly.
-# *Cause*: another range of pixels, white and black exchanged, or only the first thousand test images, since the file begins with the half that is easier to read.
-# *Cure*: always measure the floor first, and shuffle.
-#
-# *Symptom*: the FID improves, but the digits do not.
-# *Cause*: possibly the frequencies of the digits, which change the mean and the covariance of the cloud, or the luck of the draw.
-# *Cure*: measure several draws, and look at the other lines of the report card and at the images.
+# *Cause*: another range of pixels, black and white exchanged, or only the first thousand test images, since the easier half comes first.
+# *Cure*: measure the floor first, and shuffle.
 # :::
 #
 # ## Summary
 #
-# We compare images by the features of a judge that was trained to recognize digits, because by their pixels fog is closer to a digit than the same digit moved by two pixels.
-# FID, the cost of carrying one cloud of features to the other, is too large by an amount that falls roughly like $1/n$, and KID has an error but no bias.
+# Measured by pixels, a fog is closer to a digit than the same digit moved a little, so we compare images by the features of a judge that was trained to recognize digits.
+# FID, the cost of carrying one cloud to the other, is too large by an amount that falls roughly like $1/n$, while KID has an error but no bias.
 # Precision asks whether fakes could be real, and lets a blur pass.
-# Recall asks whether kinds of real images are missing, but a few images that are repeated or lie far apart can fool it, whereas coverage resists both tricks.
-# Each of these numbers needs a floor and a spread over several draws of noise, and even this spread does not contain the luck of the training.
+# Recall asks what is missing, but samples that repeat or lie far apart can fool it, whereas coverage resists both.
+# Each number needs a floor and a spread over several draws, and even this spread leaves out the luck of the training.
 #
 # With these tools we can find out whether a better network makes better digits, and [Convolutions](09_convolutions.ipynb) builds one.
 #
@@ -954,7 +895,7 @@ print(f"training images: density {density:.3f}, coverage {coverage:.3f}")
 # With 2,000 samples the standard error is $\sqrt{q (1 - q) / 2000}$, about 0.008 for the 0.836 that the cell finds without copies.
 # A tenth of copies raises the number to 0.847, which cannot be told apart from the floor of 0.840, and for a generator of your own you have nothing else to compare with.
 # A quarter of copies, with 0.873, lies about four errors above the floor and would be noticed.
-# And all of this holds for exact copies only.
+# All of this holds for exact copies only.
 # :::
 
 
@@ -974,7 +915,7 @@ for fraction in (0, 0.1, 0.25, 0.5, 1):
 #
 # Perhaps the recall of repeated images only needs a larger $k$.
 # Take 20 images a hundred times each, compare them with 2,000 real ones, and increase $k$ from 3 to 99, 100 and 200.
-# Explain what you see, also the jump between 99 and 100.
+# Explain what you see, including the jump between 99 and 100.
 #
 # :::{dropdown} Solution
 # Each fake has 99 copies at distance 0, so up to $k = 99$ all balls are points and recall is 0.
@@ -1000,7 +941,7 @@ for k in (3, 99, 100, 200):
 # For the DCGAN precision rises from 0.790 to 0.823, and for the MLP GAN density rises from 0.892 to 0.939.
 # These are the only improvements, and both are paid for: recall falls from 0.79 to 0.25 and from 0.26 to 0.19, coverage from 0.88 to 0.34 and from 0.72 to 0.67.
 # FID gets much worse for both, from 4.7 to 312 for the DCGAN and from 41 to 156 for the MLP GAN.
-# So whether less noise gives more typical digits depends on the generator, and when you report a precision, report the recall beside it, and the factor of the noise.
+# So whether less noise gives more typical digits depends on the generator, and a precision should be reported with its recall and with the factor of the noise.
 #
 # The density of the DCGAN falls from 0.85 to 0.61, so perhaps its fakes have moved to places where real digits are sparse and balls are large.
 # :::
@@ -1020,5 +961,6 @@ for name, generator in generators.items():
 #
 # - [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) introduced FID and tested it on damaged images, much as we did.
 # - [Bińkowski et al. (2018)](../book/bibliography.md#bińkowski-et-al-2018) explain KID and show that no estimate of FID from finitely many images can be unbiased.
+# - [Chong and Forsyth (2020)](../book/bibliography.md#chong-and-forsyth-2020) propose to report the limit $a$ in place of the FID, because the bias depends on the generator.
 # - [Kynkäänniemi et al. (2019)](../book/bibliography.md#kynkäänniemi-et-al-2019) show with many pictures what precision and recall tell about a generator, and [Naeem et al. (2020)](../book/bibliography.md#naeem-et-al-2020) where they fail. Exercise 1 is from the latter.
 # - [Stein et al. (2023)](../book/bibliography.md#stein-et-al-2023) compare 17 measures with the opinion of many people.

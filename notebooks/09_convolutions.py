@@ -13,11 +13,12 @@
 # %% [markdown]
 # # Convolutions
 #
-# You can read most of the digits from Part I, but you would hardly mistake them for handwriting, as the first row of the figure below shows.
-# To the networks behind them a picture is nothing but a list: shuffle its 784 numbers, always in the same way, and the discriminator learns just as well, as we saw in [Generator and discriminator](04_models.ipynb).
-# In this chapter we build two networks that know what a neighborhood is, and by the end you can write and train a DCGAN, avoid the traps that batch normalization sets, and measure how far its digits still are from real ones.
+# You can read most of the digits from Part I, but you would hardly mistake them for handwriting, as the first row below shows.
+# To the networks behind them a picture is a mere list: shuffle its 784 numbers, always in the same way, and the discriminator learns just as well ([Generator and discriminator](04_models.ipynb)).
+# In this chapter we build two networks that know what a neighborhood is.
+# By the end you can train a DCGAN, avoid the traps of batch normalization, and measure how far its digits still are from real ones.
 #
-# *Before: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb) · To read: thirty-five minutes · To run: about twenty minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Measuring](08_measuring.ipynb) · To read: half an hour · To run: about twenty minutes on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -59,25 +60,25 @@ plots.digits(mx.concatenate([*rows, real[:12]]), columns=12, scale=0.5)
 # %% [markdown]
 # ## A pattern and a window
 #
-# To a fully connected layer, no two pixels lie closer together than any other two.
-# Yet a stroke consists of neighboring pixels, and it is a stroke wherever on the paper it was drawn.
+# To a fully connected layer, no two pixels are closer together than any other two.
+# Yet a stroke is made of neighboring pixels, and it remains a stroke wherever it is drawn.
 #
 # A **convolution** builds both facts into a layer.
-# Imagine that you look at a picture through a window of four by four pixels.
-# You compare what you see with a pattern, note down how well the two agree, move the window by two pixels, and go on until you have covered the whole picture.
-# The pattern is called the **kernel** and the step of the window is the **stride**.
+# Imagine looking at a picture through a window of four by four pixels.
+# You compare what you see with a pattern, the **kernel**, and note how well the two agree.
+# Then you move the window by two pixels, which is its **stride**, and go on until you have covered the whole picture.
 # For an image $x$ with one channel, a kernel $w$ and a bias $b$, your notes are
 #
 # $$y_{i,j} = b + \sum_{p=0}^{3} \sum_{q=0}^{3} w_{p,q}\; x_{2i+p-1,\,2j+q-1}.$$
 #
-# The $-1$ stands for a border of zeros around the picture, one pixel wide: with this **padding**, 28 pixels in a row become 14 notes.
+# The $-1$ stands for the **padding**, a border of zeros one pixel wide, with which 28 pixels in a row become 14 notes.
 # Each $y_{i,j}$ depends on one small neighborhood, and all of them share the same sixteen weights.
-# A layer has many kernels, the notes of each form one **channel** of its output, and a kernel of the next layer has sixteen weights for each of these channels.
-# MLX keeps all kernels of a layer in one array of the shape (outputs, height, width, inputs), in transposed convolutions too.
+# A layer has many kernels: the notes of each form one **channel** of its output, and a kernel of the next layer has sixteen weights for each of these channels.
+# MLX stores these weights as an array of shape (outputs, height, width, inputs).
 #
-# Let us make two kernels by hand, one for vertical strokes and one for horizontal strokes, and show them a four.
+# Let us make two kernels by hand, one for vertical and one for horizontal strokes, and show them a four.
 #
-# **What becomes of the notes when the digit moves four pixels to the right?**
+# **What happens to the notes when the digit moves four pixels to the right?**
 
 # %% tags=["nbval-check-output"]
 edges = mx.broadcast_to(mx.array([-1.0, 1.0, 1.0, -1.0]), (4, 4))
@@ -111,17 +112,17 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# They move along by two places, since two pixels make one place.
-# Apart from the border, where the tip of the four leaves the picture and comes back on the other side, they stay the same.
+# They move two places, one for every two pixels.
+# Apart from the border, where the tip of the four comes back on the other side, they stay the same.
 # :::
 #
-# Whatever such a layer learns about a stroke therefore holds wherever the stroke is moved by a multiple of the stride, and approximately in between, and it takes very few weights to say it: our two kernels have 32.
+# So whatever such a layer learns about a stroke still holds when the stroke moves by a multiple of the stride, and approximately in between.
 #
 # ## A network that minds the shuffling
 #
-# Does this knowledge help a discriminator?
-# In [Generator and discriminator](04_models.ipynb) a network had to tell real digits from chimeras, which have the upper half of one digit and the lower half of another.
-# We repeat this experiment, with the functions from there in the folded cell, and an `accuracy` on two thousand test digits and their chimeras.
+# Does this help a discriminator?
+# In [Generator and discriminator](04_models.ipynb) a network had to tell real digits from chimeras, which join the upper half of one digit to the lower half of another.
+# We repeat that experiment with a network of two convolutions and one hidden layer (the folded cell holds the rest).
 
 # %% tags=["hide-input"]
 test = data.normalize(data.load("test").images[:2000])
@@ -167,10 +168,6 @@ def accuracy(network, arrange):
     return right.mean().item()
 
 
-# %% [markdown]
-# Our network has two convolutions and one hidden layer.
-
-
 # %% tags=["nbval-check-output"]
 class SmallConvolutional(nn.Module):
     """Images (N, 28, 28, 1) in [-1, 1] to logits (N,)."""
@@ -198,8 +195,8 @@ for network in (SmallConvolutional(), models.MLPDiscriminator()):
     print(f"{type(network).__name__:18s} {count(network):9,d} parameters")
 
 # %% [markdown]
-# It is seven times smaller than the discriminator of Part I.
-# We train it on pictures and on shuffled pictures, and for comparison the old discriminator on pictures, each with three seeds.
+# Our network is seven times smaller than the discriminator of Part I.
+# We train both on pictures, and ours on shuffled pictures as well, with three seeds each, and test them on new digits.
 #
 # **What will the shuffling do this time?**
 
@@ -241,14 +238,12 @@ plt.show()
 # :::
 #
 # The fully connected network did not notice the shuffling, but this one does, in all three runs.
-# Knowing the neighborhood is only a part of its advantage, however: even with shuffled pictures it beats the fully connected network, which is right in 80.3 to 83.8 % of the cases, at least after 300 steps, when the larger network is far from finished.
+# Neighborhoods explain only part of its advantage, however: even with shuffled pictures it beats the fully connected network (80.3 to 83.8 %), at least after 300 steps, when the larger network is far from finished.
 #
 # ## Growing an image
 #
-# A convolution with stride 2 halves the size, which suits a discriminator, because it has to get from $28 \times 28$ pixels to a single number.
-# The generator has to go the other way, so it needs a layer that doubles the size.
-#
-# We let the window work backward: a **transposed convolution** takes one number and stamps the kernel into a window of a larger picture, with as much ink as the number says.
+# A convolution with stride 2 halves the size, which suits a discriminator on its way to a single number, but the generator needs a layer that doubles it.
+# So we let the window work backward: a **transposed convolution** takes one number and stamps the kernel into a window of a larger picture, with as much ink as the number says.
 # The next number stamps two pixels further on, and where two stamps overlap, their ink adds up.
 #
 # ![A 2 by 2 input; one of its pixels stamps a 4 by 4 kernel; four stamps, two cells apart, overlap and add up; the border is cropped to a 4 by 4 output.](../book/diagrams/transposed-conv.svg)
@@ -279,15 +274,15 @@ print(by_hand.astype(int))
 print(f"MLX differs by {np.abs(by_hand - by_mlx[0, :, :, 0]).max():.1f}")
 
 # %% [markdown]
-# The first pixel, a 1, has stamped the kernel and the last one, a 2, twice the kernel.
-# In the middle they overlap: the 13 consists of the kernel's 11 from the first stamp and of twice its 1 from the second.
-# `ConvTranspose2d` does the same for many channels at once, and Exercise 2 shows where its odd name comes from.
-# (`mlxgan.layers` computes what MLX's own layers compute, only faster on a CPU; see [MLX on a Linux CPU](20_linux_cpu.ipynb).)
+# The first pixel, a 1, has stamped the kernel, and the last one, a 2, twice the kernel.
+# Where they overlap, the kernel's 11 from the first stamp and twice its 1 from the second make 13.
+# `ConvTranspose2d` does the same for many channels, and Exercise 2 shows where its odd name comes from.
+# (We import it from `mlxgan.layers`, which computes the same as `mlx.nn`, only [faster on a CPU](20_linux_cpu.ipynb).)
 #
 # ## Checkerboards
 #
-# The overlaps are not harmless: if some pixels receive more stamps than others, there is a pattern in the picture before the network has learned anything.
-# We send an image of ones through transposed convolutions whose weights are all 1, so that every pixel shows how many stamps it has received.
+# The overlaps are not harmless: if some pixels receive more stamps than others, the picture has a pattern before the network has learned anything.
+# To see it, we send an image of ones through kernels of ones, so that every pixel counts its stamps.
 #
 # **The stride is 2. For which of the kernel sizes 3, 4 and 5 do all pixels receive the same number of stamps?**
 
@@ -309,12 +304,12 @@ plt.show()
 # :::
 #
 # [Odena et al. (2016)](../book/bibliography.md#odena-et-al-2016) traced the checkerboards in many generated images of their time to this uneven overlap.
-# A network can learn to cancel the pattern, but we prefer not to start with one, so all convolutions of our networks have kernel size 4, stride 2 and padding 1.
+# A network can learn to cancel the pattern, but we prefer not to start with one, so all our convolutions have kernel size 4, stride 2 and padding 1.
 #
 # ## Keeping the signal alive
 #
-# In an exercise of [Generator and discriminator](04_models.ipynb) we found that each layer of a fresh network passes on a weaker signal than it received.
-# The networks of this chapter begin with small weights, too, all drawn with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray.
+# The untrained generator of [Generator and discriminator](04_models.ipynb) painted gray, because each fresh layer passes on a weaker signal than it received.
+# Our weights will begin small, too, with a standard deviation of 0.02 as [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) recommend, so we should expect nothing but gray again.
 
 
 # %%
@@ -328,12 +323,12 @@ def initialize(model):
 # %% [markdown]
 # Instead of hoping that the outputs of a layer have a sensible size, we can simply give them one.
 # This is the idea of **batch normalization** ([Ioffe and Szegedy, 2015](../book/bibliography.md#ioffe-and-szegedy-2015)).
-# For each channel it computes the mean $\mu$ and the standard deviation $\sigma$ of its values over the batch, and for images over all positions as well, and replaces each value $x$ by
+# For each channel it computes the mean $\mu$ and the standard deviation $\sigma$ over the batch, and for images over all positions as well, and replaces each value $x$ by
 #
 # $$y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta.$$
 #
-# The tiny $\epsilon$ prevents a division by 0, and $\gamma$ and $\beta$ are learned for each channel, beginning at 1 and 0, so that the network can choose another scale when it needs one.
-# As a consequence, the size of the weights in front of a normalization no longer matters: if you double them all, $\mu$ and $\sigma$ double too, and $y$ stays what it was.
+# The tiny $\epsilon$ prevents a division by 0, and $\gamma$ and $\beta$ are learned for each channel, beginning at 1 and 0, in case the network needs another scale.
+# The size of the weights in front of a normalization no longer matters: if you double them all, $\mu$ and $\sigma$ double too, and $y$ stays what it was.
 #
 # ## The generator
 #
@@ -341,8 +336,8 @@ def initialize(model):
 #
 # *The generator trades channels for pixels until an image is left, and the discriminator goes the same way back.*
 #
-# Noise passes through a hidden layer of 512 units and becomes 64 channels of $7 \times 7$ pixels, and two transposed convolutions double this size twice.
-# There is a batch normalization after every layer except the last, where Radford et al. found that it made the training unstable, and at the end stands the tanh, as in Part I.
+# Noise passes through a hidden layer and becomes 64 channels of $7 \times 7$ pixels, and each of two transposed convolutions then doubles the size.
+# Batch normalization follows every layer except the last, where Radford et al. found that it made training unstable.
 
 
 # %%
@@ -387,10 +382,8 @@ class DCGANGenerator(nn.Module):
 
 
 # %% [markdown]
-# (`draw` is a method of its own because in [Choosing the digit](12_conditional.ipynb) something else will prepare its input.)
-#
-# What are the normalizations for?
-# We send the same noise through this generator and through a copy that has none, and look at the standard deviation of the signal after each layer.
+# Do the normalizations keep the signal alive?
+# We send the same noise through this generator and through a copy without them.
 
 
 # %%
@@ -417,13 +410,13 @@ for name, x in signal.items():
     print("std {:.3f}, without norm {:.3f}".format(*deviations))
 
 # %% [markdown]
-# Without normalization the signal gets weaker from layer to layer, and what reaches the tanh has a standard deviation of 0.002, which is an even gray.
-# With it, each output is brought back to a standard deviation of 1 before the next layer, so nothing fades, and what reaches the tanh still has 0.139.
+# Without normalization the signal fades from layer to layer, and what reaches the tanh has a standard deviation of 0.002, which is an even gray.
+# With it, each output is brought back to a standard deviation of 1 before the next layer, so that 0.139 still reaches the tanh.
 #
 # ## The discriminator
 #
 # The discriminator is the mirror image: two convolutions that halve the size, a hidden layer, and one logit.
-# It has leaky ReLUs, because the generator can only learn through it, and its first layer is not normalized, again on the advice of Radford et al.
+# Its ReLUs leak so that the generator can learn through them, and its first layer is not normalized, again on the advice of Radford et al.
 
 
 # %%
@@ -464,9 +457,9 @@ class DCGANDiscriminator(nn.Module):
 
 # %% [markdown]
 # How do these networks compare with those of Part I?
-# We count weights and multiplications separately, because a weight of a convolution is used at every place of its kernel.
+# A convolution uses each weight at every place that its kernel visits, so we count weights and multiplications separately.
 
-# %%
+# %% tags=["hide-input"]
 discriminator = DCGANDiscriminator()
 places = {"up1": 7 * 7, "up2": 14 * 14, "down1": 14 * 14, "down2": 7 * 7}
 lines = ["| layer | weights | places | multiplications |"]
@@ -483,24 +476,22 @@ for network, names in (
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Both totals are about as large as those of Part I ([Generator and discriminator](04_models.ipynb)), so whatever the new networks do better is hardly a matter of size.
-# The convolutions hold only 2 % of the weights, but each of these works at 49 or 196 places, and so they do half of the multiplications.
-# The other 98 % are in the linear layers.
-# Here our networks depart from the **DCGAN**, the deep convolutional GAN of Radford et al., which has no fully connected hidden layers: ours have one on each side, like the networks that [Chen et al. (2016)](../book/bibliography.md#chen-et-al-2016) used for MNIST.
+# Both totals are about as large as in Part I, so what the new networks do better is hardly a matter of size.
+# The convolutions hold only 2 % of the weights, but because each of these works at 49 or 196 places, they do half of the multiplications.
+# The rest is in the linear layers.
+# The original **DCGAN**, the deep convolutional GAN of Radford et al., has no fully connected hidden layers, but ours have one each, like the networks that [Chen et al. (2016)](../book/bibliography.md#chen-et-al-2016) used for MNIST.
 #
 # ## Real and fake, each in a batch of its own
 #
 # Batch normalization has a side effect: the output for one image depends on every other image in the batch.
-# A discriminator sees two kinds of images, so it matters how we mix them.
-#
-# Suppose that we save a call and put 64 real digits and 64 fakes into one batch.
+# Suppose that we save a call and give the discriminator 64 real digits and 64 fakes in one batch.
 # Both halves then share one mean, and simply by looking at which side of it an image lies, the discriminator can tell them apart without learning anything about digits.
 #
 # ![Left: a real and a fake bell curve lie on opposite sides of one shared mean. Right: each has its own mean, and both are centered on zero.](../book/diagrams/batchnorm-together.svg)
 #
-# *Normalized in one batch, real images and fakes lie on opposite sides of their shared mean. In batches of their own they do not.*
+# *In one batch, real images and fakes lie on opposite sides of their shared mean; in batches of their own they do not.*
 #
-# **We show an untrained discriminator 64 real digits, first alone and then together with 64 fakes. By how much do its logits for the digits change, compared with the differences between the digits?**
+# **We show an untrained discriminator 64 real digits, first alone and then together with 64 fakes. By how much do its logits for them change, compared with the differences between the digits?**
 
 # %%
 fake = generator(z)
@@ -512,25 +503,21 @@ print(f"standard deviation of the logits {mx.std(alone).item():.3f}")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By 0.19 on average, while the logits of different digits have a standard deviation of 0.32.
-# So the company that a digit keeps matters a lot.
+# By 0.19 on average, which is a lot: the logits of different digits have a standard deviation of only 0.32.
 # :::
 #
-# The cure is to call the discriminator twice, as the training step in [The training loop](06_training.ipynb) does.
-# [When it goes wrong](10_failures.ipynb) shows what happens to a game in which real images and fakes share a batch.
+# The cure is to call the discriminator twice, as the training step in [The training loop](06_training.ipynb) does; [When it goes wrong](10_failures.ipynb) shows what happens otherwise.
 #
-# Separate batches have a price, however, and the right half of the diagram shows it.
-# A flaw that all fakes in a batch share in the same measure is part of their mean, and the normalization subtracts it.
-# Moreover, it divides by the standard deviation, and this hides a much more serious flaw.
+# Separate batches have a price, however: a flaw that all fakes share equally is part of their mean, so the normalization subtracts it, and the division by the standard deviation hides a more serious one.
 #
 # ## Copies in disguise
 #
 # Suppose that the generator has learned to draw one perfect seven.
 # A discriminator that judges each image by itself has no reason to object, however often this seven comes back, and this is how a GAN slides into the **mode collapse** of [The training loop](06_training.ipynb).
 # Could a discriminator with batch normalization, which sees many images at once, notice the copies?
-# We give it three batches of 64: real digits, one digit repeated with a little noise in every copy, and one digit repeated exactly.
+# We try three batches of 64: real digits, noisy copies of one digit, and exact copies of it.
 #
-# **How strongly do the 512 hidden units vary within each of the three batches, before they are normalized, and after?**
+# **How strongly do the 512 hidden units vary within each batch, before they are normalized and after?**
 
 # %%
 noise = mx.random.normal(real.shape, key=mx.random.key(1))
@@ -551,11 +538,11 @@ for name, images in trial.items():
 # Afterward they vary just as much, and only the exact copies are still constant.
 # :::
 #
-# A generator whose input is noise hardly ever makes exact copies: its images differ a little, and the normalization enlarges these differences until they are as large as those between real digits.
+# A generator fed with noise hardly ever makes exact copies, and the normalization enlarges the small differences between its images until they are as large as those between real digits.
 # What would give the copies away is the standard deviation, the very number that we divide by, so let us show it to the discriminator before it is lost.
-# The idea of comparing the images of a batch is due to [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016), and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduced the comparison to a standard deviation.
-# We take the standard deviation $\sigma_k$ of every hidden unit $k$ over the batch and average the logarithms, so that halving a spread counts the same at every scale.
-# The result $s$, times a learned weight $v$ and a constant to which we come in a moment, is added to every logit of the batch:
+# (The idea of comparing the images of a batch is due to [Salimans et al. (2016)](../book/bibliography.md#salimans-et-al-2016), and [Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) reduced it to a standard deviation.)
+# We average the logarithms of the standard deviations $\sigma_k$ of all hidden units, so that halving a spread counts the same at every scale.
+# The result $s$, times a learned weight $v$ and a factor of 3, is added to every logit of the batch:
 #
 # $$\ell'(x) = \ell(x) + 3\,v\,s, \qquad s = \frac{1}{512} \sum_{k} \log \sigma_k.$$
 
@@ -578,16 +565,15 @@ class VarietyDiscriminator(DCGANDiscriminator):
 
 
 # %% [markdown]
-# If fakes vary less than real digits, the discriminator can learn a positive $v$, which makes variety a sign of a real batch, and then the generator has a gradient that tells it to vary more.
-# Because Adam moves a weight by about one learning rate per step, the factor 3 lets this single number keep up with 1.6 million others, but there is nothing special about the 3.
-# (The $10^{-6}$ keeps the gradient finite for a unit that does not vary at all.)
-# After the training we will see whether the discriminator uses this term.
+# If fakes vary less than real digits, the discriminator can learn a positive $v$, which makes variety a sign of a real batch, and the generator's gradient then tells it to vary more.
+# Adam moves each weight by about one learning rate per step, so the factor 3 lets this single number keep up with 1.6 million others; there is nothing special about it.
 #
 # ## One image, two modes
 #
 # When you draw a single digit, which other images should decide about $\mu$ and $\sigma$?
-# Batch normalization keeps running averages of $\mu$ and $\sigma^2$, and each batch in *training mode* moves them a tenth of the way toward its own values.
-# In *evaluation mode* these stored values replace those of the batch.
+# Preferably none.
+# Batch normalization therefore keeps running averages of $\mu$ and $\sigma^2$, and in *training mode* each batch moves them a tenth of the way toward its own values.
+# In *evaluation mode* these averages replace the values of the batch.
 #
 # **We draw an image from the same noise twice, once in a batch of 64 and once in a batch of 8. In which mode does the same image come out?**
 
@@ -603,12 +589,11 @@ for mode in ("training", "evaluation"):
 # Only in evaluation mode.
 # :::
 #
-# `training.sample` switches to evaluation mode, and at the end of this chapter we will see what happens without it.
+# `training.sample` therefore switches to evaluation mode, and the last section shows what happens otherwise.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# There is one `nn.BatchNorm` for vectors and for images, and you give it the number of channels, which come last.
-# Its running statistics are frozen parameters: they are in `parameters()` and not in `trainable_parameters()`, and calling `unfreeze()` on a whole network hands them to the optimizer by mistake.
+# There is one `nn.BatchNorm` for vectors and for images.
 # A compiled step keeps the mode in which it was traced, so a later `eval()` has no effect on it.
 # :::
 #
@@ -618,23 +603,21 @@ for mode in ("training", "evaluation"):
 # Now the generator gets $2 \cdot 10^{-3}$ and the discriminator $3 \cdot 10^{-4}$.
 # Why so much more, and why not the same for both?
 #
-# At least we can say why the high rate is not absurd.
-# Adam moves each weight by about one learning rate per step as long as its gradients agree, whatever their size, so a rate means little until we compare it with the weights.
-# Ours begin at a typical size of 0.02, of which $2 \cdot 10^{-4}$ is 1 % and $2 \cdot 10^{-3}$ is 10 %, and in front of a normalization only this relative change counts.
-# Ten percent per step would be reckless if it stayed so, but weights that move about tend to grow, and the same rate is then a smaller part of them, as we will check after the run.
+# We can at least say why the high rate is not absurd.
+# As long as the gradients of a weight agree, Adam moves it by about one learning rate per step, and in front of a normalization only the ratio of this step to the weight counts.
+# Our weights begin at a typical size of 0.02, of which $2 \cdot 10^{-3}$ is 10 %.
+# That would be reckless if it stayed that way, but weights that move about tend to grow, as we will check after the run, and the same rate is then a smaller part of them.
 #
 # The second question is harder.
-# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove that a GAN with two learning rates converges if the *discriminator* is the faster one, because it is then close to its best answer whenever the generator asks, but their proof assumes rates that shrink toward 0.
-# For a fast *generator* one can say that only it is averaged: the moving average of its weights, from [The training loop](06_training.ipynb), removes the jitter that a high rate leaves in its weights, while nothing removes it from the discriminator.
-# Our own evidence is just as mixed.
-# In the experiment of that chapter a slower discriminator made the fully connected GAN collapse more often; the pair of this chapter runs well with a slow one; and for the conditional pair in [Choosing the digit](12_conditional.ipynb) the rates that worked have the discriminator ahead, until [To the floor](13_to_the_floor.ipynb) turns them around.
+# [Heusel et al. (2017)](../book/bibliography.md#heusel-et-al-2017) prove, for rates that shrink toward 0, that a GAN converges if the *discriminator* is the faster one, because it is then close to its best answer whenever the generator asks.
+# In favor of a fast *generator*, one can say that the moving average from [The training loop](06_training.ipynb) removes the jitter that a high rate leaves in its weights, while nothing does so for the discriminator.
+# Our own evidence is just as mixed: a slower discriminator made the fully connected GAN collapse more often, but the pair of this chapter runs well with one.
 # So treat the two rates as numbers to try, and do not let a single run decide.
 #
 # ## The run
 #
-# We train for twelve epochs.
-# Unlike the recipe `mlp` of Part I, this one has no R1 penalty, and [What makes training stable](11_stability.ipynb) shows what one would change.
-# After each of them the function `measure` keeps sixteen samples and computes the FID of [Measuring](08_measuring.ipynb) twice: for the moving average, and for the generator in its latest state, which goes on training.
+# We train for twelve epochs, without the R1 penalty of Part I, to which [What makes training stable](11_stability.ipynb) returns.
+# After each epoch, `measure` keeps sixteen samples and computes the FID of [Measuring](08_measuring.ipynb) twice: for the moving average, and for the latest state of the generator.
 
 # %%
 recipe = recipes.RECIPES["dcgan"]
@@ -690,8 +673,8 @@ plt.show()
 
 # %% [markdown]
 # After a single epoch you can read most of the digits.
-# Some get cleaner later, but at least three get worse: the five in the first row loses its shape, its neighbor below, a six after four epochs and a nine after six, ends as a blot, and the six in the third row falls apart in the last epoch.
-# To see what the other eleven epochs were worth, we need numbers.
+# Some get cleaner later, but at least three get worse: the second digit of the second row, for example, ends as a blot.
+# What were the other eleven epochs worth?
 
 # %% tags=["hide-input"]
 seconds = np.cumsum(history.seconds)
@@ -730,15 +713,15 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# In every epoch the average is ahead of the latest state, by a factor between 2.5 and 4.6, and the 8.9 that it has after two epochs is out of reach for the latest state in all twelve.
-# This fits our picture of the average, which takes the jitter of a high learning rate out of the weights; whether a lower rate would need it less, we have not tried.
+# In every epoch the average is ahead of the latest state, by a factor between 2.5 and 4.6.
+# This fits our picture of the jitter, although we have not tried whether a lower rate would need the average less.
 #
-# From the ninth epoch on, the FID of the average stays between 4.4 and 4.9, but the discriminator's loss goes on falling, from 0.96 to 0.79, and the generator's goes on rising, from 1.22 to 1.52.
+# From the ninth epoch on, the FID of the average stays between 4.4 and 4.9, although the discriminator's loss goes on falling and the generator's goes on rising.
 # Once more, a loss says who is ahead in the game and not how good the pictures are.
 #
 # ## A look inside
 #
-# Two questions have waited for the end of the run, and the first was whether the weights have grown.
+# Have the weights grown, as we expected?
 
 # %%
 rate, fresh = recipe.rates_g[0], DCGANGenerator()
@@ -749,10 +732,10 @@ for name in ("project", "expand", "up1", "up2"):
     print(f"one step {rate / before:.0%} -> {rate / after:.1%}")
 
 # %% [markdown]
-# The weights have grown by a factor of 10 to 20, so that a step of one full learning rate is now 0.5 to 1.0 % of a typical weight, where it was 10 %.
+# They have, by a factor of 10 to 20, so that a step of one full learning rate is now 0.5 to 1.0 % of a typical weight instead of 10 %.
 # Relative to the weights, the rate has fallen by itself.
 #
-# The second question was whether the discriminator uses what it is told about variety.
+# And does the discriminator use what it is told about variety?
 # We show it fifty batches of each kind, as in a training step.
 
 # %%
@@ -775,13 +758,12 @@ for name, values in spreads.items():
 
 # %% [markdown]
 # The learned weight is positive, so in this run variety counts as a sign of a real batch.
-# On average the fakes still vary a little less than real digits, by 0.02 in the logarithm, which is about 2 %, and this costs them 0.03 in the logit.
-# That is not much, since the spread of single batches of real digits has a standard deviation of 0.05 itself.
-# Whether the term has brought the generator this far or whether it would have come here without it, one run cannot tell.
+# The fakes still vary about 2 % less than real digits, which costs them 0.03 in the logit, but single batches of real digits differ among themselves by more than that.
+# Whether the generator would have come this far without the term, one run cannot tell.
 #
 # ## How good are they?
 #
-# We measure five draws of 10,000 samples each, with everything that [Measuring](08_measuring.ipynb) has taught us.
+# We measure five draws of 10,000 samples each, with all the metrics of [Measuring](08_measuring.ipynb).
 
 # %%
 keys = range(1, 3 if mlxgan.SMOKE else 6)
@@ -817,9 +799,9 @@ for label, name, places in (
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# The last two columns give the mean and the standard deviation over five draws, all from one trained generator each.
+# Each standard deviation is that of five draws from one trained generator.
 # How different would another run be?
-# The book's data contain four more runs of this recipe, made on a GPU with the seeds 0 to 3 (a GPU rounds differently, so its seed 0 is not our run).
+# The book's data contain four more, made on a GPU.
 
 # %%
 stored = json.loads((mlxgan.ROOT / "book/data/collapse.json").read_bytes())
@@ -831,15 +813,12 @@ others = [
 print("FID of four other runs:", sorted(round(x, 1) for x in others))
 
 # %% [markdown]
-# All five runs lie between 4.3 and 5.1.
-# Since a single draw already scatters by about 0.3, we cannot tell how much of this comes from the training, but another run will probably land nearby, although your digits will differ ([Same seed, same digits](../book/reproducibility.md)).
-# Real digits have an FID of 2.0, and the MLP has one of 41.
+# All five runs have an FID between 4.3 and 5.1.
+# A single draw already scatters by about 0.3, so we cannot tell how much of the difference comes from the training, but your run will probably land nearby, with other digits ([Same seed, same digits](../book/reproducibility.md)).
 #
-# What has improved most is the variety: the recall has risen from 0.26 to 0.79 and the coverage from 0.72 to 0.88.
-# The ten digits appear about equally often now, as the small divergence shows.
-# The precision, in contrast, has not improved: it was 0.81 for the MLP, and it is 0.79 now.
-# Both remain behind the 0.849 of real digits.
-# The classifier is more than 90 % sure of 90.6 % of the samples, which lies between the 84.8 % of the MLP and the 98.7 % of real digits.
+# What has improved most is the variety: the recall has risen from 0.26 to 0.79 and the coverage from 0.72 to 0.88, and the ten digits now appear about equally often.
+# The precision, in contrast, has not improved: it was 0.81, and it is 0.79 now.
+# The classifier is less than 90 % sure of 9.4 % of the samples, but of only 1.3 % of real digits.
 # Before we look at the doubtful ones, try to tell an ordinary selection from the real thing.
 #
 # **Two of these four rows were written by people. Which ones?**
@@ -861,7 +840,7 @@ plots.digits(mx.concatenate(shown), columns=16, scale=0.5)
 # In the others a few shapes give the generator away, for example the tenth of the second row and the twelfth of the fourth.
 # :::
 #
-# Now the doubtful ones: of the first 320 samples, we pick the 32 of which the classifier is least sure.
+# And here are the doubtful ones.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The 32 of 320 samples about which the classifier is least sure.", "name": "fig-09-doubtful"}, "image": {"alt": "Two rows of sixteen generated digits. A few can be read, and most are hard to name: sevens with a crossbar that could be twos, angular nines that could be fours, a ring with a dash in it, a block with a notch in place of a hole, and an open bowl with specks around it."}}
 images = training.sample(average, test_z[:320])
@@ -870,16 +849,16 @@ doubtful = np.argsort(probabilities.max(axis=1))[:32].astype(np.uint32)
 plots.digits(images[mx.array(doubtful)], columns=16, scale=0.5)
 
 # %% [markdown]
-# Most edges are clean, and what is wrong is the whole: a seven with a crossbar could just as well be a two, an angular nine is halfway to a four, and one shape has been filled in to a block with a notch.
-# We met a reason in [Generator and discriminator](04_models.ipynb): the generator is a continuous function, so some noise has to bridge the gap between two kinds of digits, and nothing tells it which of them it should draw.
-# In [Choosing the digit](12_conditional.ipynb) we will tell it.
+# Most edges are clean, but the shapes are wrong: a seven with a crossbar could just as well be a two, and an angular nine is halfway to a four.
+# We met a reason in [Generator and discriminator](04_models.ipynb): the generator is a continuous function, so some noise has to bridge the gap between two kinds of digits, and nothing tells it which to draw.
+# In [Choosing the digit](12_conditional.ipynb) we will.
 #
 # ## Forgetting `eval()`
 #
-# What would have happened to the FID if we had sampled in training mode?
-# We try it on a copy, because every call in training mode changes the running statistics and with them the model.
+# What if we had sampled in training mode?
+# We try it on a copy of the generator, because every call in training mode changes the running statistics.
 #
-# **How much does it suffer in batches of 500, and how much in batches of 8?**
+# **How much does the FID suffer in batches of 500, and how much in batches of 8?**
 
 
 # %%
@@ -912,13 +891,12 @@ for name, values in table.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# In batches of 8 it rises from between 4.6 and 4.9 to more than 7, because each digit now depends on seven others.
-# In batches of 500 it does not suffer: it is lower in two of the three draws and higher in one, by 0.22 at most.
+# In batches of 8 it rises from less than 5 to more than 7, because each digit now depends on seven others.
+# In batches of 500 it does not suffer: it changes by 0.22 at most, down in two of the draws and up in one.
 # :::
 #
-# Could the stored statistics be improved?
-# They come from the restless generator, and its averaged weights may produce something slightly different.
-# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) let the finished generator collect *standing statistics* of its own, and we can do the same with forty batches of 500.
+# Could we improve the stored statistics, which come from the generator in training and not from its averaged weights?
+# [Brock et al. (2019)](../book/bibliography.md#brock-et-al-2019) let the finished generator collect *standing statistics* of its own, and we try the same with forty batches of 500.
 
 # %%
 renewed = copy_of(average)
@@ -929,19 +907,7 @@ print(", ".join(f"{x:.2f}" for x in values))
 
 # %% [markdown]
 # Here it does not help: the FID is higher by 0.3 to 0.6 in each of the three draws.
-#
-# :::{admonition} If it goes wrong
-# :class: warning
-# *Symptom*: samples are fine during training, and those of the loaded model are gray blurs.
-# *Cause*: the running statistics were not saved, or the average did not include them.
-# *Cure*: save and average `parameters()`, not `trainable_parameters()`.
-#
-# *Symptom*: the error "Attempting to eval an array without a primitive".
-# *Cause*: the running statistics change inside a compiled step that does not list them.
-# *Cure*: pass the whole `state` of both networks in `inputs` and `outputs`.
-# :::
-#
-# So we keep the average as it came out of the run, and it ships with the book as `mlxgan.load_pretrained("dcgan")`.
+# So we keep the average as it came out of the run, and the book ships it as `mlxgan.load_pretrained("dcgan")`.
 
 # %%
 notes = {"data": digits.name, "epochs": str(epochs), "seed": "0"}
@@ -956,29 +922,36 @@ checkpoints.save(
 # python -m mlxgan train --model dcgan --epochs 12 --out runs/dcgan
 # ```
 #
+# :::{admonition} If it goes wrong
+# :class: warning
+# *Symptom*: samples are fine during training, but those of the loaded model are gray blurs.
+# *Cause*: the running statistics were not saved, or the average did not include them.
+# *Cure*: save and average `parameters()`, because `trainable_parameters()` leaves them out.
+# :::
+#
 # ## Summary
 #
-# A convolution looks at a picture through a small window, with the same pattern everywhere, so what it learns in one place holds in others as well.
-# A transposed convolution stamps its kernel into a larger image, and if the stride divides the kernel size, it treats all pixels alike.
-# Batch normalization keeps the signal alive through a fresh network, and it makes every output depend on the whole batch.
-# In a GAN, real images and fakes therefore need batches of their own, near-copies are disguised unless the discriminator is shown the spread, and samples have to be drawn in evaluation mode.
-# A learning rate means something only in comparison with the weights that it moves; our generator takes a high one, and the moving average removes the jitter.
+# A convolution moves a small window with one pattern over the whole picture, so what it learns in one place holds in others.
+# A transposed convolution stamps its kernel into a larger image, evenly if the stride divides the kernel size.
+# Batch normalization keeps the signal alive in a fresh network, but it makes every output depend on the whole batch.
+# Real images and fakes therefore need batches of their own, near-copies are disguised unless the discriminator is shown the spread, and samples have to be drawn in evaluation mode.
+# A learning rate means something only in comparison with the weights that it moves, and the moving average removes the jitter of a high one.
 # In five runs the FID was between 4.3 and 5.1, where real digits have 2.0, and what gives the samples away is less the strokes than the shapes.
 #
-# With a game that works we can afford to break it, and in [When it goes wrong](10_failures.ipynb) we do so on purpose.
+# Now that we have a game that works, we can afford to break it, and in [When it goes wrong](10_failures.ipynb) we do so on purpose.
 #
 # ## Exercises
 #
 # ### Exercise 1: How many stamps (derive)
 #
-# Show that with kernel size $k$ and stride $s$, a pixel in the inside of a row receives $k/s$ stamps, rounded up or down.
+# Show that with kernel size $k$ and stride $s$, a pixel in the interior of a row receives $k/s$ stamps, rounded up or down.
 # When do all pixels receive the same number?
 # Derive the numbers in the titles of the checkerboard figure from your result.
 #
 # :::{dropdown} Solution
-# The stamp of input $i$ covers the positions from $si$ to $si + k - 1$, so position $p$ receives the kernel entry $p - si$ of every $i$ for which this entry exists.
-# Their number is the number of entries $0, 1, \dots, k - 1$ that leave the same remainder as $p$ when they are divided by $s$.
-# Of $k$ consecutive integers, either $\lfloor k/s \rfloor$ or $\lceil k/s \rceil$ leave a given remainder, and it is the same number for all remainders exactly if $s$ divides $k$.
+# The stamp of input $i$ covers the positions from $si$ to $si + k - 1$, so position $p$ receives the kernel entry $p - si$ from every $i$ for which this entry exists.
+# There are as many of these as there are numbers among $0, 1, \dots, k - 1$ that leave the same remainder as $p$ when divided by $s$.
+# Of $k$ consecutive integers, either $\lfloor k/s \rfloor$ or $\lceil k/s \rceil$ leave a given remainder, and the number is the same for all remainders exactly if $s$ divides $k$.
 # In two dimensions the counts of rows and columns are multiplied.
 # With $s = 2$, a kernel of 3 gives 1 or 2 per direction and hence 1, 2 or 4 stamps, a kernel of 4 gives 2 and hence always 4, and a kernel of 5 gives 2 or 3 and hence 4, 6 or 9.
 # :::
@@ -1039,7 +1012,7 @@ print(f"gradient and transposed convolution differ by {difference:.3f}")
 # How many multiplications does it need for the step from $7 \times 7 \times 64$ to $14 \times 14 \times 32$, compared with `up1`?
 #
 # :::{dropdown} Solution
-# Every place of an ordinary convolution with stride 1 receives the full kernel, so no pixel is favored.
+# Every output of an ordinary convolution with stride 1 receives the full kernel, so no pixel is favored.
 # The layer needs $14 \cdot 14 \cdot 3 \cdot 3 \cdot 64 \cdot 32 = 3{,}612{,}672$ multiplications, 2.25 times as many as `up1`, because it works on the enlarged image.
 # :::
 
@@ -1074,7 +1047,7 @@ print(f"{14 * 14 * layer.convolve.weight.size:,} multiplications")
 #
 # :::{dropdown} Solution
 # In training mode nothing changes, because the bias is part of the batch mean, which `norm1` subtracts.
-# In evaluation mode the stored mean is subtracted, which knows nothing of the change, so every hidden unit is shifted upward, and some pixels change from black to white or back.
+# In evaluation mode the stored mean is subtracted, which does not include the change, so every hidden unit is shifted upward, and some pixels change from black to white or back.
 # Every layer directly in front of a normalization could do without a bias, since the $\beta$ of the normalization does its work: `project`, `expand` and `up1` in the generator, `down2` and `shrink` in the discriminator.
 # :::
 

@@ -15,13 +15,13 @@
 #
 # ![Four panels, each with a green line through a blue point. In the first the line is level, an orange point lies to the right of the blue one, and an arrow shows that the line begins to tilt against it. In the second the orange point has reached the blue one, but the line slopes upward to the left, where an arrow points. In the third the orange point lies on the left, and the line is level and begins to tilt the other way. In the fourth the orange point is back on the blue one, and an arrow leads uphill to the right.](../book/diagrams/smallest-game.svg)
 #
-# *The smallest game: one real image (blue), one fake (orange), and the logit of the discriminator as a straight line (green). The fake runs uphill until it has reached the real image, and then it runs on.*
+# *The smallest game: one real image (blue), one fake (orange), and the discriminator's logit as a straight line (green). The fake runs uphill until it reaches the real image, and then it runs on.*
 #
 # A dozen techniques promise to make a GAN stable, and each comes with a paper in which it works.
-# Why is the game unstable in the first place, which of them attack the cause, and how would you notice that one of them helps *your* GAN?
-# In this chapter we find one cause in a game with two weights, build the best-known cures, and compare fifteen ways to train the same DCGAN, so that by the end you can add a loss, a penalty or a normalization to a GAN of your own, and say whether it made a difference.
+# Which of them attack the cause of the trouble, and how would you notice that one of them helps *your* GAN?
+# We find one cause in a game with only two weights, build the best-known cures, and train the same DCGAN in fifteen ways, so that by the end you can add a cure to a GAN of your own and say whether it helped.
 #
-# *Before: [The training loop](06_training.ipynb), [Convolutions](09_convolutions.ipynb) and [When it goes wrong](10_failures.ipynb) · To read: thirty-five minutes · To run: two minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), [Convolutions](09_convolutions.ipynb) and [When it goes wrong](10_failures.ipynb) · To read: half an hour · To run: two minutes on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -48,14 +48,14 @@ real, _ = next(data.batches(digits, 64, seed=1))
 # ## A game without a valley
 #
 # An ordinary loss is a landscape, and gradient descent walks downhill until it comes to rest in a valley.
-# In a game, each player walks downhill in a landscape of its own, and every step of one player reshapes the landscape of the other.
+# In a game, each player walks downhill in its own landscape, and every step it takes reshapes the other's.
 # Does such a walk ever come to rest?
 #
 # To find out, we make the game so small that we can see all of it ([Mescheder et al., 2018](../book/bibliography.md#mescheder-et-al-2018)).
-# An image is a single number, and there is only one real image, the number 0.
+# An image is a single number, and the only real image is 0.
 # The generator has one weight, $\theta$, and always draws the fake $\theta$.
-# The discriminator has one weight, too: its logit is $\ell(x) = \psi x$, a straight line through the real image with the slope $\psi$.
-# The game ought to end at $\theta = 0$ and $\psi = 0$, where the fake equals the real image and the discriminator cannot tell the two apart.
+# The discriminator has one weight, too, the slope $\psi$ of its logit, the straight line $\ell(x) = \psi x$.
+# The game ought to end at $\theta = 0$ and $\psi = 0$, where the fake equals the real image and the line is level.
 
 
 # %%
@@ -79,10 +79,10 @@ def smallest_game(loss_d, loss_g, penalty=lambda psi: 0.0, rate=0.2):
 
 
 # %% [markdown]
-# We play it with the loss of the original minimax game, with the non-saturating loss, and with the non-saturating loss and R1, the penalty of [The training loop](06_training.ipynb).
-# R1 charges the discriminator $\tfrac{\gamma}{2}$ times the square of its slope at real images, and since the slope is $\psi$ everywhere, this is $\tfrac{\gamma}{2}\psi^2$ here.
+# We play it with the original minimax loss, with the non-saturating loss, and with the latter plus R1, the penalty of [The training loop](06_training.ipynb).
+# R1 charges the discriminator $\tfrac{\gamma}{2}$ times its squared slope at real images, which is $\tfrac{\gamma}{2}\psi^2$ here.
 #
-# **They start at $\theta = 1$ with a level line, at a distance of 1 from the goal. How far away are they after 500 steps?**
+# **The players start at $\theta = 1$ with a level line, at a distance of 1 from the goal. How far away are they after 500 steps?**
 
 
 # %% tags=["nbval-check-output"]
@@ -130,31 +130,29 @@ plt.show()
 #
 # The circle is no accident.
 # The logit of the real image is always 0, so the discriminator's loss is $\mathrm{softplus}(\psi\theta)$ plus a constant, and its derivative with respect to $\psi$ is $\theta\,\sigma(\psi\theta)$, with the sigmoid $\sigma$.
-# The minimax generator wants the exact opposite, so if the steps are small, the two weights move with the velocities
+# The minimax generator wants the exact opposite, so for small steps the weights move with the velocities
 #
 # $$v_\theta = \psi\,\sigma(\psi\theta), \qquad v_\psi = -\theta\,\sigma(\psi\theta).$$
 #
-# Half the squared distance from the goal, $\tfrac12(\theta^2 + \psi^2)$, then changes at the rate $\theta v_\theta + \psi v_\psi = 0$.
-# Both players do their best, and together they move at right angles to the way home, in a circle.
+# Half the squared distance from the goal, $\tfrac12(\theta^2 + \psi^2)$, then changes at the rate $\theta v_\theta + \psi v_\psi = 0$: the players always move at right angles to the direction of the goal.
 #
 # With the non-saturating loss, $v_\theta = \psi\,\sigma(-\psi\theta)$, and the same sum is $-\ell \tanh(\ell/2)$, where $\ell = \psi\theta$ is the logit of the fake.
 # It is never positive, so the path winds inward.
-# But near the goal it is about $-\tfrac12\ell^2$, and since $\ell$ is a product of two small numbers, this is the fourth power of the distance: to get ten times closer takes a hundred times as long.
+# Near the goal, however, it is only about $-\tfrac12\ell^2$, where $\ell$ is a product of two small numbers, so that getting ten times closer takes a hundred times as long.
 #
-# The picture at the top of this chapter shows the reason.
-# When the fake has arrived, at $\theta = 0$, no discriminator can tell it from the real image, and the loss is $2 \log 2$ for *every* $\psi$.
+# The picture at the top of this chapter shows why.
+# Once the fake has arrived, at $\theta = 0$, the discriminator's loss is $2 \log 2$ for *every* $\psi$.
 # So nothing tells the discriminator to give up its slope, and the slope drives the fake away again.
-# R1 does tell it: the penalty adds $-\gamma\psi$ to $v_\psi$, and with it $-\gamma\psi^2$ to the sum, so that the players come closer for as long as the line has a slope.
+# R1 does tell it: the penalty adds $-\gamma\psi$ to $v_\psi$ and thus $-\gamma\psi^2$ to the sum, so that the players come closer for as long as the line has a slope.
 #
-# Two weights prove nothing about two million.
-# Mescheder et al. do prove that a GAN with R1 converges once it is near the goal, but under assumptions that nobody can check for a real network.
-# What we take away is a question for each technique: once the fakes are as good as real images, *what becomes of the slope of the discriminator*?
+# Two weights prove nothing about two million, but they leave us with a question for each technique: once the fakes are as good as real images, *what becomes of the slope of the discriminator*?
 #
 # ## Losses that pull in other ways
 #
-# *Least squares* ([Mao et al., 2017](../book/bibliography.md#mao-et-al-2017)) pulls the logits of real images toward 1 and those of fakes toward 0, and the generator pulls its fakes toward 1.
-# The *hinge* ([Lim and Ye, 2017](../book/bibliography.md#lim-and-ye-2017)) wants real images above 1 and fakes below $-1$, and leaves alone whatever is already there.
-# The *Wasserstein* loss ([Arjovsky et al., 2017](../book/bibliography.md#arjovsky-et-al-2017)) raises real images and lowers fakes without any limit; its discriminator is called a *critic*, because its output is no longer the logit of a probability.
+# Perhaps a better loss is enough.
+# *Least squares* ([Mao et al., 2017](../book/bibliography.md#mao-et-al-2017)) pulls the logits of real images toward 1 and those of fakes toward 0, which its generator pulls toward 1.
+# The *hinge* ([Lim and Ye, 2017](../book/bibliography.md#lim-and-ye-2017)) wants real images above 1 and fakes below $-1$, and ignores whatever is already there.
+# The *Wasserstein* loss ([Arjovsky et al., 2017](../book/bibliography.md#arjovsky-et-al-2017)) raises real images and lowers fakes without limit; its discriminator is called a *critic*, because its output is no longer the logit of a probability.
 # With either of the last two, the generator just raises the logits of its fakes.
 
 
@@ -184,10 +182,8 @@ def wasserstein_generator_loss(logits_fake):
 
 
 # %% [markdown]
-# *One-sided smoothing* ([Salimans et al., 2016](../book/bibliography.md#salimans-et-al-2016)) keeps the cross-entropy but calls real images 0.9, so that the best logit of a real image is at most $\log 9$, as you found in an exercise of [Losses and optimizers](05_losses.ipynb).
-#
-# The *relativistic pairing loss* ([Jolicoeur-Martineau, 2019](../book/bibliography.md#jolicoeur-martineau-2019)) puts each fake beside a real image, and only the difference of their logits counts: the discriminator wants the real image to look more real than its neighbor, and the generator wants the opposite.
-# A fake thus has no fixed bar to clear; it has to keep up with real images of all kinds.
+# *One-sided smoothing* ([Salimans et al., 2016](../book/bibliography.md#salimans-et-al-2016)) keeps the cross-entropy but gives real images the label 0.9, so that their best logit is at most $\log 9$.
+# The *relativistic pairing loss* ([Jolicoeur-Martineau, 2019](../book/bibliography.md#jolicoeur-martineau-2019)) puts each fake beside a real image: the discriminator wants the real one to have the higher logit, and the generator wants the opposite.
 
 
 # %%
@@ -207,11 +203,9 @@ def relativistic_generator_loss(logits_real, logits_fake):
 
 
 # %% [markdown]
-# (This is the first generator's loss that needs the logits of real images, too; the step of [The training loop](06_training.ipynb) computes them for a loss that asks for `logits_real`.)
+# A network learns from the derivative of its loss with respect to the logit, so we plot these derivatives, with their signs changed, as pushes.
 #
-# What a network learns from is the derivative of its loss with respect to the logit, so we plot these derivatives with their signs changed, as pushes.
-#
-# **A real image already has the logit 4. Which discriminators go on pushing it up, and which ones pull it back?**
+# **A real image already has the logit 4. Which discriminators go on pushing it up, and which pull it back?**
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "How hard each loss pushes up the logit of a real image (left, the discriminator) and of a fake (right, the generator). The relativistic loss pushes as the cross-entropy does, if the logit is measured from that of the partner.", "name": "fig-11-pushes"}, "image": {"alt": "Two panels of push against logit from -6 to 6. Left: the cross-entropy falls from 1 to 0 in an S; one-sided smoothing runs just below it and becomes slightly negative on the right; least squares is a falling straight line that crosses zero at 1; the hinge, dashed, is 1 up to logit 1 and 0 beyond; Wasserstein is 1 everywhere. Right: the cross-entropy falls from 1 to 0, least squares is the same falling line, and the hinge and Wasserstein coincide at 1."}}
 logit = mx.linspace(-6, 6, 241)
@@ -263,26 +257,22 @@ for name, loss in of_real.items():
 # Least squares pulls the logit back with a force of 3, far below the plot, and smoothing pulls gently, by 0.08.
 # :::
 #
-# Least squares and smoothing thus keep the logits small, the hinge stops at a margin, and Wasserstein knows no end, so it cannot do without a leash.
-# But do they level the slope at the goal?
-# They see nothing but logits, and once the fake equals the real image, both have the same logit, whatever the slope.
-# At best they can creep home, as the non-saturating loss does.
-# With Wasserstein, the velocities in the smallest game are $(\psi, -\theta)$, and the circle is back; with the hinge, too, as long as the logit of the fake is above $-1$.
-# (With least squares the smallest game does not even begin: our line has no bias, and from $\psi = 0$ nothing moves.)
+# None of these losses, however, levels the slope at the goal: they see only logits, and once the fake equals the real image, both have the same logit, whatever the slope.
+# With Wasserstein, the velocities in the smallest game are $(\psi, -\theta)$, so the circle is back, and a critic that pushes without end cannot do without a leash.
 #
 # ## Penalties
 #
 # ### A critic on a leash
 #
-# Suppose that the critic may not be steeper than 1.
-# Then the largest possible difference between its mean outputs on real images and on fakes is the *Wasserstein-1 distance*, the cost of carrying one heap of sand to the other if each grain costs the distance that it travels.
-# Unlike the loss that became flat in [Losses and optimizers](05_losses.ipynb), this distance keeps growing with the gap, so the generator always has a slope to follow.
+# If the critic may not be steeper than 1, its mean outputs on real images and on fakes can differ by at most the *Wasserstein-1 distance*, the cost of carrying one heap of sand to the other if each grain costs the distance that it travels.
+# Unlike the loss that became flat in [Losses and optimizers](05_losses.ipynb), it keeps growing with the gap, so the generator always has a slope to follow.
 #
-# [Gulrajani et al. (2017)](../book/bibliography.md#gulrajani-et-al-2017) observe that the best such critic has a slope of exactly 1 along the way of each grain. Nobody knows these ways, so they make do with the lines between random pairs of a real image and a fake, and add to the loss
+# [Gulrajani et al. (2017)](../book/bibliography.md#gulrajani-et-al-2017) observe that the best such critic has a slope of exactly 1 along the path of each grain.
+# Nobody knows these paths, so they use lines between random pairs of a real image and a fake, and add to the loss
 #
 # $$10 \cdot \mathbb E\,\big(\lVert\nabla_x\, \ell(x)\rVert - 1\big)^2, \qquad x = u\,x_\text{real} + (1 - u)\,x_\text{fake},$$
 #
-# at one random point between each real image and a fake, with $u$ uniform between 0 and 1.
+# at one random point on each line, with $u$ uniform between 0 and 1.
 #
 # ![Three panels with the same real points in blue and fakes in orange. In the first, WGAN-GP, green rings lie on lines between real points and fakes: slope toward 1. In the second, R1, green rings surround the real points: slope toward 0. In the third, R2, they surround the fakes: slope toward 0.](../book/diagrams/gradient-penalty.svg)
 #
@@ -300,12 +290,11 @@ def gradient_penalty(critic, real, fake, weight=10.0):
 
 # %% [markdown]
 # Two details are easy to get wrong.
-# The gradient of the *sum* of the logits consists of the gradients of the single logits only if no logit depends on another image, so the critic must not use batch normalization (Exercise 4).
-# And the *root* has an infinite slope at 0, as we saw in [MLX in a quarter of an hour](02_mlx.ipynb): without the tiny number under it, a single image at which the critic is flat would turn all weights into NaN.
+# The gradient of the *sum* of the logits gives each image the gradient of its own logit only if no logit depends on another image, so the critic must not use batch normalization (Exercise 4).
+# And the *root* needs the tiny number under it, because its slope at 0 is infinite and would turn all weights into NaN ([MLX in a quarter of an hour](02_mlx.ipynb)).
 #
 # To train with such a penalty, MLX has to differentiate a gradient, for which we simply nest `mx.grad`.
-# (The step of [The training loop](06_training.ipynb) calls the penalty with the discriminator, the real images and the fakes, which is why every penalty takes all three, and adds the result to the loss of the discriminator.)
-# We check it on a critic with a known answer: $\ell(x) = w \cdot x$ has the slope $\lVert w \rVert$ everywhere, so with weight 1 the penalty is $(\lVert w \rVert - 1)^2$ and its gradient $2(\lVert w \rVert - 1)\,w/\lVert w \rVert$.
+# Let us check it on a critic with a known answer: $\ell(x) = w \cdot x$ has the slope $\lVert w \rVert$ everywhere, so with weight 1 the penalty is $(\lVert w \rVert - 1)^2$ and its gradient $2(\lVert w \rVert - 1)\,w/\lVert w \rVert$.
 
 # %% tags=["nbval-check-output"]
 w = mx.full((28, 28, 1), 2 / 28)  # length 2
@@ -327,7 +316,8 @@ print(f"largest difference of the gradients {difference:.5f}")
 # %% [markdown]
 # ### Level ground
 #
-# R1 and R2 want the slope to be 0 instead of 1, and differ only in the images at which they look ([Mescheder et al., 2018](../book/bibliography.md#mescheder-et-al-2018)).
+# R1 and R2 want the slope to be 0 instead of 1, and differ only in the images at which they look.
+# (The training step hands both kinds to every penalty.)
 
 
 # %%
@@ -372,20 +362,17 @@ for name, penalty in (
 # :::
 #
 # When the fake passed the real image, the penalty was still keeping the line steep, and the slope drove the fake on.
-# At $-2$ the line is level at last, but in the wrong place, and two forces that would tilt it cancel: the discriminator's loss, whose derivative is $\theta$, pulls the slope up by 2, and the penalty, which pulls a slightly negative slope toward $-1$, pulls it down by 2.
-# (The authors of WGAN-GP give the critic five moves for each one of the generator. Mescheder et al. show that no finite number of moves is sure to help.)
-#
-# [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) combine the relativistic loss with R1 *and* R2, prove that the combination converges near the goal, and build R3GAN on it, a GAN without further tricks.
+# At $-2$ the line is level at last, but in the wrong place: the loss pulls the slope up, and the penalty, which drives a slightly negative slope toward $-1$, pulls it down just as hard.
 #
 # ### A penalty without second derivatives
 #
-# Two simple lines kept the discriminator of [A GAN in one page](01_first_gan.ipynb) steady: nudge each real image by noise $h e$, where $e$ is normal in each pixel and $h$ a small number, and charge for the square of the change.
-# If the logit has the gradient $g$ and the nudge is small, the change is $h\, g \cdot e$, whose square is $h^2 \lVert g \rVert^2$ on average, because the pixels of $e$ are independent.
+# Two lines kept the discriminator of [A GAN in one page](01_first_gan.ipynb) steady: nudge each real image by noise $h e$, where $e$ is normal in each pixel and $h$ is small, and charge for the square of the change in its logit.
+# If the logit has the gradient $g$, this change is about $h\, g \cdot e$, whose square is $h^2 \lVert g \rVert^2$ on average, because the pixels of $e$ are independent.
 # So
 #
 # $$\lambda\,\mathbb E\,\big(\ell(x + h e) - \ell(x)\big)^2 \approx \lambda h^2\, \lVert \nabla_x\,\ell(x) \rVert^2,$$
 #
-# which is R1 with $\gamma = 2\lambda h^2$, and with the values of that chapter, a weight $\lambda$ of 50 and $h = 0.1$, this $\gamma$ is 1.
+# which is R1 with $\gamma = 2\lambda h^2$; with that chapter's weight $\lambda$ of 50 and $h = 0.1$, this $\gamma$ is 1.
 
 
 # %%
@@ -398,9 +385,9 @@ def nudged_r1(discriminator, real, fake, weight=50, h=0.1):
 # %% [markdown]
 # ### What they do to a discriminator of images
 #
-# We train a small DCGAN without batch normalization for 100 steps in four ways: without a penalty, with R1, with R1 by noise, and with the loss and the penalty of WGAN-GP.
-# Since the initial weights of [Convolutions](09_convolutions.ipynb) rely on the normalization, we draw those of the discriminator with the standard deviation $\sqrt{2/n}$ for $n$ inputs, which keeps the signal alive by itself ([He et al., 2015](../book/bibliography.md#he-et-al-2015)).
-# (The factor $\sqrt 2$ has to be asked for: without it, MLX's `he_normal` draws with $\sqrt{1/n}$.)
+# Do these penalties also level a real network?
+# We train a small DCGAN without batch normalization for 100 steps: without a penalty, with R1, with R1 by noise, and with WGAN-GP.
+# To keep the signal alive without the normalization, we draw the discriminator's weights with the standard deviation $\sqrt{2/n}$ for $n$ inputs ([He et al., 2015](../book/bibliography.md#he-et-al-2015)).
 
 
 # %% tags=["hide-input"]
@@ -469,8 +456,8 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # The table gives the lowest and the highest of three seeds.
-# In these runs R1 and its estimate have made the discriminator three to five times less steep at the real digits, and about as much less in the other two columns, where neither of them looks.
-# But with WGAN-GP the slope between real images and fakes is not 1: it lies between 1.69 and 1.82.
+# R1 and its estimate by noise made the discriminator three to five times less steep at the real digits, and about equally so in the other two columns, where neither of them looks.
+# With WGAN-GP, however, the slope between real images and fakes is not 1: it lies between 1.69 and 1.82.
 #
 # **Why is it larger?**
 
@@ -484,15 +471,14 @@ for judge, fake in trained["WGAN-GP"]:
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Because the critic weighs a gain against a cost: a slope of $k$ that points straight from the fake to the real image gains it about $kd$ over their distance $d$, and the penalty costs $10(k - 1)^2$.
-# The best $k$ is then $1 + d/20$.
-# (This is a rough estimate, since the slope is not the same all along the way.)
+# Because the critic weighs a gain against a cost: a slope of $k$ from the fake to the real image gains it about $kd$ over their distance $d$, and the penalty costs $10(k - 1)^2$.
+# The best $k$ is then about $1 + d/20$.
 # :::
 #
-# So a slope of 1 is a wish rather than a bound, for as long as the fakes are far from the digits.
+# So a slope of 1 is a wish rather than a bound, as long as the fakes are far from the digits.
 #
 # And is a nudge of 0.1 small enough?
-# We divide the estimate of the penalty by its exact value.
+# We divide the estimate by the exact penalty.
 
 # %%
 for name in ("none", "R1", "by noise"):
@@ -508,13 +494,13 @@ for name in ("none", "R1", "by noise"):
     print()
 
 # %% [markdown]
-# Without a penalty it is not (0.1 in each of 784 pixels is a step of length 2.8): within it the logit bends so sharply that the estimate is 7 to 24 times the exact value, and even a nudge of 0.01 is too large for all three discriminators.
-# With R1 the estimate is still 2 to 15 times too large, because R1 lowers the slope at the digits, and a step away from them the logit can still bend.
-# Only the discriminator that was trained with noise agrees with its estimate, because it has been leveled over the whole reach of the nudges.
-# So the two penalties are not the same: R1 asks for a level point, and noise for a small terrace.
+# It is not: without a penalty the estimate is 7 to 24 times the exact value, and with R1 still 2 to 15 times.
+# A nudge of 0.1 in each of 784 pixels is a step of length 2.8, and over such a distance the logit can bend, even where R1 has lowered its slope at the digits.
+# Only the discriminator that was trained with noise agrees with its estimate, because it was leveled over the whole reach of the nudges.
+# The two penalties thus differ: R1 asks for a level point, and noise for a small terrace.
 #
-# Does the estimate save time?
-# We take steps of the DCGAN at full width.
+# Does the estimate at least save time?
+# We time steps of the DCGAN at full width.
 
 
 # %% tags=["hide-input"]
@@ -551,17 +537,17 @@ for name, each in seconds.items():
     print(f"{each / seconds['no penalty']:.2f} times a plain step")
 
 # %% [markdown]
-# A step with a penalty that looks at one set of images takes 1.4 to 1.5 times as long here, and the estimate is not clearly faster than R1 itself.
+# The estimate is not clearly faster than R1 itself: with either of them, a step takes 1.4 to 1.5 times as long as without a penalty.
 # What it saves is the second derivative, which matters where a layer does not have one.
 #
 # ## Spectral normalization
 #
 # A penalty asks for a gentle slope, but one can also build the network so that it has no choice.
-# A linear layer stretches no vector by more than the largest singular value of its matrix, so divided by this value it lengthens no vector.
+# A linear layer stretches no vector by more than the largest singular value of its matrix, so after division by this value it lengthens no vector.
 # Nor does a leaky ReLU, and so the slope of the whole network is at most 1 ([Miyato et al., 2018](../book/bibliography.md#miyato-et-al-2018)).
 #
-# The value comes from *power iteration*: multiply a vector by the matrix and by its transpose in turn, and it turns toward the direction that is stretched the most.
-# Weights change little in one step, so we keep the vector and make one such move per step.
+# This value comes from *power iteration*: multiply a vector by the matrix and by its transpose in turn, and it turns toward the direction that is stretched the most.
+# Weights change slowly, so we keep the vector and make one such move per step.
 
 
 # %%
@@ -586,9 +572,8 @@ class SpectralNorm(nn.Module):
 
 
 # %% [markdown]
-# For a convolution this is only an approximation, because the kernels, reshaped to one row per output channel, are the matrix that works on a *single* window.
-# With stride 2 and kernels of 4 by 4, each pixel appears in four windows, so the layer may still stretch an image by up to $\sqrt 4 = 2$.
-# How much does it really stretch?
+# For a convolution this is only an approximation, because the reshaped kernels are the matrix that works on a *single* window, and each pixel appears in several windows.
+# How much does the layer still stretch an image?
 # Power iteration tells us, with the layer itself and its transpose, which is its gradient, as an exercise of [Convolutions](09_convolutions.ipynb) showed.
 
 
@@ -629,41 +614,36 @@ for name, shape in shapes.items():
 # :::
 #
 # So the slope of this discriminator is bounded by the product of the four numbers, about 2.1.
-# But the bound holds everywhere and levels the slope nowhere, so it would not end the circle of the smallest game.
+# But bounding the slope does not level it, so the circle of the smallest game would remain.
 #
 # ## Fifteen ways to train a DCGAN
 #
-# Two techniques you know already: the *two learning rates* of [Convolutions](09_convolutions.ipynb), and the *moving average*, which does not change the game but averages over it.
-# (In the smallest game the players never arrive, but the average over a few turns is the goal.)
-#
 # Which of all these techniques help?
-# We take the recipe of [Convolutions](09_convolutions.ipynb), at half its width so that many runs fit into an evening, and change one thing at a time.
-# First we keep the batch normalization in the discriminator:
+# We take the recipe of [Convolutions](09_convolutions.ipynb) at half its width, so that many runs fit into an evening, and change one thing at a time.
+# First, the batch normalization stays in the discriminator:
 #
 # | setting | what is different from the recipe |
 # |:--|:--|
 # | equal rates of 1e-3 | both learning rates are $10^{-3}$, instead of $2 \cdot 10^{-3}$ and $3 \cdot 10^{-4}$ |
 # | no variety term | the discriminator is not told how much a batch varies |
-# | R1 added | the penalty at real images, with $\gamma = 1$, although the batch normalization makes it look at the wrong slope (Exercise 4) |
+# | R1 added | the penalty at real images, with $\gamma = 1$, although batch normalization makes it look at the wrong slope (Exercise 4) |
 # | one-sided smoothing, least squares, hinge, relativistic | the loss |
 #
-# Penalties and spectral normalization were invented for discriminators *without* batch normalization, so we take it out, initialize the weights as He et al. do, as above, and put in its place what each paper proposes as a whole, the loss included:
+# Penalties and spectral normalization were invented for discriminators *without* batch normalization, so next we take it out, draw the weights as above, and replace it with what each paper proposes, the loss included:
 #
 # | setting | what takes the place of batch normalization in D |
 # |:--|:--|
 # | nothing | nothing |
 # | R1 | the penalty at real images |
-# | R1 and R2, relativistic | the loss and both penalties of R3GAN |
+# | R1 and R2, relativistic | the loss and both penalties of R3GAN ([Huang et al., 2024](../book/bibliography.md#huang-et-al-2024)) |
 # | spectral, hinge | spectral normalization and the hinge |
-# | Wasserstein, gradient penalty | the loss and the penalty of WGAN-GP |
+# | Wasserstein, gradient penalty | the loss and the penalty of WGAN-GP, but with one move of the critic per move of the generator instead of five |
 #
-# The variety term stays in all five, and this breaks the rule that no logit may depend on another image, so the penalties see a slope that is not quite the one that the generator feels (Exercise 4).
-# We keep it because of what happens without it, which two more settings show, with R1 and with spectral normalization at the same rates. ([Karras et al. (2018)](../book/bibliography.md#karras-et-al-2018) used such a term beside WGAN-GP, too.)
+# The variety term stays, although it, too, lets a logit depend on other images (Exercise 4), for a reason that two more settings will show: R1 and spectral normalization without it.
 #
 # A technique proves nothing at rates that were made for another discriminator.
-# So each of the five got a search: four pairs of rates, combined with two strengths of the penalty ($\gamma$, or the factor in front of it for WGAN-GP) or, for spectral normalization, with two initializations.
-# (The other settings run with the recipe's rates, and this is an advantage for the recipe.)
-# Each candidate was trained for one epoch, all with one more seed that the comparison does not use, and the smallest FID of the averaged generator decided.
+# So each of the five got a small search over rates and over the strength of the penalty or, for spectral normalization, the initialization, with one epoch per candidate and a seed that the comparison does not use.
+# The settings with batch normalization got none, which favors the recipe, because most of them run at its rates.
 
 # %% tags=["hide-input", "nbval-check-output"] mystnb={"markdown_format": "myst"}
 stored = json.loads(
@@ -696,13 +676,10 @@ for technique, group in tried.items():
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# With *nothing*, no pair of rates works: the FID of the averaged generator stays above 800.
-# The four techniques do not work at all rates either (at 0.002 and 0.0005, R1 with the smaller strength collapses, too), but each of them works at some, and best at the highest that we tried, so there may be better ones beyond.
-# (For R1 the two strengths are a tie.)
-# One epoch also rewards a fast start.
+# With *nothing*, no pair of rates works, and the other four work best at the highest rates that we tried, so there may be better ones beyond.
 #
-# Then every setting was trained for two epochs with each of five other seeds, and both the last generator and its average were measured by 10,000 samples.
-# (`make ablation` repeats all of it in about two and a half hours on two cores; we read the stored results.)
+# Then every setting was trained for two epochs with each of five other seeds, and both the last generator and its average were measured on 10,000 samples.
+# (`make ablation` repeats all of it in about two and a half hours on two cores.)
 
 # %% tags=["hide-input", "nbval-check-output"] mystnb={"markdown_format": "myst"}
 runs = stored["runs"]
@@ -728,23 +705,23 @@ for setting in runs:
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# The table gives the mean over the five seeds, for the averaged generator except in the second column, and for the FID (lower is better) also the standard deviation; that of recall and coverage is at most 0.03.
+# The table gives means over the five seeds, for the averaged generator except in the second column, and for the FID (lower is better) also the standard deviation; that of recall and coverage is below 0.04.
 # We call a run collapsed if its recall is below 0.05.
 #
 # ## Is it more than luck?
 #
 # Two runs of the *same* setting with different seeds differ as well.
-# To see past this, we compare runs in pairs: with the same seed, both settings start from the same generator and see the images in the same order, so that some of the luck is common to both and cancels.
-# Because the FIDs lie on different scales, we take their ratio, and compute with its logarithm.
+# To remove some of this luck, we compare runs in pairs: with the same seed, both settings start from the same generator and see the images in the same order.
+# Because the FIDs lie on different scales, we compute with the logarithm of their ratio.
 #
 # If $m$ is the mean of the $n = 5$ logarithms and $s$ their standard deviation, the true mean lies within
 #
 # $$m \pm t\,\frac{s}{\sqrt n}$$
 #
-# in 95 % of all such experiments, with $t = 2.78$, if the logarithms are about normally distributed.
-# (This $t$ comes from Student's distribution. With many values it would be the familiar 1.96, but five of them say little about their own spread, and so the interval has to be wider.)
+# in 95 % of all such experiments, if the logarithms are about normally distributed.
+# Here $t$ is 2.78, from Student's distribution, instead of the familiar 1.96, because five values say little about their own spread.
 #
-# We make thirty-five comparisons: fourteen settings with the recipe, four replacements of batch normalization with *nothing*, two settings without the variety term with the same technique and the term, and in each of the fifteen settings the last generator with the averaged one.
+# We make thirty-five comparisons: each of fourteen settings with the recipe, the four replacements with *nothing*, the two settings without the variety term with their counterparts, and in all fifteen the last generator with the averaged one.
 #
 # **If no change made any difference, how many of thirty-five intervals would miss the ratio 1?**
 
@@ -782,7 +759,7 @@ for level in (0.95, wide):
 # Nearly two on average, and five out of six chapters like this one would report at least one "significant" result.
 # :::
 #
-# The cure is to ask more of each comparison: if an interval is so wide that it misses with a probability of only $5\,\%/35$, then all thirty-five hold with at least 95 %. (This is Bonferroni's correction.)
+# The cure is to ask more of each comparison: if each interval misses with a probability of only $5\,\%/35$, then all thirty-five hold at once with a probability of at least 95 % (Bonferroni's correction).
 # The figure shows both kinds, and only where the wide one stays clear of 1 will we say that a change made a difference.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "FID of each setting divided by that of the recipe with the same seed: five dots, their mean, the 95 % interval (thick), and the wider interval that allows for thirty-five comparisons (thin). To the left of the dotted line a setting is better than the recipe.", "name": "fig-11-ratios"}, "image": {"alt": "Fourteen rows on a logarithmic axis of ratios, each with five dots, a thick and a thin horizontal line. A dotted vertical line marks the ratio 1. In the upper seven rows, from equal rates to relativistic, the dots crowd around this line, and both lines of each row cross it, except for the thick one of R1 added, which ends just left of it. Below them, the setting called nothing lies near 70; R1, R1 and R2, and spectral normalization lie near 2, and Wasserstein near 4. Without the variety term R1 lies near 4 and spectral normalization near 76."}}
@@ -809,28 +786,26 @@ for other, settings in pairs.items():
 
 # %% [markdown]
 # *With batch normalization in the discriminator, no other change moved the FID by more than we can tell from luck.*
-# The mean FIDs of the seven changes lie between 11.8 and 13.7, around the 13.0 of the recipe, and all seven wide intervals contain the ratio 1.
-# R1 comes closest to a difference: its narrow interval misses 1 by a little, but the wide one, on which we agreed before we looked, does not.
-# This does not mean that none of the changes does anything.
-# The tightest wide interval, that of least squares, reaches from 0.90 to 1.24, so effects of this size may well hide in our five seeds.
-# And we have only compared FIDs: with equal rates, for instance, the recall is 0.66 instead of 0.60.
+# The wide intervals of all seven changes contain the ratio 1.
+# Adding R1 comes closest to a difference: its narrow interval just misses 1, but the wide one, which we agreed on before we looked, does not.
+# This does not mean that the changes do nothing: even the tightest wide interval, that of least squares, reaches from 0.90 to 1.24, and the FID is only one measure.
+# With equal rates, for example, the recall is 0.66 instead of 0.60.
 #
 # *Without it, something has to take its place.*
-# With nothing, all five runs collapsed, and each of the four replacements, at its own rates, prevented that in all five and brought the FID down to 3 to 6 % of what it was.
-# After two epochs the FID of their averaged generators is still higher than the recipe's, about twice as high with R1, with R1 and R2, and with spectral normalization, and four times with WGAN-GP.
-# Their coverage is lower, too, 0.59 to 0.67 compared with 0.79.
-# Whether they would catch up, two epochs cannot say.
+# With nothing, all five runs collapsed, and each of the four replacements prevented that in all five and brought the FID down to 3 to 6 % of what it was.
+# It is still about twice the recipe's with R1, with R1 and R2, and with spectral normalization, and four times with WGAN-GP.
+# The coverage is lower, too, although the recall is higher.
+# Two epochs cannot tell us whether they would catch up.
 #
 # *Seeing the batch can decide.*
-# Without the variety term, spectral normalization collapsed in all five runs, and its FID is 40 times as high; R1 still trains, but its FID doubles.
-# Beside batch normalization, the same term makes no difference that we can tell, perhaps because the normalization already lets the discriminator compare the images of a batch.
+# Without the variety term, spectral normalization collapsed in all five runs; R1 still trains, but its FID doubles.
+# With batch normalization, the term makes no difference that we can tell.
 #
-# So does the question of the smallest game, what becomes of the slope, predict who survives?
-# It fits that R1, which levels the slope, can do without the term for variety, and that spectral normalization, which only bounds it, cannot.
-# However, the setting without any replacement had that term and still collapsed, whereas WGAN-GP and spectral normalization survived with it, although neither levels the slope.
-# So the slope alone does not decide, and all our evidence is five seeds of one small network.
+# The question of the smallest game, what becomes of the slope, explains only a part of this.
+# It fits that R1, which levels the slope, can do without the variety term, and that spectral normalization, which only bounds it, cannot.
+# With the term, however, spectral normalization and WGAN-GP survived, although neither levels the slope.
 #
-# The moving average can be judged in all settings at once, because every run has both generators.
+# That leaves the moving average, which we can judge in every run.
 
 # %% tags=["nbval-check-output"]
 for setting in runs:
@@ -841,44 +816,41 @@ mean, low, high = ratio("R1", wide, "recipe", which="last", than="last")
 print(f"R1, last / recipe, last {mean:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# Where batch normalization stands in the discriminator, the average is 3 to 4 times better than the generator that it follows, and in all eight settings the interval stays above 1, if only just with the relativistic loss.
-# Beside batch normalization, no other technique of this chapter gained nearly as much.
-# (The comparison flatters the average a little: after two epochs at a constant high rate there is a lot of jitter to remove.)
+# With batch normalization in the discriminator, the average is 3 to 4 times better than the generator that it follows, and in all eight settings the interval stays above 1, if only just with the relativistic loss.
+# No other technique gained nearly as much there, although two epochs at a constant high rate leave a lot of jitter for the average to remove.
 #
-# Among the seven settings without it, the factor is smaller, and the interval stays above 1 only for spectral normalization and for R1 and R2.
-# This also puts the comparison above into another light.
-# Before averaging, R1 and the recipe are on a par: their ratio is 1.00, although with an interval from 0.39 to 2.54.
-# So much of the distance between them may come from how much the average gains each of them.
+# Without batch normalization the factor is smaller, and the interval stays above 1 only for spectral normalization and for R1 and R2.
+# This casts the comparison above in a different light: before averaging, R1 and the recipe are on a par, with a ratio of 1.00, although the interval reaches from 0.39 to 2.54.
+# Much of the distance between them may therefore come from how much each gains from the average.
 #
-# Keep in mind that this is one small network on one small data set, and two epochs.
+# All of this is one small network on one small data set, with two epochs and five seeds.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
 # *Symptom*: a penalty has no effect, or a strange one.
-# *Cause*: batch normalization, or a term that looks at the whole batch (Exercise 4).
-# *Cure*: take the normalization out, or compare the two slopes first, as Exercise 4 does.
+# *Cause*: batch normalization, or another term that mixes the batch.
+# *Cure*: take it out, or compare the two slopes of Exercise 4.
 #
 # *Symptom*: a technique that worked wonders in a paper does nothing for you.
-# *Cause*: often that its effect is smaller than the differences between seeds, or that your rates are not its rates.
-# *Cure*: a search of its own, and more seeds, before more techniques.
+# *Cause*: often its effect is smaller than the luck of the seeds, or your rates are not its rates.
+# *Cure*: give it a search of its own and more seeds.
 # :::
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # There is no `create_graph=True`: `mx.grad` of a function that calls `mx.grad` is a second derivative.
-# Nor is there a hook like `spectral_norm(layer)` that rewrites a weight before each call; the wrapper above takes its place, and keeps `u` frozen so that it travels with `discriminator.state` through the compiled step.
+# Nor is there a hook like `spectral_norm(layer)`; the wrapper above takes its place, and its frozen `u` travels with `discriminator.state` through the compiled step.
 # :::
 #
 # ## Summary
 #
-# A game need not have a valley: when the fakes are perfect, the discriminator has no reason to give up its slope, and so the two players of the smallest game circle around the goal.
-# The zero-centered penalties R1 and R2 give it one, whereas other losses, a penalty toward slope 1, and spectral normalization change how steep it is and do not level it.
-# MLX computes R1 exactly, by differentiating a gradient, and its estimate by noise levels a little more ground than R1 does.
+# A game need not have a valley: once the fakes are perfect, nothing tells the discriminator to give up its slope, and so the two players of the smallest game circle around the goal.
+# The zero-centered penalties R1 and R2 do tell it, whereas other losses, a penalty toward slope 1, and spectral normalization do not.
 #
-# A technique should be compared at a setting of its own, in pairs over several seeds, and with the number of comparisons in mind.
+# Compare techniques each at its own settings, in pairs over several seeds, and with the number of comparisons in mind.
 # In our comparison no loss, penalty, or pair of rates changed the FID of a DCGAN with batch normalization by more than five seeds can show.
-# When we took the normalization out, the generator collapsed, unless R1, R1 and R2, spectral normalization, or WGAN-GP took its place, and spectral normalization needed the term for the variety of a batch beside it.
-# Beside batch normalization, the average of the weights gained more than any of the other techniques.
+# Without the normalization the generator collapsed, unless R1, R1 and R2, spectral normalization, or WGAN-GP took its place, and spectral normalization also needed the variety term.
+# With batch normalization in place, averaging the weights helped more than any other technique.
 #
 # All our generators so far draw whichever digit they like, and in [Choosing the digit](12_conditional.ipynb) we begin to tell them which.
 #
@@ -893,12 +865,12 @@ print(f"R1, last / recipe, last {mean:.2f} ({low:.2f} to {high:.2f})")
 # Which $\gamma$ brings the players home the fastest, and what happens beyond it?
 #
 # :::{dropdown} Solution
-# From $\psi = 2\,d\theta/dt$ and the second equation follows $2\,d^2\theta/dt^2 = -\tfrac12\theta - 2\gamma\,d\theta/dt$, so $q^2 + \gamma q + \tfrac14 = 0$ and
+# Substituting $\psi = 2\,d\theta/dt$ into the second equation gives $2\,d^2\theta/dt^2 = -\tfrac12\theta - 2\gamma\,d\theta/dt$, so $q^2 + \gamma q + \tfrac14 = 0$ and
 #
 # $$q = \frac{-\gamma \pm \sqrt{\gamma^2 - 1}}{2}.$$
 #
 # For $\gamma < 1$ the root is imaginary: the players spiral, and their distance falls like $e^{-\gamma t/2}$.
-# At $\gamma = 1$ it falls the fastest in the long run, like $t e^{-t/2}$, and nothing spirals any longer.
+# At $\gamma = 1$ it falls the fastest in the long run, like $t e^{-t/2}$, and the spiral is gone.
 # For $\gamma > 1$ one of the two solutions becomes slower again, $q \approx -1/(4\gamma)$ for a large $\gamma$: the discriminator hardly dares to tilt, and the generator waits for advice.
 # The cell measures the decay between steps 40 and 140. (At $\gamma = 1$ it falls more slowly than the formula says, because of the factor $t$ and because our steps are not infinitely small.)
 # :::

@@ -17,13 +17,13 @@
 #
 # *A ring sums in two phases: first the parts are added while they travel, then the finished sums travel once more.*
 #
-# This appendix shows how to train one GAN on several machines at once, but it was made on one: everything that you see here ran in one or two processes on a single machine with two cores, and nothing was tried on two Macs.
-# Two processes are enough to find out whether the result is right, but they say nothing about how fast a cable between two Macs would be, so for the speed we measure what one machine can measure and calculate the rest.
+# You have two Macs on your desk, so why not let both of them work on the same GAN?
+# By the end of this appendix you can share a batch among machines, explain why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
 #
-# The question behind it is a practical one: you have two Macs on your desk, so why not let both of them work on the same GAN?
-# By the end you can share a batch among machines, explain why the result is that of a single one, avoid the trap that batch normalization sets, and work out beforehand whether a second machine would pay.
+# Nothing here was tried on two Macs; it all ran on a single machine with two cores, in one or two processes.
+# That is enough to find out whether the result is right; for the speed, we measure what one machine can show and calculate the rest.
 #
-# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: a quarter of an hour · To run: about a minute on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -57,16 +57,15 @@ digits = data.load("train")
 #
 # What could two machines share?
 # Each step of our GAN needs the gradient of a loss that is an average over 64 images.
-# Such an average has a convenient property: it is the average of the averages over two halves.
-# The same holds for its gradient,
+# Such an average is also the average of the averages over its two halves, and because differentiation is linear, the same holds for its gradient,
 #
 # $$\nabla\, \frac{1}{64} \sum_{i=1}^{64} L_i = \frac12 \left( \nabla\, \frac{1}{32} \sum_{i=1}^{32} L_i + \nabla\, \frac{1}{32} \sum_{i=33}^{64} L_i \right),$$
 #
 # where $L_i$ is the loss of image $i$.
-# So each machine can hold a copy of both networks, compute the gradient for its half of the batch, and replace it with the average of both.
+# So each machine can hold a copy of both networks, compute the gradient for its half of the batch, and replace it with the average of both gradients.
 # Then all machines take the same step, and their copies stay the same.
 # This is called **data parallelism**.
-# Before any second machine comes into play, we can check the formula with two halves of one batch.
+# To check the formula, we need only one machine and two halves of a batch.
 
 # %%
 discriminator = models.MLPDiscriminator()
@@ -92,9 +91,10 @@ print(f"largest error {mx.abs(average - whole).max().item():.0e}")
 #
 # ## A group of processes
 #
+# To average their gradients, the machines must add up arrays that lie in different processes, and MLX does this with `mx.distributed` ([MLX contributors, 2026a](../book/bibliography.md#mlx-contributors-2026a)).
 # The processes that work together are called *ranks*, are numbered from 0, and form a *group*.
-# MLX has them in `mx.distributed` ([MLX contributors, 2026a](../book/bibliography.md#mlx-contributors-2026a)), whose most important function is `all_sum`: it adds up an array over all ranks and gives every rank the total.
-# A notebook is a group of one, in which the sum over all ranks is the array itself.
+# The function `all_sum` adds up an array over all ranks and gives every rank the total.
+# A notebook is a group of one, in which the sum is the array itself.
 
 # %% tags=["nbval-check-output"]
 group = mx.distributed.init()
@@ -103,10 +103,8 @@ print("sum:", mx.distributed.all_sum(mx.array([1.0, 2.0])).tolist())
 
 # %% [markdown]
 # This is convenient, because the same program then works alone and in company without any `if`.
-# To get company, we start it with `mlx.launch`, which with `-n 2` runs a program twice on this machine and tells each copy its rank.
-# The ranks are connected in a ring, in which each of them exchanges messages with its two neighbors over sockets.
-# The folded cell wraps this into a function `launch`, which looks for free ports and reports a rank that fails.
-# It also switches `mx.compile` off in the ranks, since a few steps would not repay the time for compiling.
+# To get company, we start it with `mlx.launch -n 2`, which runs two copies on this machine and connects them in a ring, where each rank exchanges messages only with its neighbors.
+# The folded function `launch` does this, and switches `mx.compile` off in the ranks, since a few steps would not repay the time for compiling.
 
 
 # %% tags=["hide-input"]
@@ -171,7 +169,8 @@ for line in sorted(launch(2, "-c", program)):
 #
 # ## The same step on every rank
 #
-# Each rank takes its own rows of the batch.
+# Now the ranks can share a training step.
+# Each of them takes its own rows of the batch.
 
 
 # %%
@@ -184,10 +183,10 @@ def part(x):
 
 # %% [markdown]
 # The noise needs more care.
-# If every rank drew its own with the same seed, all of them would get the same noise, and half of the fakes would be wasted (Exercise 2).
-# So all ranks draw the same noise, enough for the *whole* batch, and keep their part, which costs next to nothing and makes the run independent of the number of ranks.
+# If every rank drew its own with the same seed, all would get the same noise, and half of the fakes would be wasted (Exercise 2).
+# So all ranks draw the same noise for the *whole* batch and keep their part, which makes the run independent of the number of ranks.
 # The step of [The training loop](06_training.ipynb), however, draws only one row of noise for each image that it sees.
-# A small module around the generator therefore asks for rows that are as many times longer as there are ranks, and cuts them up again.
+# With two ranks, a small module around the generator therefore asks for rows of twice the length and cuts each in two.
 
 
 # %%
@@ -206,11 +205,11 @@ class Share(nn.Module):
 
 
 # %% [markdown]
-# The gradients are averaged inside the step, after they have been computed and before Adam gets them.
+# What remains is to average the gradients before Adam gets them.
 # `training.make_step` has an argument for this, `on_gradients`, and MLX has the function, `nn.average_gradients`: it strings the gradients of all layers together into one long array, calls `all_sum`, and divides by the number of ranks.
 #
-# The script `tools/distributed.py` in the book's repository puts these pieces together, with a training loop and a command line around them.
-# Rank 0 keeps the state of the run in a folder, and at the start it sends its weights to the others, so that all of them begin with the same ones.
+# The script `tools/distributed.py` in the book's repository puts these pieces together.
+# Rank 0 sends its weights to the others at the start, so that all of them begin with the same ones, and it saves the state of the run.
 
 
 # %% tags=["hide-input"]
@@ -247,36 +246,31 @@ print(f"one rank from step 3 to step 20: largest change {moved:.0e}")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# After three steps no weight differs by more than 8e-7, which is rounding, and in this run that still holds after 20 steps.
+# After three steps no weight differs by more than 2e-7, which is rounding, and in this run that still holds after 20 steps.
 # :::
 #
-# The agreement is not for lack of movement: between step 3 and step 20, the weight that moved most changed by 6e-3, several thousand times as much.
-# In a longer run it would hardly last, because training amplifies even a difference in the last bit.
-# Adam divides each gradient by its own recent size, so a typical weight moves by about one learning rate, 2e-4, in each step, and where its gradient is nearly 0, a tiny difference decides in which direction.
-# Once that happens, the same weight can walk in opposite directions in the two runs.
+# The agreement is not for lack of movement: between step 3 and step 20, the weight that moved most changed by 6e-3, tens of thousands of times as much.
+# It would hardly last in a longer run, because training amplifies even a difference in the last bit, as [Same seed, same digits](../book/reproducibility.md) shows.
+# On another processor this may begin earlier, so the number to watch is the one after three steps.
 #
-# The same happens on a single machine when it uses two threads instead of one, as [Same seed, same digits](../book/reproducibility.md) shows with a GAN of the same two networks.
-# There, the norm of the difference between the two runs is 6e-8 of the norm of the weights after ten steps, and 3e-2 after a hundred.
-# On another processor it may begin earlier, so if your second number is far above 8e-7, nothing has to be wrong; the number to watch is the one after three steps.
-#
-# So data parallelism is no new algorithm: everything that the book says about batches of 64 holds, and a run on two machines differs from one on a single machine in the way that a rerun on another processor does.
+# So data parallelism is no new algorithm: everything that the book says about batches of 64 holds, and a run on two machines differs from one on a single machine just as a rerun on another processor does.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# `DistributedDataParallel` wraps a model and hooks into its backward pass, so that the first gradients travel while the last ones are still being computed; `nn.average_gradients` is a plain function that is called when all gradients are there.
 # `torchrun` corresponds to `mlx.launch`, and `DistributedSampler` to our `part`.
+# `DistributedDataParallel` sends the first gradients while the last ones are still being computed, whereas `nn.average_gradients` is a plain function that is called when all gradients are there.
 # :::
 #
 # ## Whose mean?
 #
-# Our formula assumed that the loss is an average over images, each of which is judged by itself.
+# Our formula assumed that each image is judged by itself.
 # In the DCGAN this is not so, because batch normalization subtracts the mean of the batch, and with half of the batch on each rank the question is: whose mean?
-# `nn.BatchNorm` knows nothing about other ranks and uses its own half.
-# That is a different function with different gradients, and for this reason large GANs take the statistics over all devices ([Brock et al., 2019](../book/bibliography.md#brock-et-al-2019)).
+# `nn.BatchNorm` knows nothing about other ranks and uses the mean of its own half.
+# The result is a different function with different gradients, which is why large GANs take the statistics over all devices ([Brock et al., 2019](../book/bibliography.md#brock-et-al-2019)).
 #
 # Two calls of `all_sum` seem to be all we need, one for the mean and one for the variance.
-# But now the loss of each rank depends on the images of the others, through the mean, and the backward pass has to take this into account.
-# The next cell compares `all_sum` with a sum from `tools/ranks.py`, "ours", which we will write below.
+# But through the mean, the loss of each rank now depends on the images of the others, and the backward pass has to take this into account.
+# The next cell compares `all_sum` with "ours", a sum that we will write below.
 #
 # **Let $s$ be the sum of one number $x$ from each of two ranks. The loss of rank 0 is $s$, that of rank 1 is $2s$. What is the derivative of the sum of both losses with respect to either $x$, and what does the gradient of `all_sum` say?**
 
@@ -333,11 +327,11 @@ gap = mx.abs(SyncBatchNorm(5)(x) - nn.BatchNorm(5)(x)).max().item()
 print(f"alone: largest difference from nn.BatchNorm {gap:.3f}")
 
 # %% [markdown]
-# The layer in `tools/ranks.py` also keeps the running statistics for evaluation mode, and `synchronize` in the same file puts it in place of every `nn.BatchNorm` of a model.
+# Alone, the layer agrees with `nn.BatchNorm`, as it should; its version in `tools/ranks.py` also keeps the running statistics for evaluation mode.
 #
-# To compare gradients, a single step of the DCGAN with 16 images will do, since with $\beta_1 = 0.5$ Adam's first moments are half the gradients after one step.
-# (The script leaves out the spread of the batch, which [Convolutions](09_convolutions.ipynb) adds to the logits and which would need the same repair.)
-# We leave out the biases in front of a normalization: it removes them again, so their gradients are 0 up to rounding.
+# Now let two ranks take a single step of the DCGAN with 16 images, without the spread of the batch that [Convolutions](09_convolutions.ipynb) adds to the logits, since it would need the same repair.
+# We compare Adam's first moments, which after one step with $\beta_1 = 0.5$ are half the gradients.
+# We leave out the biases in front of a normalization, which removes them again, so that their gradients are nothing but rounding.
 #
 # **How wrong are the gradients if each rank normalizes over its own eight images?**
 
@@ -369,17 +363,15 @@ print(f"statistics of its own half: error {error_apart:.2f}")
 # With the statistics of all ranks, the error is 0 to four decimals.
 # :::
 #
-# A run with the wrong statistics would raise no error, but it would normalize over eight images, whatever its settings say.
-# Shared statistics give the gradients of the whole batch, at the price of more messages: the DCGAN has five batch normalizations, and each of them needs two small sums whenever images pass through it, and two more when a gradient comes back.
+# A run with the wrong statistics would raise no error.
+# Sharing them gives the gradients of the whole batch, at the price of more messages: each of the DCGAN's five batch normalizations needs two small sums whenever images pass through it, and two more when a gradient comes back.
 #
 # ## When a machine is gone
 #
-# A run on two machines ends when either of them fails, so it should end well: the survivor says what happened and stops, and the same command continues from the last state.
+# A run on two machines ends when either of them fails, so it should end well: the survivor says what happened, and the same command continues from the last saved state.
 # A closed connection makes MLX raise an error, which the script turns into a message.
-# A machine that merely falls silent raises nothing, because a sum waits forever; so the script counts the seconds since the last step and gives up after `--patience` of them.
-#
+# A machine that merely falls silent raises nothing, because a sum waits forever, so the script gives up after `--patience` seconds without a step.
 # Let us kill a rank in the middle of a run.
-# The folded function starts two ranks as `mlx.launch` does, with a file of addresses and two environment variables.
 
 
 # %% tags=["hide-input"]
@@ -422,30 +414,23 @@ print(f"continued from step {saved} to step 20: largest", end=" ")
 print(f"difference from the other run {difference(continued, two):g}")
 
 # %% [markdown]
-# The survivor ended a tenth of a second after the other rank was killed, with a message that says what to do.
-# And the run that lost a rank and continued from step 2 has, bit for bit, the weights of the run `two` from above, which had itself been stopped after three steps and continued.
-# Be careful with scripts around `mlx.launch`, however: it ends with status 0 even if a rank has failed, so our `launch` looks for the warning that a rank exited with another.
+# The survivor ended a tenth of a second after the other rank was killed, and its message says what to do.
+# The run then continued from step 2 and reached, bit for bit, the weights of the run `two` from above.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
 # *Symptom*: nothing happens, and all ranks wait.
 # *Cause*: one rank evaluates a sum that another one does not, for example under `if rank == 0`, or they evaluate two sums in a different order.
 # *Cure*: the same sums on all ranks in the same order, and if in doubt, `mx.eval` after each.
-#
-# *Symptom*: a rank on a Mac ends with a GPU timeout while it waits for a slower one.
-# *Cause*: the GPU waits for the sum in the middle of its work, and macOS ends work that takes too long.
-# *Cure*: use machines of the same speed and give them nothing else to do; MLX's tracker has open reports on this ([MLX contributors, 2026b](../book/bibliography.md#mlx-contributors-2026b)).
 # :::
 #
 # ## What a sum costs
 #
-# Now to the speed.
-# How long does it take to sum an array of $S$ bytes over $n$ ranks?
-# The picture at the top of the page shows how the ring does it.
-# The array is cut into $n$ parts, and in each round every rank sends one part to its neighbor.
-# In the first $n - 1$ rounds the parts are added up on their way, and in another $n - 1$ rounds the finished parts go around.
+# The result is right, so now to the speed: how long does it take to sum an array of $S$ bytes over $n$ ranks?
+# In the ring at the top of the page, the array is cut into $n$ parts, and in each round every rank sends one part to its neighbor.
+# For $n - 1$ rounds the parts are added up on their way, and for another $n - 1$ rounds the finished parts go around.
 # So every rank sends $2\,(n-1)$ times $S/n$ bytes, less than twice the array however many ranks there are, and no method can do with less ([Patarasuk and Yuan, 2009](../book/bibliography.md#patarasuk-and-yuan-2009)).
-# If a round takes at least the time $t_0$, and the link transfers $w$ bytes per second, the sum takes
+# If each round takes a time $t_0$ however little it carries, and the link transfers $w$ bytes per second, the sum takes
 #
 # $$t(S, n) = 2\,(n-1) \left( t_0 + \frac{S}{n\,w} \right).$$
 #
@@ -462,7 +447,7 @@ print(f"both sums        {step_bytes:10,} bytes")
 
 # %% [markdown]
 # With two ranks on one machine we can at least see whether the formula has the right shape.
-# We take the fastest of many sums, because two cores that run two ranks are often interrupted, and fit $t_0$ to the smallest array and $w$ to the largest.
+# We fit $t_0$ to the smallest array and $w$ to the largest, and take the fastest of many sums, because our two cores are often interrupted.
 
 # %%
 sizes = [4, 10**5, 10**6, 10**7]
@@ -480,13 +465,13 @@ for size, seconds in zip(sizes, fastest, strict=True):
 
 # %% [markdown]
 # The first and the last row agree because we fitted them.
-# In between, the formula is too high by 50 % for one array and by 76 % for the other, because they travel faster than the largest one, to which we fitted $w$: between our two processes, $w$ is not the same for all sizes.
+# In between, the formula is too high by up to 76 %, because those arrays travel faster than the largest one, to which we fitted $w$.
 # That is good enough to find out whether something takes one millisecond or a hundred.
 #
 # ## Does a second Mac pay?
 #
 # The other part of a step is computing.
-# Some of it shrinks with the number of images and some does not, since every rank has to update all the weights with Adam, however small its part of the batch is.
+# Some of it shrinks with the number of images and some does not, since every rank has to update all the weights, however few images it sees.
 # So we describe it by $a + b\,B/n$ for a batch of $B$ images, and measure $a$ and $b$ on this machine.
 #
 # **If we halve the batch, does a step take half as long?**
@@ -516,26 +501,21 @@ print(f"fixed part {1e3 * a:.1f} ms, {a / batch_64:.0%} of a step")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By no means: a step with half of the batch takes 32.6 ms instead of 43.0 ms, which is 76 % of the time.
+# By no means: a step with half of the batch takes 32.6 ms instead of 43.0 ms.
 # :::
 #
-# Even with a perfect link, two machines would therefore make this step only $43.0 / 32.6 = 1.32$ times as fast, and any number of machines could not make it more than $43.0 / 22.2$, or about 1.9, times as fast.
-# Don't take the 1.9 too literally, because $a$ is a difference of two measured times, $a = 2 \cdot 32.6 - 43.0$ ms.
-# If the time for 32 images were a single millisecond longer, $a$ would grow by two, and the limit would fall to about 1.8; if it were two milliseconds shorter, the limit would rise to about 2.4.
-# On a busy computer such times vary by more than that.
-# So run the cell a few times before you trust its result.
+# Even with a perfect link, two machines would therefore make this step only $43.0 / 32.6 = 1.32$ times as fast, and no number of machines could make it more than $43.0 / 22.2$, or about 1.9, times as fast.
+# Don't take the 1.9 too literally: if the 32 images took two milliseconds less, the limit would be about 2.4, and on a busy computer such times vary by more than that.
 #
 # With a real link, the prediction for $n$ machines is
 #
 # $$T(n) = a + b\,\frac{B}{n} + 2\,(n-1) \left( 2\,t_0 + \frac{S}{n\,w} \right),$$
 #
 # where $S$ is now the size of both sums together.
-# For the links we need figures from others.
-# A Mac mini has Ethernet with 1 Gb/s, or with 10 Gb/s as an option, and a cable of Thunderbolt 4 carries 40 Gb/s ([Apple Inc., 2024](../book/bibliography.md#apple-inc-2024)).
+# The figures for the links come from others: a Mac mini has Ethernet with 1 Gb/s, or with 10 Gb/s as an option, and a cable of Thunderbolt 4 carries 40 Gb/s ([Apple Inc., 2024](../book/bibliography.md#apple-inc-2024)).
 # Messages between Macs over Thunderbolt were measured to take 0.38 to 0.95 ms there and back ([exo, 2026](../book/bibliography.md#exo-2026)), and we take about half of that, 0.3 ms, as our $t_0$ for all links.
 #
-# There are two ways to use more machines.
-# We can keep the batch of 64 and share it, so that the run stays the same, or we can give each machine 64 images of its own, so that a step sees more of them.
+# More machines can either share the batch of 64, so that the run stays the same, or get 64 images each, so that a step sees more of them.
 #
 # **For which of the links, and in which of the two ways, will two or more machines process more images per second than one?**
 
@@ -588,25 +568,20 @@ plt.show()
 # %% [markdown]
 # :::{dropdown} Answer
 # With the batch shared, only Thunderbolt gains, and not much: 1.19 times the speed with two machines and 1.25 times with four.
-# With Ethernet and 10 Gb/s, two machines come out even (1.00) and more of them lose, though by little compared with the accuracy of our times, and with the slowest link two machines have only about a third of the speed of one (0.34).
-# With 64 images each, the two faster links gain throughout, with 1.60 and 1.85 times the speed for two machines.
-# The slowest one still loses with two (0.62) and four (0.92), and gains with eight (1.59).
+# With two machines, Ethernet with 10 Gb/s comes out even (1.00), and over the slowest link they reach only a third of the speed of one (0.34).
+# With 64 images each, the two faster links gain throughout, and the slowest one only with eight machines (1.59).
 # :::
 #
 # What decides is how much computing there is to share for each byte that has to travel.
 # The gradients of a fully connected layer are as large as its weights, and with half of the batch each weight meets only 32 images before its gradient has to travel.
-# Convolutions use every weight at many places of an image, so they are better off, and larger batches help everyone.
-# A faster computer, on the other hand, gains *less* from a second one, because it shortens the computing and leaves the cable as it is.
+# Convolutions are better off, because they use every weight at many places of an image, and larger batches help everyone.
 #
-# The table is therefore no reason yet to buy a cable.
-# It assumes our step of 43.0 ms, which was measured once on two CPU cores, and we did not measure how long a Mac's GPU would take.
-# For two machines that share a batch, the second one saves $43.0 - 32.6 = 10.4$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
-# On a computer ten times as fast as ours, the saving would shrink to 1 ms, and none of the three links would gain anything.
-# So measure your own step first.
-# If it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed on it, for which you need no cable at all.
+# The table is no reason yet to buy a cable, because it assumes our step of 43.0 ms on two CPU cores, and we did not measure how long a Mac's GPU would take.
+# When two machines like ours share a batch, the second one saves $43.0 - 32.6 = 10.4$ ms of computing, and by the formula the two sums cost 95 ms over the slowest link, 11 ms over Ethernet with 10 Gb/s, and 3.6 ms over Thunderbolt.
+# On a computer ten times as fast, the saving would shrink to 1 ms, and none of the three links would gain anything.
+# So measure your own step first: if it takes only a few milliseconds, a GAN like ours belongs on a single Mac, and the best use for a second one is to train another seed.
 #
-# The growing batch looks tempting in the figure, but it is a different run, with fewer steps per epoch.
-# [Goyal et al. (2017)](../book/bibliography.md#goyal-et-al-2017) raise the learning rate along with the batch when they train classifiers, and what that does to a GAN you would have to measure.
+# The growing batch looks tempting in the figure, but it is a different run, with fewer steps per epoch, and you would have to measure what that does to a GAN.
 #
 # And what did our two ranks gain on this machine, where there is a core for each?
 
@@ -616,12 +591,11 @@ for ranks, name in ((1, "one"), (2, "two")):
     print(f"{ranks} ranks: fastest step {1e3 * min(seconds):.0f} ms")
 
 # %% [markdown]
-# They gained nothing: a step on two ranks takes more than twice as long as a step on one.
+# They gained nothing: a step on two ranks takes more than twice as long as on one.
 # (The 61 ms cannot be compared with the 43.0 ms from above, because the ranks run without `mx.compile`.)
-# Our formula would not have told us so, since the two sums of a step should take only about 17 ms with the $t_0$ and $w$ that we measured here.
-# We have not found out where the rest of the time goes.
-# On two cores the computing of both ranks competes with all of the sending and receiving, which would not happen to two machines in the same way, but the formula also leaves out whatever is neither computing nor cable, such as copying the gradients into one array and waiting for a rank that is late.
-# Read its speedups as what you can hope for at best.
+# With the $t_0$ and $w$ that we measured here, the two sums should take only about 17 ms, and we have not found out where the rest of the time goes.
+# On two cores the computing competes with the sending and receiving, which would not happen to two machines in the same way.
+# But the formula also leaves out other costs, such as waiting for a rank that is late, so read its speedups as what you can hope for at best.
 #
 # ## On real Macs
 #
@@ -637,19 +611,17 @@ for ranks, name in ((1, "one"), (2, "two")):
 #     tools/distributed.py train --steps 20000 --out runs/two
 # ```
 #
-# With `--over ethernet` the first command uses the network port instead.
 # Macs with Thunderbolt 5 and macOS 26.2 can use the backend `jaccl`, which accesses the other machine's memory directly and has a far smaller $t_0$.
-# Whatever the link, keep the Macs awake, for example with `caffeinate`, and use Macs of the same speed, because each step takes as long as the slowest of them.
+# Whatever the link, keep the Macs awake, for example with `caffeinate`, and let them be equally fast, because each step takes as long as the slower one needs.
+# A Mac that waits for a slower one may even end with a GPU timeout, on which MLX's tracker has open reports ([MLX contributors, 2026b](../book/bibliography.md#mlx-contributors-2026b)).
 #
 # ## Summary
 #
-# The gradient of an average over a batch is the average of the gradients over its parts, so several machines can share a batch, average their gradients, and take the same step.
-# The result is that of one machine up to rounding, which training amplifies sooner or later, as it always does.
-# Batch normalization breaks the rule, because it makes images depend on each other, and repairing it takes sums over all ranks whose gradients count the losses of all.
-# A lost rank raises an error and a silent one does not, so a run needs saved states and a limit to the time that it waits.
-# A ring sums in $2\,(n-1)$ rounds, in which each rank sends less than twice the array.
-# Whether another machine pays depends on how much computing there is to share for each byte that has to travel.
-# When machines like ours, with two slow CPU cores, share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
+# Several machines can share a batch, because the gradient of an average over the batch is the average of the gradients over its parts.
+# The result is that of one machine up to rounding, which training amplifies sooner or later.
+# Batch normalization breaks the rule, because it makes images depend on each other, and the repair takes sums over all ranks whose gradients count the losses of all.
+# A run needs saved states and a limit to its waiting, because a rank that falls silent raises no error.
+# Whether another machine pays depends on how much computing there is to share for each byte that has to travel: when two machines like ours share a batch of 64, the formula promises less than a fifth more speed even over Thunderbolt, and between computers ten times as fast it promises none.
 #
 # ## Exercises
 #
@@ -662,8 +634,7 @@ for ranks, name in ((1, "one"), (2, "two")):
 # :::{dropdown} Solution
 # Each rank sends $S$ bytes to $n - 1$ others, so $(n-1)\,S$ in $n - 1$ rounds.
 # The ring sends $2\,(n-1)/n \cdot S$, which is smaller by a factor of $n/2$: equal for two ranks, and less from three on.
-# But it needs twice as many rounds.
-# The simple way takes $(n-1)(t_0 + S/w)$ and the ring $2\,(n-1)(t_0 + S/(nw))$, so the simple way is faster if $S\,(1 - 2/n) < t_0\,w$, that is for small arrays.
+# But it needs twice as many rounds: the simple way takes $(n-1)(t_0 + S/w)$ and the ring $2\,(n-1)(t_0 + S/(nw))$, so the simple way is faster if $S\,(1 - 2/n) < t_0\,w$, that is, for small arrays.
 # With 0.3 ms and 5 GB/s, $t_0\,w$ is 1.5 MB, so the small sums of batch normalization would be better off with it.
 # :::
 
