@@ -14,10 +14,11 @@
 # # Choosing the digit
 #
 # Ask any generator of the last chapters for a three, and you get whatever digit the noise happens to hold.
-# Our training set comes with a label for every image, so it could have told the two networks which images are threes, but until now we have thrown the labels away.
-# In this chapter both networks get to see them, and at the end you can order any digit, several in the same handwriting, check class by class whether you got what you ordered, and say what became of the variety.
+# Every training image came with a label that names its digit, but so far we have thrown the labels away.
+# In this chapter both networks get to see them, so that by the end you can order any digit, or several in the same handwriting.
+# We also check whether we got what we ordered, and ask what became of the variety.
 #
-# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: thirty-five minutes · To run: about twenty-five minutes on two CPU cores*
+# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about twenty-five minutes on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -58,9 +59,9 @@ plots.digits(written, columns=16, scale=0.42)
 # %% [markdown]
 # ## A seven when you wanted a three
 #
-# Suppose that you want to write a telephone number in generated handwriting.
-# The DCGAN of [Convolutions](09_convolutions.ipynb) draws decent digits, but it does not take orders.
-# All you can do is draw one image after another, let the classifier of [Measuring](08_measuring.ipynb) look at each, and wait until the digit that you need comes along.
+# Suppose you want to write a telephone number in generated handwriting.
+# The DCGAN of [Convolutions](09_convolutions.ipynb) draws decent digits, but it takes no orders.
+# All you can do is draw one image after another, show each to the classifier of [Measuring](08_measuring.ipynb), and wait for the digit you need.
 #
 # **How many images do you have to draw, on average, to get one three?**
 
@@ -79,18 +80,17 @@ plots.digits(not_ordered[:16], columns=16, scale=0.42)
 # About ten, because the classifier takes 9.9 % of the images for threes.
 # :::
 #
-# For a number of ten digits, filled in one place after the other, we would draw about a hundred images and throw ninety away.
-# Worse, every digit that we find comes with its own noise, and therefore in its own handwriting, so the finished number looks as if ten people had written it.
+# A number of ten digits would cost us about a hundred images.
+# Worse, every digit comes in a handwriting of its own, so the number would look as if ten people had written it.
 #
-# What we would like instead is a generator with two inputs, $G(z, c)$, where the class $c$ says which digit to draw, and the noise $z$ decides everything else.
-# For each class its images should then be distributed like the real images of this class, $p_\text{data}(x \mid c)$.
-# Such a GAN is called **conditional**, and [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) built the first one only a few months after GANs had been invented.
+# What we want instead is a generator with two inputs, $G(z, c)$, where the class $c$ says which digit to draw, and the noise $z$ decides everything else.
+# For each class, its images should be distributed like the real images of that class, $p_\text{data}(x \mid c)$.
+# Such a GAN is called **conditional**, and [Mirza and Osindero (2014)](../book/bibliography.md#mirza-and-osindero-2014) built the first one only a few months after the first GAN.
 #
 # ## Telling the generator
 #
 # The obvious way to tell a network something more is to append it to the input.
-# A class is not a quantity, so we do not append the number 3, but ten numbers of which the one at position 3 is 1 and the others are 0.
-# This is called a **one-hot** vector, and with it the generator's input grows from 100 numbers to 110.
+# A class is not a quantity, so instead of the number 3 we append ten numbers, of which the one at position 3 is 1 and the others are 0: a **one-hot** vector.
 #
 # **The first layer of the generator has 512 units. How many weights does it gain from the ten additional inputs, and how many of these does a single image use?**
 
@@ -116,11 +116,11 @@ print(f"largest difference between the two ways {difference:.2f}")
 # It gains $10 \cdot 512 = 5{,}120$ weights, and a single image uses 512 of them, because nine of its ten inputs are 0.
 # :::
 #
-# A layer that multiplies a one-hot vector does no more than pick one column of its weights, that of the class, and add it to the rest.
-# So instead of multiplying by zeros, we can keep a table with one learned vector per class, look up the right one and add it; the cell shows that both ways give the same result.
-# Such a table is called an **embedding**, and in MLX it is `nn.Embedding(classes, hidden)`.
+# So the layer only picks the column of weights that belongs to the class and adds it to the rest.
+# Instead of multiplying by zeros, we can keep a table with one learned vector per class and look up the one to add; the cell shows that both ways give the same result.
+# Such a table is called an **embedding**, in MLX `nn.Embedding(classes, hidden)`.
 #
-# The generator in [Convolutions](09_convolutions.ipynb) was written with this moment in mind: its method `draw` takes the first hidden layer and does everything that follows, so all that we have to change is what goes into that layer.
+# The DCGAN's generator was written with this moment in mind: its method `draw` does everything that follows the first layer, so we only have to change what goes into it.
 
 
 # %% tags=["nbval-check-output"]
@@ -146,8 +146,8 @@ print(z.shape, "and", labels.shape, "->", images.shape)
 # ## Why telling the generator is not enough
 #
 # The generator now hears the order, but will it follow?
-# Let us try it with a small pair, which has half the channels of the DCGAN and a quarter of its hidden units, and train it for a single epoch.
-# The generator is the new one (the package contains the same class), and the discriminator is still the one from [Convolutions](09_convolutions.ipynb), wrapped so that it accepts the label and ignores it.
+# Let us try it with a pair much smaller than the DCGAN, in a single epoch of training.
+# The discriminator is still the one from [Convolutions](09_convolutions.ipynb), wrapped so that it accepts the label and ignores it.
 
 
 # %%
@@ -214,38 +214,33 @@ show_orders(blind)
 # 0.106, about one in ten, which is what guessing would achieve.
 # :::
 #
-# Along each row of the figure the same shape comes back ten times, whichever digit we ask for.
-# (A few shapes are smudged, because the pair is small and saw the training set only once.)
-# The generator was told what to draw and paid no attention, and we cannot blame it.
-# Its discriminator compares images with images, so a set of perfect digits earns full marks no matter which label produced which digit.
-# No gradient ever says that the label 3 has anything to do with threes, and so to the generator the ten class vectors are nothing but a little more noise.
+# Along each row, nearly the same shape comes back ten times: the generator paid no attention to the label, and we cannot blame it.
+# Its discriminator sees only images, so a perfect digit earns full marks no matter which label produced it.
+# No gradient ever says that the label 3 has anything to do with threes, so to the generator the ten class vectors are just a little more noise.
 #
 # ## Telling the discriminator
 #
 # The generator learns only what the discriminator can object to, so the discriminator has to judge *pairs* of an image and a label.
-# A real pair is a training image with its label, and a fake pair is a label together with the image that the generator drew for it.
-# Now a flawless seven is a fake if a three was asked for, because no such pair occurs in the data, and the only way for the generator to pass is to draw a three.
+# A real pair is a training image with its label, and a fake pair is a label with the image that was drawn for it.
+# Now a flawless seven is a fake if a three was asked for, because no such pair occurs in the data, and the generator can only pass by drawing a three.
 #
 # How should the label enter the discriminator?
-# We could append it to the input again, as ten planes of $28 \times 28$ pixels, of which one is filled with ones.
-# That can work, but all that a convolution gets from such a plane is a constant for each channel (except at the border), and the layers behind it have to find out which constant goes with which strokes.
-# We can give them a better start if we first work out what the answer should look like.
+# We could append it to the input again, but there is a better way, which we find by working out what the answer should look like.
 #
-# From [Losses and optimizers](05_losses.ipynb) we know the logit of the best possible discriminator: it is the logarithm of the ratio of the two densities, and here these are the densities of pairs.
-# A pair can be drawn in two steps, first the image and then the label that belongs to it, so that $p(x, c) = p(x)\,p(c \mid x)$.
+# From [Losses and optimizers](05_losses.ipynb) we know the logit of the best possible discriminator: it is the logarithm of the ratio of the two densities, which here are densities of pairs.
+# We can draw a pair in two steps, first the image and then the label that belongs to it, so $p(x, c) = p(x)\,p(c \mid x)$.
 # The logarithm turns this product into a sum:
 #
 # $$\log\frac{p_\text{data}(x, c)}{p_g(x, c)} = \log\frac{p_\text{data}(x)}{p_g(x)}
 # + \log\frac{p_\text{data}(c \mid x)}{p_g(c \mid x)}.$$
 #
-# The first part does not know about labels and is the old question: does this look like a real image?
-# The second part compares two classifiers: how probable is the label $c$ for this image among real images, and how probable is it among generated ones?
-# We call the two the *image part* and the *class part*.
+# The first term, the *image part*, asks the old question: does this look like a real image?
+# The second, the *class part*, compares two classifiers: how probable is the label $c$ for this image among real images, and how probable is it among generated ones?
 #
-# A toy makes them tangible.
-# Let an image be a single number, and let there be two classes.
-# Real numbers of class 0 lie around $-1$ and those of class 1 around 1, while the generator keeps its two classes too close together, around $-0.5$ and 0.5.
-# All four are normal distributions with standard deviation 1, and both classes are equally frequent.
+# A toy makes the two tangible.
+# Let an image be a single number, and let there be two classes, equally frequent.
+# Real numbers of class 0 are normally distributed around $-1$ and those of class 1 around 1, both with standard deviation 1.
+# The generator has learned these bell curves, but keeps them too close together, around $-0.5$ and 0.5.
 #
 # **The generator was asked for class 0 and drew $x = 2$. Which of the two parts gives it away?**
 
@@ -271,13 +266,13 @@ for c in range(2):
 # A 2 is more common among real numbers than among generated ones, so the image part speaks for it, whichever label it has.
 # :::
 #
-# The label makes the difference: with class 1 the logit is 0.625, and with class 0 it is $-1.375$.
+# With class 1 the same number would seem real: its logit is 0.625 instead of $-1.375$.
 #
 # ## The projection discriminator
 #
-# It remains to build a network that computes these two parts, and [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) found an elegant way.
-# Nearly every classifier computes some features $\phi(x)$ of the image, takes the inner product with one vector for each class, and turns the results into probabilities by a softmax.
-# Suppose that this is also true of the two classifiers in the class part, that both use the same features, and that their vectors are $u_c$ and $w_c$:
+# Now we need a network that computes these two parts, and [Miyato and Koyama (2018)](../book/bibliography.md#miyato-and-koyama-2018) found an elegant one.
+# Nearly every classifier computes some features $\phi(x)$ of the image, takes their inner product with one vector for each class, and turns the results into probabilities by a softmax.
+# Suppose that the two classifiers in the class part do so, too, with the same features and with vectors $u_c$ and $w_c$:
 #
 # $$\begin{aligned}
 # \log p_\text{data}(c \mid x) &= u_c \cdot \phi(x) - \log Z_\text{data}(x), \\
@@ -285,26 +280,25 @@ for c in range(2):
 # \end{aligned}$$
 #
 # The normalizing sums $Z$ are the same for all classes, so when we subtract the second line from the first, everything that depends on the class is $(u_c - w_c) \cdot \phi(x)$.
-# What does not depend on it can go to the image part, and a network can learn the difference $v_c = u_c - w_c$ directly.
+# The rest can go to the image part, and a network can learn the difference $v_c = u_c - w_c$ directly.
 # The discriminator's logit is then
 #
 # $$\ell(x, c) = \psi(\phi(x)) + v_c \cdot \phi(x),$$
 #
 # where $\psi$ is the last layer that the discriminator has always had.
-# All that is new is one learned vector $v_c$ for each class and an inner product, which is why this is called a **projection discriminator**: the features are projected on the vector of the class.
+# All that is new is one learned vector for each class and an inner product, which gives the **projection discriminator** its name: the features are projected on the vector of the class.
 #
-# ![An image of a three passes through layers that turn it into 512 features. From the features three arrows lead to three boxes: a linear layer, which asks whether the image is real at all; the spread, which asks whether the images of the batch vary; and an inner product, which asks whether the image is a three and which also receives the class vector of the label 3. A plus sign adds the three results up to the logit.](../book/diagrams/projection.svg)
+# ![An image of a three passes through layers that turn it into 512 features. From the features arrows lead to a linear layer, which asks whether the image is real at all, and to an inner product, which asks whether the image is a three and which also receives the class vector of the label 3. An arrow from just before the features leads to the spread, which asks whether the threes of the batch vary. A plus sign adds the three results up to the logit.](../book/diagrams/projection.svg)
 #
 # *The projection discriminator adds three opinions: is the image real, do the images of the batch vary within their classes, and does this one fit its label?*
 #
-# Two of the three boxes are now explained, and the third, the spread, keeps the generator from abusing the label.
+# We still owe an explanation of the middle box, the spread, which keeps the generator from abusing the label.
 #
 # ## Variety within a class
 #
-# Suppose that the generator has learned one perfect drawing of each digit, and always returns it.
-# Each pair is flawless, and a discriminator that judges one pair at a time has nothing to object to.
-# In [Convolutions](09_convolutions.ipynb) we met the same problem and let the discriminator see how much the images of a batch vary.
-# That no longer helps, because ten perfect drawings of ten different digits do vary a lot.
+# Suppose the generator has learned one perfect drawing of each digit and always returns it.
+# Each pair is flawless, so a discriminator that judges one pair at a time has nothing to object to.
+# In [Convolutions](09_convolutions.ipynb) we let it see how much the images of a batch vary, but that no longer helps, because ten perfect drawings of ten different digits do vary a lot.
 # What the discriminator needs to see is the spread of the images around the mean of *their class*.
 
 
@@ -317,11 +311,12 @@ def spread_within_classes(x, labels, classes):
 
 
 # %% [markdown]
-# The rows of `member` are one-hot vectors, so one product with it adds up the features of each class, and another one hands every image the mean of its class.
-# (A class that does not occur in the batch has the sum 0, and the maximum keeps us from dividing it by 0.)
-# A batch of 64 contains only six or seven images of each digit, so their spread around their own mean comes out a little too small, but equally so for real images and fakes if both have the same labels.
+# The rows of `member` are one-hot vectors, so one product adds up the features of each class, and another hands every image the mean of its class.
 #
-# **Imagine a generator that moves every digit halfway toward the mean of its class. (Pixels stand in for the features of the hidden layer here.) How does this show in the spread within classes, and how much of it is left to see after batch normalization?**
+# Should we measure this spread before the batch normalization of the hidden layer, or after it?
+# We try both, with pixels in place of features.
+#
+# **Imagine a generator that moves every digit halfway toward the mean of its class. What fraction of the spread within classes is left before the normalization, and what fraction after it?**
 
 # %%
 pixels = real.reshape(64, -1)
@@ -340,12 +335,12 @@ for name, original, moved in (
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The spread is halved, but after normalization 0.76 of it seems to be left.
+# Half of it before the normalization, but 0.76 after it.
 # :::
 #
 # Batch normalization divides each feature by its standard deviation over the whole batch.
-# Most of the differences between digits are still there, so this deviation shrinks by less than half, and dividing by it undoes only a part of the damage, here about half.
-# This is why we measure the spread in the hidden layer *before* its normalization.
+# This deviation shrinks, too, though by less than half, because the ten digits still differ from one another.
+# Dividing by it hides about half of the damage, which is why we measure the spread *before* the normalization.
 # (The figure above leaves this out, and also that the spread receives the labels.)
 #
 # ## The whole discriminator
@@ -383,13 +378,11 @@ class ConditionalDiscriminator(DCGANDiscriminator):
 
 # %% [markdown]
 # Two factors in this code do not follow from any derivation.
-# The 3, as in [Convolutions](09_convolutions.ipynb), lets the single weight `variety` keep up with the rest.
-# The divisor $\sqrt{512} \approx 23$ decides how hard the class pulls.
-# Adam moves each weight by about one learning rate per step, whatever the result is divided by, so the inner product grows 23 times more slowly than the output of the last layer.
-# The choice was made by trying, and we will come back to it when we ask what became of the variety.
+# The 3, as before, lets the single weight `variety` keep up with the rest.
+# The divisor $\sqrt{512} \approx 23$, which we chose by trying, decides how hard the class pulls: Adam moves every weight by about one learning rate per step, so the divided inner product grows 23 times more slowly than the output of the last layer.
 #
-# First, however, let us see whether it pulls at all.
-# We repeat the small run with the same seed, data and generator, and exchange only the discriminator.
+# Does the class pull at all?
+# We repeat the small run with the same seed, data, and generator, and exchange only the discriminator.
 #
 # **What fraction will be right this time?**
 
@@ -407,15 +400,12 @@ show_orders(seeing)
 # 0.961, where it was 0.106 before.
 # :::
 #
-# Even the worst digit, the 2, is right in 93 % of the cases.
-# Nothing else has changed: the generator had been told from the beginning, and only now does it pay to listen.
-# Read a row of the figure from left to right, and you see the ten digits in nearly one handwriting.
-# (One training of each kind cannot say how large the effect is on average, but from a tenth to nearly all it leaves no doubt that there is one.)
-# What the full pair gains in twelve epochs, we will see after one look at the training step.
+# The generator had been told what to draw from the beginning, and only now does it pay to listen.
+# One training of each kind cannot measure the average effect, but a rise from a tenth to nearly all leaves no doubt that there is one.
 #
 # ## The step, with labels
 #
-# The training step of [The training loop](06_training.ipynb) barely changes, because the labels of the real images simply go along with every call of either network:
+# To train the full pair, we barely have to change the step of [The training loop](06_training.ipynb): the labels of the real images simply go along with every call of either network.
 #
 # ```python
 # fake = generator(z, labels)
@@ -423,7 +413,7 @@ show_orders(seeing)
 # logits_fake = discriminator(fake, labels)
 # ```
 #
-# The fakes are drawn for the labels of the real images, so each class is equally frequent on both sides, and the discriminator cannot tell the two batches apart by counting digits.
+# Since the fakes are drawn for the labels of the real images, each class is equally frequent on both sides, and the discriminator cannot tell the two batches apart by counting digits.
 # `training.make_step` does this for every generator that has an attribute `classes`.
 #
 # **Suppose that every label of the batch is 3. Which rows of the generator's embedding will a single step move?**
@@ -449,16 +439,14 @@ for digit in range(10):
 # The other rows took no part in the images, so their gradient is 0.
 # :::
 #
-# Everything else in the generator is shared by all ten digits, so what it learns about smooth strokes from the threes can help the eights as well.
+# Everything else in the generator is shared, so what it learns about smooth strokes from the threes can help the eights as well.
 #
 # ## The run
 #
 # In [Convolutions](09_convolutions.ipynb) the generator had the higher learning rate.
-# Here the balance is the other way round: the discriminator learns with $10^{-3}$ and the generator with $3 \cdot 10^{-4}$.
-# We found these rates by trying, and can only guess why they work: perhaps because each of the discriminator's ten class vectors hears of only six or seven real images and as many fakes in a batch, and the divisor slows down what it says about the class.
-#
-# Both rates also fall in a straight line to a tenth of their first value.
-# MLX's optimizers accept a function of the step number in place of a fixed rate, such as `optim.linear_schedule(1e-3, 1e-4, steps)`, and `recipes.decaying_adam` combines it with our usual Adam.
+# Here, after some trying, it is the other way around: the discriminator learns with $10^{-3}$ and the generator with $3 \cdot 10^{-4}$.
+# Both rates fall in a straight line to a tenth of their first value.
+# In MLX, an optimizer accepts a function of the step number in place of a fixed rate, such as `optim.linear_schedule(1e-3, 1e-4, steps)`.
 #
 # For the 10,000 samples that we measure, `data.draw_labels` orders each digit as often as it occurs in MNIST.
 
@@ -522,7 +510,6 @@ plt.show()
 # %% [markdown]
 # The generator learns to follow orders early: from the second epoch on, even the worst digit is right in more than 95 % of the cases.
 # The quality of the drawing takes longer, since the FID falls until about the seventh epoch.
-#
 # The film shows the same ten noise vectors after each epoch, with one digit ordered from each:
 #
 # [Film: within one epoch ten gray squares turn into the digits 0 to 9, some of them still broken or blotched, and in the epochs after it their strokes become clean.](../book/films/12_conditional.png)
@@ -545,15 +532,15 @@ drawn = training.sample(average, mx.tile(z, (10, 1)), ordered)
 plots.digits(drawn, columns=10, scale=0.5)
 
 # %% [markdown]
-# Nearly every image shows the digit of its row; the worst exceptions are in the sixth and the seventh column, where a 1 has come apart and a 4, a 7, or a 6 is tangled as well.
+# Nearly every image shows the digit of its row, with the worst exceptions in the sixth and seventh columns, where the ones have come apart.
 # Now read the picture column by column: the noise has become something like a handwriting.
-# In the first column all digits are wide and lean to the right, in the third they are narrow and upright, and in about half of the columns the thickness of the pen stays the same.
-# No loss asked for this division of labor, but the same noise has to serve all ten labels, so it suits the generator to keep in the noise what all digits have in common.
+# In the first column all digits are wide and lean to the right, and in the third they are narrow and upright.
+# No loss asked for this division of labor, but because the same noise has to serve all ten labels, it suits the generator to keep in it what all digits have in common.
 #
 # ## Did we get what we ordered?
 #
 # To count how often the order was followed, we let the classifier say which digit it sees.
-# It makes mistakes itself, so even a perfect generator would only reach what real test images reach.
+# Since it makes mistakes itself, even a perfect generator would only reach what real test images reach.
 
 
 # %%
@@ -574,9 +561,7 @@ for name, values in (
 as_table(["right, in %", *"0123456789", "average"], rows)
 
 # %% [markdown]
-# Averaged over the ten digits, the classifier sees what we ordered in 99.0 % of all cases, and on real images it is right in 99.4 %.
-# A sample is thus taken for another digit nearly twice as often as a real image.
-# (Our twos, sixes and nines are even recognized more often than real ones, so a high number may also mean that a digit is drawn too plainly.)
+# On average, the classifier sees what we ordered in 99.0 % of all cases, close to its 99.4 % on real images.
 # Here are some of the orders that failed.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The first twelve samples that the classifier takes for another digit. Above each stands what we ordered, and what the classifier sees.", "name": "fig-12-wrong"}, "image": {"alt": "A row of twelve generated digits, each with a small title such as 9 and an arrow to 4. Some show the ordered digit, such as a thin 7 and a heavy 8; some lie between the two digits of the title, such as a 3 that is nearly closed to an 8; and several are no digit at all, among them three ones in pieces and a 4 that consists of two hooks."}}
@@ -589,15 +574,13 @@ wrong_images = images[mx.array(wrong.astype(np.uint32))]
 plots.digits(wrong_images, columns=len(wrong), titles=titles)
 
 # %% [markdown]
-# They are of three kinds.
-# Some are what we ordered, at least to our eyes, such as the thin 7 and the heavy 8, and here the mistake is the classifier's.
-# Others lie between two digits, such as the 3 that is nearly closed to an 8.
-# And several are no digits at all, such as the three ones in pieces and the two hooks that were to be a 4.
-# So not all of the 1.0 % are failures of the generator.
+# Some, such as the thin 7 and the heavy 8, are what we ordered, at least to our eyes, so not all of the 1.0 % are failures of the generator.
+# Others lie between two digits, such as the 3 that is nearly closed to an 8, and several are no digits at all, such as the three ones in pieces.
 #
 # ## How good is it?
 #
-# As [Measuring](08_measuring.ipynb) showed, another draw of the noise gives the same generator another score, so we draw four times from each of the two generators.
+# Does the generator also draw better than the DCGAN, which took no orders?
+# Another draw of the noise gives the same generator another score, as [Measuring](08_measuring.ipynb) showed, so we draw four times from each of the two.
 
 
 # %%
@@ -614,7 +597,7 @@ for seed in (1, 2, 3, 4):
     samples["DCGAN"].append(training.sample(dcgan, z))
     samples["conditional"].append(training.sample(average, z, test_labels))
 
-# %%
+# %% tags=["hide-input"]
 cards = {
     name: [metrics.evaluate(images, reference) for images in draws]
     for name, draws in samples.items()
@@ -639,14 +622,13 @@ as_table(["", "real images", *cards], rows)
 # %% [markdown]
 # On average over the four draws, the conditional generator is ahead in most lines.
 # Its precision is that of real images, where the DCGAN falls short by 0.07, so fewer of its samples are shapes that no one would write.
-# That its classes are distributed almost as they should be is no merit, because we ordered them.
-# Two lines speak against it: recall is lower by 0.05, and the KID is higher, although the FID, which also measures a distance between the two clouds, is lower.
-# Two distances need not agree, because each of them weighs the ways in which clouds can differ in its own way; this is why we look at more than one.
+# Two lines speak against it: recall is lower by 0.05, and the KID is higher, although the FID is lower.
+# (The two distances need not agree, since each weighs the differences in its own way.)
 #
-# Still, these numbers describe two trained generators and not two ways of training, and to compare those we need several runs of each.
+# Still, these numbers describe two trained generators, and to compare two ways of training we need several runs of each.
 # The book's repository has four, with different seeds, from a GPU.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["hide-input", "nbval-check-output"]
 stored = json.loads((mlxgan.ROOT / "book/data/collapse.json").read_bytes())
 measures = ("fid", "precision", "recall", "coverage")
 rows = []
@@ -660,20 +642,19 @@ for name in ("dcgan", "conditional"):
 as_table(["", *measures], rows)
 
 # %% [markdown]
-# Even the lowest recall is 0.74, so none of the eight runs collapsed (but with none of four, the rate of a recipe may still be as high as 60 %), and in every column the two ranges lie apart, which would be a strange coincidence if it were luck alone.
-# So the conditional pair has the lower FID, between 3.6 and 4.1, and the higher precision.
-# (The two recipes have different learning rates as well, so we cannot say how much of this is due to the label alone.)
-# Recall, however, moves the wrong way.
+# In every column the two ranges lie apart, which would be a strange coincidence if it were luck alone.
+# So the conditional pair has the lower FID, between 3.6 and 4.1, and the higher precision, but its recall moves the wrong way.
+# How much of this is due to the label we cannot say, because the two recipes have different learning rates as well.
 #
 # ## What became of the variety?
 #
-# The lower recall says that some ways of writing a digit have no counterpart among our samples, and coverage seems to say the opposite.
-# But coverage draws its balls around the real images and asks whether at least one sample lies inside, so it rewards a generator that seldom misses.
+# The lower recall says that some ways of writing a digit have no counterpart among our samples, whereas coverage seems to say the opposite.
+# But coverage draws its balls around the real images and is content with one sample in each, so it rewards a generator whose samples seldom miss.
 # Recall draws its balls around the samples, and these balls are small where many samples crowd together.
 # So perhaps the digits of a class are drawn too much alike.
 #
-# Before we believe it, we should ask a second judge, because all our measures look through the eyes of a single classifier.
-# The new one is fully connected instead of convolutional, and shares only the training set with the first.
+# All our measures look through the eyes of a single classifier, so before we believe it, we should ask a second judge.
+# The new one is fully connected and shares only the training set with the first.
 
 
 # %%
@@ -694,7 +675,7 @@ class SecondJudge(nn.Module):
         return self.output(self.features(images))
 
 
-# %%
+# %% tags=["hide-input"]
 mx.random.seed(1)
 second = SecondJudge()
 optimizer = optim.Adam(1e-3, bias_correction=True)
@@ -715,13 +696,12 @@ _, probabilities = metrics.features(second, test.images)
 print(f"right {(probabilities.argmax(axis=1) == truth).mean():.2%}")
 
 # %% [markdown]
-# It reads 96.5 % of the test images correctly, fewer than the book's judge with its 99.4 %, but enough for a second opinion.
+# It reads 96.5 % of the test images correctly, fewer than the book's judge, but enough for a second opinion.
+# We ask both judges three questions, about one class at a time.
 #
-# We ask three questions, and compare threes only with threes, sevens only with sevens, and so on.
-#
-# - *Recall*: which real digits lie in a ball around one of the samples of their class?
+# - *Recall*: what fraction of the real digits lie in a ball around a sample?
 # - *Spread*: how far are the samples from the mean of their class, compared with test images?
-# - *Gap*: how far is it from a sample to the third-nearest one of its class, again compared with test images? A gap below 1 means that the samples crowd together.
+# - *Gap*: how far is a sample from its third-nearest neighbor, again compared with test images? A gap below 1 means that the samples crowd together.
 
 
 # %%
@@ -761,12 +741,12 @@ def gap_in_class(features, seen):
 
 
 # %% [markdown]
-# The class of an image is always the one that the judge sees, because nobody ordered the digits of the DCGAN, and because a misdrawn digit should not pass for variety.
+# The class of an image is always the one that the judge sees, because nobody ordered the digits of the DCGAN.
 #
 # **Our discriminator was shown the spread within each class. Will the spread of the samples be that of real digits? And the gap?**
 
 
-# %%
+# %% tags=["hide-input"]
 def look(judge, images):
     """Features of the images, and the digits that the judge sees."""
     features, probabilities = metrics.features(judge, images)
@@ -788,7 +768,7 @@ for judge_name, judge in judges.items():
             ]
         )
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for judge_name, view in views.items():
     for name in sets:
@@ -808,19 +788,15 @@ as_table(["judge", "images", "recall", "spread", "gap"], rows)
 # Nearly, in both cases: by the second judge the spread is 4 % too small, and the gap 5 %.
 # :::
 #
-# Both judges agree that the conditional generator reaches fewer real digits than the DCGAN, the second judge with 0.80 compared with 0.87.
-# Its spread is nearly that of real digits, as we had hoped when we showed it to the discriminator, but its gap is further off.
-# Because the spread is a *squared* distance, a spread of 0.96 corresponds to distances of $\sqrt{0.96} \approx 0.98$.
-# But the spread is a mean and the gap a median, so a few malformed samples raise only the spread, and we should not make too much of the difference.
-# It would fit digits that crowd a little around typical forms and leave some real handwriting between them undrawn.
-# The effect is small, we see it in a single trained generator, and these numbers cannot say whether it explains all of the lost recall.
+# Both judges agree that the conditional generator reaches fewer real digits than the DCGAN, and fewer than real images do: 0.80 compared with 0.87 and 0.88 by the second judge.
+# (Part of the DCGAN's lead may be an accident, because it draws more malformed samples, whose balls are large and may contain a real digit by chance.)
 #
-# Part of the DCGAN's lead in recall may be an accident.
-# A malformed sample lies all alone, so its ball is large and may contain a real digit by chance, and the DCGAN draws more such samples, which fits its larger spread and gap.
-# But compared with real images, too, the conditional generator falls short: 0.80 compared with 0.88 by the second judge, and 0.74 compared with 0.86 by the first.
+# The spread is nearly that of real digits, as we had hoped when we showed it to the discriminator.
+# A gap of 0.95 means that the samples lie about 5 % closer to their neighbors than real digits do.
+# They may crowd a little around typical forms and leave some handwriting between them undrawn, but the effect is small and we see it in a single trained generator, so we cannot say whether it explains all of the lost recall.
 #
 # Which handwriting is missing?
-# For each digit we pick the first two test images that both judges find among our samples, and the first two that neither does.
+# For each digit we pick the first two test images that both judges find among our samples, and the first two that neither finds there.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Real test images. The upper two rows lie among the samples of our generator according to both judges, and the lower two rows according to neither.", "name": "fig-12-missed"}, "image": {"alt": "Four rows of ten real handwritten digits, one column for each digit from 0 to 9. The upper two rows show mostly plain digits. The lower two contain some unusual ones: a 0 with a very thick side, a 5 and a 6 that end in long loops, two sevens with bent strokes, and a 9 that ends in a curl. Others in the lower rows look as plain as those above."}}
 masks = np.array([found["conditional", name][0] for name in judges])
@@ -835,14 +811,11 @@ index = mx.array(np.concatenate(rows).astype(np.uint32))
 plots.digits(test.images[index], columns=10)
 
 # %% [markdown]
-# The lower rows contain some unusual digits, such as a 0 with a very thick side and a 9 that ends in a curl, but others look as plain to us as those above.
-# Twenty digits are too few to say what kind of handwriting the generator leaves out.
+# The lower rows contain some unusual digits, such as a 9 that ends in a curl, but others look as plain as those above, and twenty are too few to say what the generator leaves out.
 #
 # Nor do we know why it does.
-# One possible cause is the pull: as long as some generated threes can be mistaken for other digits, the class part rewards images that look less like those digits, and a plain three is the safest three.
-# If that is right, a class that pulls harder should give more right digits and less variety, but Exercise 3 shows that a quick test on the small pair cannot settle it.
-#
-# So with this recipe we get cleaner digits and a lower recall, but because the learning rates differ as well, we cannot say how much of that is the price of the order.
+# One possible cause is the pull of the class: as long as some generated threes can be mistaken for other digits, the class part rewards images that look less like those, and a plain three is the safest three.
+# If so, a harder pull should give more right digits and less variety, but a quick test, which you can try in Exercise 3, does not settle it.
 #
 # ## From one digit to another
 #
@@ -866,7 +839,7 @@ plots.digits(mx.concatenate(walks), columns=11)
 #
 # Likewise, the 1 slowly grows the bar of a 7.
 # In all four rows the two digits share most of their strokes, so the way between them stays close to writing.
-# In [The generator in this page](../book/generator.md) you can do the same with the mouse, between any four digits, and see what happens between two that have less in common.
+# For digits that have less in common, try [The generator in this page](../book/generator.md), where you can move between any four with the mouse.
 #
 # We keep the average, which ships with the package as `load_pretrained("conditional")`.
 
@@ -886,8 +859,8 @@ checkpoints.save(path, average, notes=notes)
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # `nn.Embedding` is the same table in both frameworks.
-# PyTorch raises an error for an index outside it, and MLX does not check: a label of 12 reads whatever lies in memory there.
-# `training.train` checks the labels once before the first step, and in a loop of your own you should do the same.
+# PyTorch raises an error for an index outside it, whereas MLX does not check: a label of 12 reads whatever lies in memory there.
+# `training.train` checks the labels once, and in a loop of your own you should do the same.
 # :::
 #
 # :::{admonition} If it goes wrong
@@ -903,13 +876,14 @@ checkpoints.save(path, average, notes=notes)
 #
 # ## Summary
 #
-# A conditional generator gets the class as a learned vector that is added to its hidden layer, which amounts to appending a one-hot vector to the noise.
+# A conditional generator adds a learned vector for the class to its hidden layer, which amounts to appending a one-hot vector to the noise.
 # That alone changes nothing, because the generator learns only what the discriminator can object to, so the discriminator has to judge pairs of an image and a label.
-# The logit of the best such judge is the sum of an image part and a class part, and for softmax classifiers the class part is an inner product of the features with one vector for each class: the projection.
-# Because a label invites the generator to repeat one perfect drawing, we also show the discriminator the spread within each class, before batch normalization can hide it.
+# The logit of the best such judge is the sum of an image part and a class part, and the projection computes the latter as an inner product of the features with one vector for each class.
+# We also show the discriminator the spread within each class, so that the generator cannot get by with one perfect drawing of each digit.
+#
 # The trained generator follows 99.0 % of the orders, and in four further trainings the FID lay between 3.6 and 4.1, below that of all four trainings of the DCGAN.
-# By both judges its recall is lower than the DCGAN's, and in four further trainings it was lower, too; how much of this is the price of the label, and how much that of other learning rates, we have not separated.
-# The samples of our generator lie 5 % closer together than real digits, which may be part of the reason.
+# By both judges its recall is lower than the DCGAN's, and in the four further trainings it was lower, too; we have not separated the price of the label from that of other learning rates.
+# Samples of a class crowd together a little, which may be part of the reason.
 #
 # ## Exercises
 #
@@ -917,7 +891,7 @@ checkpoints.save(path, average, notes=notes)
 #
 # In the toy above, real numbers lie around $\pm a$ and generated ones around $\pm b$, with standard deviation 1 and two equally frequent classes.
 # Show that the logits of the two classes differ by $\ell(x, 1) - \ell(x, 0) = 2(a - b)\,x$.
-# What are the features and the class vectors of the projection here, and what becomes of them when the generator has become right?
+# What are the features and the class vectors of the projection here, and what becomes of them once the generator is right?
 #
 # :::{dropdown} Solution
 # The image part does not depend on the class, so only the class part contributes to the difference.

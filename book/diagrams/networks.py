@@ -184,8 +184,8 @@ def projection() -> Card:
     c = Card(
         "The projection discriminator",
         "Layers turn an image into 512 features. Three terms add up to the logit: a linear layer asks whether the "
-        "image is real, the spread of the batch asks whether its images vary, and the inner product with a class "
-        "vector asks whether it shows the label.",
+        "image is real, the spread, taken before the features are normalized, asks whether the images with this label "
+        "vary, and the inner product with a class vector asks whether it shows the label.",
         350,
     )
     c.digit(20, 96, 66, "real-3", "real")
@@ -197,9 +197,11 @@ def projection() -> Card:
     c.text(302, 54, "512 features", size=20, anchor="end")
     for y, words in ((28, "linear layer"), (138, "spread"), (248, "inner product")):
         c.box(356, y, 170, 46, words, "disc", size=20)
-        c.arrow((278, 129), (318, 129), (318, y + 14), (354, y + 14))
+    c.arrow((278, 129), (318, 129), (318, 42), (354, 42))
+    c.arrow((278, 129), (318, 129), (318, 262), (354, 262))
+    c.arrow((230, 129), (230, 209), (338, 209), (338, 161), (354, 161))  # before the normalization
     c.text(441, 98, "real at all?", "muted", 20)
-    c.text(441, 208, "do they vary?", "muted", 20)
+    c.text(441, 208, "do the 3s vary?", "muted", 20)
     c.text(441, 318, "is it a 3?", "muted", 20)
     c.box(20, 262, 66, 44, "3", "real", bold=True)
     c.text(53, 334, "label", size=20)
