@@ -15,11 +15,12 @@
 #
 # ![Noise z enters the generator, which makes fakes. The discriminator gets fakes and real digits and says real or fake; a dashed gradient leads from it back to the generator.](../book/diagrams/game.svg)
 #
-# *The discriminator wants to tell real from fake, the generator wants its fakes to pass for real, and it learns from the gradient that comes back through the discriminator.*
+# *The discriminator wants to tell real from fake. The generator wants its fakes to pass for real, and it learns from the gradient that comes back through the discriminator.*
 #
-# How can a program learn to draw something new, when all that we can give it is examples?
-# A generative adversarial network, or GAN, learns it by letting two networks play a game against each other, and on this page we build one from beginning to end: about fifty lines of code, two minutes of training, and then sixty digits that nobody ever wrote.
-# We will be quick about the details, but at the end you will be able to say what each line is for, and which chapter tells the rest of its story.
+# How would you teach a computer to draw handwritten digits?
+# You could hardly spell out the rules, but examples are easy to find, and a generative adversarial network, or GAN, needs nothing else: it learns from them by letting two networks play a game against each other.
+# On this page we build one from start to finish: about fifty lines of code, a minute or two of training, and then sixty digits that nobody ever wrote.
+# By the end you will know what each line is for, and which chapter tells the rest of its story.
 #
 # *Before: Python, and a network that you once trained yourself, in any framework · To read: a quarter of an hour · To run: about two minutes on two CPU cores*
 
@@ -40,21 +41,20 @@ digits = data.load("train")
 images = data.normalize(digits.images).reshape(-1, 784)
 
 # %% [markdown]
-# We compute with MLX, Apple's array framework for machine learning; the package `mlxgan`, which belongs to this book, loads the digits and shows the pictures.
-# The digits are those of MNIST, sixty thousand of them, written by hundreds of people.
-# Each has $28 \times 28$ pixels, which we keep as a row of 784 numbers from $-1$ for paper to 1 for ink.
+# We compute with MLX, Apple's array framework for machine learning, and `mlxgan`, the book's own package, loads the digits and shows the pictures.
+# There are sixty thousand digits, the training set of MNIST, and each has $28 \times 28$ pixels, which we keep as a row of 784 numbers from $-1$ for white paper to 1 for black ink.
 #
 # ## The picture nearest to all digits
 #
 # You have probably trained a classifier, which is given an image and names what it shows.
 # A **generative model** goes the other way: it has seen many images, and makes a new one that could have been among them.
-# To train a network for that, we have to tell it how well it is doing, and here the trouble begins.
-# A classifier's answer is compared with the right one, but if someone draws us a digit, which of our sixty thousand should it be compared with?
+# To train it, we have to tell it how well it is doing, and here the trouble begins.
+# A classifier's answer is compared with the right one, but if a network draws a digit, which of our sixty thousand should we compare it with?
 #
-# Any of them would do, so let us compare it with all of them.
-# Suppose that we measure the distance between two images by the mean squared error, which takes the difference in every pixel, squares it, and averages.
-# The obvious plan is then to train a network that turns random numbers into pictures, and to ask that its pictures lie as close as possible, on average, to the real digits.
-# Before we spend any time on training, we can ask this measure for its favorite.
+# Any of them would do, so let us take them all.
+# We measure the distance between two images by the mean squared error: the difference in each pixel, squared and averaged.
+# The obvious plan is to train a network that turns random numbers into pictures, and to ask that they lie as close as possible, on average, to the real digits.
+# Before we train anything, let us ask this measure for its favorite.
 #
 # **Which single picture has the smallest average distance to all sixty thousand digits? Imagine it before you look.**
 
@@ -82,48 +82,47 @@ plots.digits(
 # %% [markdown]
 # :::{dropdown} Answer
 # The mean of all digits, taken pixel by pixel.
-# (Among the digits that people wrote, the one that lies closest to this mean is also the best by our measure; [The data](03_data.ipynb) has an exercise that shows why.)
+# (Of the genuine digits, the one closest to this mean scores best; an exercise in [The data](03_data.ipynb) shows why.)
 # :::
 #
-# The favorite of our measure is fog, and about all that you can tell from it is that people write in the middle of the page.
-# Yet its distance is only 0.27, while the best of sixty thousand genuine digits gets 0.41, and the six others in the picture get 0.48 to 0.57.
-# The reason is not hard to see.
-# A real digit takes a stand: it has ink in one place and none in another, and therefore lies far away from every digit that does otherwise.
+# Our measure's favorite is fog.
+# Its average distance is only 0.27, while the best of sixty thousand genuine digits scores 0.41.
+# A genuine digit takes a stand: it has ink in one place and none in another, and therefore lies far away from every digit that does otherwise.
 # Fog takes no stand, so it is never very wrong.
-# A network that is trained on this measure learns to draw fog, whatever random numbers it is given, and in Exercise 3 you can watch that happen.
+# A network trained on this measure learns to draw fog, whatever random numbers it is given, as you can watch in Exercise 3.
 #
-# You may object that no single picture can do justice to ten different digits.
-# That is true, but look at what becomes of the threes when they are by themselves.
+# You may object that no single picture can do justice to ten different digits, but look at what happens to the threes by themselves.
 #
 # ![Eight different handwritten threes, an arrow labeled mean of all, and a large blurred gray three.](../book/diagrams/mean-digit.svg)
 #
 # *The picture nearest to all threes is their mean, and nobody writes like that.*
 #
-# It can be read, but it is still a blur, and there is only one of it.
-# What we need is a measure that recognizes a blur as a blur.
-# You could provide it, because a single glance told you that the fog was not written by hand.
-# But you cannot look at ten thousand pictures a minute, and you cannot say of every pixel whether it should become lighter or darker, which is what a network has to be told in order to learn.
-# The idea of [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) was to train a second network that takes your place.
+# You can read it, but it is still a blur, and there is only one of it.
+# We need a measure that recognizes a blur as a blur.
+# You could provide it yourself, because a single glance told you that nobody wrote the fog by hand.
+# But you cannot look at ten thousand pictures a minute, nor say of every pixel whether it should be lighter or darker, which is what a network needs to be told in order to learn.
+# The idea of [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) was to train a second network to take your place.
 #
 # ## A game for two networks
 #
 # This second network is called the **discriminator**.
-# It is shown one image at a time, sometimes a real digit and sometimes a fake, and answers with one number: positive if it takes the image for real, negative if it takes it for a fake, and the further from 0, the surer it is.
-# Such a number is called a **logit**.
+# It is shown one image at a time, real or fake, and answers with one number, called a **logit**: positive if it takes the image for real, negative if it takes it for a fake, and the farther from 0, the surer it is.
 # The fakes come from the first network, the **generator**, which turns random numbers, the **noise**, into an image.
-# The discriminator is trained to tell real from fake, like any classifier with two classes, and the generator is trained to make the discriminator err.
+# The discriminator is trained to tell real from fake, like any classifier with two classes, and the generator is trained to make it err.
 # Because each network works against the other, they are called *adversarial*.
 #
-# At first neither of them is good at anything: the generator paints a grainy gray, and the discriminator guesses.
-# But as soon as the discriminator has noticed that real digits are mostly white paper, gray no longer passes, so the generator has to leave the paper white.
+# At first neither of them is any good: the generator paints a grainy gray, and the discriminator guesses.
+# But once the discriminator has noticed that real digits are mostly white paper, gray no longer passes, so the generator has to leave the paper white.
 # Then the discriminator has to look for strokes, and the generator has to paint some.
-# Fog no longer helps it, because no real digit looks like fog and a discriminator learns that quickly.
-# And the most surprising part of the game is that the generator never sees a real digit.
-# All it gets is the dashed arrow in the picture at the top of this page, the gradient that comes back through the discriminator: for every pixel of a fake, whether a little more ink or a little less would have made it look more real.
+# Fog no longer helps, because no real digit looks like fog, and a discriminator learns that quickly.
+#
+# The most surprising part of the game is that the generator never sees a real digit.
+# All it gets is the dashed arrow in the picture at the top of this page, the gradient that comes back through the discriminator.
+# For every pixel of a fake, this gradient says whether a little more ink or a little less would have made the fake look more real.
 #
 # ## The two players
 #
-# Now to the fifty lines or so, of which the first fifteen are the two networks.
+# The first fifteen of our fifty lines define the two networks.
 # The generator widens 64 random numbers to the 784 pixels of an image, and the discriminator narrows 784 pixels to a single logit.
 
 # %%
@@ -144,14 +143,14 @@ discriminator = nn.Sequential(
 )
 
 # %% [markdown]
-# Each `nn.Linear` computes weighted sums of its inputs, and the weights are what training will change.
-# Between two of them stands a `LeakyReLU`, which keeps positive numbers as they are and multiplies negative ones by 0.2, because without such a bend several layers would be worth no more than one.
-# At its end the generator has a tanh, which brings every pixel into the range of real images, from $-1$ to 1.
-# The discriminator ends without one, since a logit may be as large as it likes.
+# The weights of each `nn.Linear` are what training will change.
+# Between two of them stands a `LeakyReLU`, which multiplies negative numbers by 0.2 and leaves positive ones as they are; without such a bend, several layers could do no more than one.
+# The generator ends in a tanh, which brings every pixel into the range of real images, from $-1$ to 1.
+# The discriminator ends without one, because a logit may be as large as it likes.
 #
 # The noise consists of 64 numbers for each image, drawn from the normal distribution.
-# Together they are also called a *latent* vector, and latent means hidden: nobody tells the generator what any of these numbers stands for, and it has to give them a meaning of its own.
-# Let us send three such vectors through both networks, untrained as they are.
+# They form a *latent*, or hidden, vector: nobody tells the generator what any of them stands for, so it has to give them a meaning of its own.
+# Let us send three such vectors through both untrained networks.
 
 # %% tags=["nbval-check-output"]
 noise = mx.random.normal((3, 64))
@@ -163,10 +162,10 @@ print("logits", discriminator(fakes).shape)
 # %% [markdown]
 # ## What each of them wants
 #
+# So far nothing tells the two networks how well they are doing.
 # Suppose that the discriminator gives an image the logit 5, so it is rather sure that a person wrote it.
-# If that is true, it should pay next to nothing for this answer, and if the image is a fake, it should pay a lot.
-# The function that we need for this is called **softplus**.
-# It is a smooth version of $\max(0, x)$, nearly 0 for very negative numbers and nearly $x$ for large ones.
+# If that is true, it should pay next to nothing, and if the image is a fake, it should pay a lot.
+# The function that we need is **softplus**, a smooth version of $\max(0, x)$ that is nearly 0 for very negative numbers and nearly $x$ for large ones.
 # A discriminator with the logit $\ell$ pays $\mathrm{softplus}(-\ell)$ if the image is real and $\mathrm{softplus}(\ell)$ if it is a fake.
 
 # %% tags=["nbval-check-output"]
@@ -177,11 +176,10 @@ for logit in (-5.0, 0.0, 5.0):
     print(f"logit {logit:2.0f} costs {costs}")
 
 # %% [markdown]
-# A sure answer costs 0.01 if it is right and 5.01 if it is wrong.
-# With the logit 0, which leaves the question open, the discriminator pays 0.69 in either case.
+# A sure answer costs 0.01 if it is right and 5.01 if it is wrong, while the logit 0, which leaves the question open, costs 0.69 either way.
 #
-# The generator wants the opposite for its fakes, so it pays $\mathrm{softplus}(-\ell)$ for each of them.
-# Now we can write down what each player wants, together with a function `draw`, which makes new noise and asks the generator for `n` pictures.
+# The generator wants its fakes to pass for real, so for each of them it pays $\mathrm{softplus}(-\ell)$, as the discriminator does for a real image.
+# Now we can write down both losses, with a function `draw` that makes new noise and asks the generator for `n` pictures.
 
 
 # %%
@@ -202,19 +200,18 @@ def loss_g(n):
 
 
 # %% [markdown]
-# In `loss_d` you will recognize the two payments, one for real images and one, called `fooled`, for fakes.
+# In `loss_d` you will recognize the two payments, for real images and, as `fooled`, for fakes.
 # The lines that begin with `nudged` and `steady` have another purpose: they keep the discriminator steady.
-# If we nudge a real digit, by adding noise so weak that you would hardly change your mind about it, the discriminator should hardly change its mind either, and so it pays for the square of the change.
-# A discriminator without this restraint may judge two nearly equal images quite differently, and then its gradient tells the generator little of use.
-# Often the game goes well all the same, but of twenty-four runs of a similar GAN without these lines, [three ended](../book/reproducibility.md#some-seeds-collapse) with a generator that drew nearly the same picture for every noise vector.
-# [What makes training stable](11_stability.ipynb) explains how the two lines do this and compares them with other remedies, and Exercise 1 tells you why the factor is 50.
+# A real digit with a little noise on it is still the same digit, so it should get nearly the same logit, and the discriminator pays for the square of the difference.
+# Without this restraint it may judge two nearly equal images quite differently, and then its gradient tells the generator little of use.
+# Most games survive without it, but of twenty-four runs of a similar GAN without these lines, [three ended](../book/reproducibility.md#some-seeds-collapse) with nearly the same picture for every noise vector.
+# [What makes training stable](11_stability.ipynb) compares the two lines with other remedies, and Exercise 1 shows where the 50 comes from.
 #
-# Look at `loss_g` as well: real digits do not occur in it.
+# In `loss_g`, real digits do not occur at all: the discriminator is the generator's only teacher.
 #
 # ## A step with two moves
 #
-# Each player gets an optimizer, which changes the weights a little in the direction that lowers the loss.
-# We take Adam, which [Losses and optimizers](05_losses.ipynb) explains together with its settings.
+# Each player gets an optimizer, which changes the weights a little in the direction that lowers the loss; we use Adam, which [Losses and optimizers](05_losses.ipynb) explains.
 # A step of training then consists of two moves, one for each player.
 
 # %%
@@ -237,27 +234,23 @@ def step(real):
 
 # %% [markdown]
 # Both networks take part in both moves, but only one of them learns in each.
-# In the first, `nn.value_and_grad` turns `loss_d` into a function that also returns the gradient with respect to the weights of the discriminator, which we named, and the generator merely supplies fakes.
-# In the second, the discriminator passes judgment and stays as it is, while the gradient runs through it to the weights of the generator.
+# In the first, `nn.value_and_grad` turns `loss_d` into a function that also returns the gradient with respect to the weights of the discriminator, while the generator merely supplies fakes.
+# In the second, the gradient runs through the discriminator, which stays as it is, to the weights of the generator.
 #
 # The line that begins with `@partial` compiles the step, which makes it faster.
-# In return we have to list in `state` everything that a step reads and changes, because a compiled step does not notice when something outside this list changes.
-# [MLX in a quarter of an hour](02_mlx.ipynb) and [The training loop](06_training.ipynb) have more to say about it.
+# In return, `state` has to list everything that a step reads and changes; [MLX in a quarter of an hour](02_mlx.ipynb) and [The training loop](06_training.ipynb) explain why.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # There is no `zero_grad()`, no `backward()` and no `fake.detach()`, because gradients are values that a function returns for the network that you name.
-# The page [Coming from PyTorch](../book/pytorch.md) has a list of such differences.
+# [Coming from PyTorch](../book/pytorch.md) lists more differences of this kind.
 # :::
 #
 # ## Six epochs
 #
 # All that is missing is the loop.
-# In each epoch, which is one pass through the data, it puts the real digits in a new random order, cuts this order into batches of 128, and takes one step with each batch.
-# (The few digits that are left over do not fill a batch and sit out this epoch.)
-# MLX does not compute anything until somebody asks for it, and `mx.eval` is how we ask.
-# (The step also returns both losses, but in a game they say little about the pictures, as [Losses and optimizers](05_losses.ipynb) shows.)
-# We also set six noise vectors aside, so that we can see what the generator makes of them after each epoch; these pictures may wait, because they remember the weights that made them.
+# Each epoch, which is one pass through the data, shuffles the real digits, cuts them into batches of 128, and takes one step with each batch.
+# After each one, the generator draws from the same six noise vectors, so that we can watch it learn.
 #
 # **The loop goes through all digits six times. After how many epochs do you expect to see something that you can read?**
 
@@ -282,65 +275,58 @@ plots.digits(frames, columns=count, titles=list(range(count)))
 # %% [markdown]
 # :::{dropdown} Answer
 # Two are enough, if you are not too strict.
-# After the first epoch all is fog, but after the second there is a blurred zero in the last row, and something like a nine in the third.
+# The first epoch brings little but fog, but after the second there is a blurred zero in the last row, and something like a nine in the third.
 # :::
 #
 # You have trained a GAN.
-# On two cores of a processor the training took 75 seconds; on a busy or an older one it takes longer.
-# On a Mac, where MLX uses the graphics processor, it should be faster, but we have not measured that.
+# On two CPU cores, the training took 75 seconds.
 #
 # Follow a row from left to right.
-# Before training, the generator paints much the same grainy gray for all six noise vectors.
-# After the first epoch, the ink is in the middle and the paper around it is white or nearly so.
-# In several rows the ink is still a fog like the one at the beginning of this chapter, but by the fourth epoch it has gathered into strokes everywhere.
-# Even then the pictures keep changing.
-# The last row is a zero from the second epoch on, but the first looks like a four after the second epoch and like a two later on, while the second row never becomes a digit that we could name.
-# Each network keeps reacting to the other, so neither of them ever has a reason to rest.
+# Out of the grainy gray, ink collects in the middle of the paper, in several rows as fog at first, and by the fourth epoch it has gathered into strokes everywhere.
+# Even then the pictures keep changing: the first row looks like a four after the second epoch and like a two later on, and the second row never becomes a digit that we could name.
+# Each network keeps reacting to the other, so neither ever has a reason to rest.
 #
 # ## Sixty digits
 #
-# The discriminator has done its work and is no longer needed, because a generator that has been trained draws by itself.
-# Here are its first sixty digits.
+# The discriminator has done its work, because a trained generator draws without it.
+# Here are the first sixty digits.
 
 # %% mystnb={"figure": {"caption": "The first sixty digits that the trained generator draws, none of them left out.", "name": "fig-01-sixty"}, "image": {"alt": "Five rows of twelve generated digits, dark on white. Many can be read at a glance; nearly all have specks of ink around them, and some are pale, torn or no digit at all."}}
 plots.digits(draw(60).reshape(-1, 28, 28, 1), columns=12)
 
 # %% [markdown]
-# Nothing that you see here was selected: the seed is 0, and these are the first sixty digits, not the best sixty.
+# Nothing was selected, so these are not the best sixty.
 # (The learning rate and the size of the networks were tried out beforehand, as they have to be for any GAN.)
-# Many of them can be read at a glance.
-# Nearly all ten kinds are among them, although clear twos and fives are rare.
-# They differ in slant and width, and unlike the fog, almost every one of them takes a stand.
+# Many of the digits can be read at a glance, and nearly all ten kinds are there, although clear twos and fives are rare.
+# Unlike the fog, almost every one of them takes a stand.
 #
-# But look again, and look for mistakes.
+# Now look again, for mistakes.
 # By our count, more than a third of the pictures cannot be read with any confidence.
-# Almost all have specks of ink beside the stroke, some are so pale that the pen seems to have run dry, and a few are two digits at once, or none.
-# The specks have a likely cause.
-# To our two networks an image is a list of 784 numbers, and nothing tells them which pixels are neighbors, so they would have to learn for each place in the image separately that ink comes in strokes and not in specks; [Convolutions](09_convolutions.ipynb) will change that.
-# The hybrids have another cause: almost equal noise gives almost equal images, so that somewhere between the noise for a four and the noise for a nine there has to be noise for something in between.
+# Almost all have specks of ink beside the stroke, and a few are two digits at once, or none.
+# The specks have a likely cause: to our networks an image is a list of 784 numbers, and nothing tells them which pixels are neighbors, so that they have to learn for each place separately that ink comes in strokes.
+# [Convolutions](09_convolutions.ipynb) will change that.
+# The hybrids have another cause: almost equal noise gives almost equal images, so between the noise for a four and the noise for a nine there has to be noise for something in between.
 #
 # ## The same lines as a map
 #
-# The fifty lines are also a table of contents.
-# Here are the most important ones again.
+# The fifty lines are also a table of contents: the chapters to come take them up one by one.
 #
-# | line | what it does | chapter | what gets better there |
-# |---|---|---|---|
-# | `mx.eval(step(images[batch]), state)` | asks for the results of one step | [MLX in a quarter of an hour](02_mlx.ipynb) | you know what is computed, when it is computed, and what a compiled step remembers |
-# | `images[batch]` | takes the next 128 real digits from a random order | [The data](03_data.ipynb) | an order that you can repeat, and an eye for what digits have in common |
-# | `nn.LeakyReLU(0.2)` | puts a bend between two layers | [Generator and discriminator](04_models.ipynb) | larger networks, and a reason for each of their layers |
-# | `nn.softplus(-logits)` | makes mistakes expensive | [Losses and optimizers](05_losses.ipynb) | you can derive both losses, and say what they make the generator aim for |
-# | `optimizer_g.update(generator, gradients)` | moves the weights a little | [The training loop](06_training.ipynb) | curves that tell you how the game stands, and a steadier generator |
-# | `draw(60)` | turns new noise into new digits | [Generating](07_generating.ipynb) | walks from one digit to another, and a search for copies of real ones |
-# | `plots.digits(...)` | leaves the verdict to our eyes | [Measuring](08_measuring.ipynb) | numbers for quality and variety, with their uncertainty |
-# | `nn.Linear(784, 512)` | sees pixels without neighbors | [Convolutions](09_convolutions.ipynb) | smooth strokes on clean paper |
-# | `mx.random.seed(0)` | decides which run we get to see | [When it goes wrong](10_failures.ipynb) | you recognize a run that fails, and know what to change |
-# | `50 * mx.square(nudged - logits)` | keeps the discriminator steady | [What makes training stable](11_stability.ipynb) | the best-known remedies, compared over many runs |
-# | `mx.random.normal((n, 64))` | leaves the digit to chance | [Choosing the digit](12_conditional.ipynb) | you say which digit to draw, and the noise decides only on the handwriting |
+# | line | what it does | where it leads |
+# |---|---|---|
+# | `mx.eval(step(images[batch]), state)` | asks for the results of one step | [MLX in a quarter of an hour](02_mlx.ipynb): what is computed, and when |
+# | `images[batch]` | takes the next 128 digits | [The data](03_data.ipynb): an eye for what digits have in common |
+# | `nn.LeakyReLU(0.2)` | puts a bend between two layers | [Generator and discriminator](04_models.ipynb): a reason for each layer |
+# | `nn.softplus(-logits)` | makes mistakes expensive | [Losses and optimizers](05_losses.ipynb): a derivation of both losses |
+# | `optimizer_g.update(generator, gradients)` | moves the weights a little | [The training loop](06_training.ipynb): curves that tell how the game stands |
+# | `draw(60)` | turns noise into digits | [Generating](07_generating.ipynb): walks from one digit to another |
+# | `plots.digits(...)` | leaves the verdict to our eyes | [Measuring](08_measuring.ipynb): numbers for quality and variety |
+# | `nn.Linear(784, 512)` | sees pixels without neighbors | [Convolutions](09_convolutions.ipynb): smooth strokes on clean paper |
+# | `mx.random.seed(0)` | decides which run we see | [When it goes wrong](10_failures.ipynb): how to recognize a failing run, and what to change |
+# | `50 * mx.square(nudged - logits)` | keeps the discriminator steady | [What makes training stable](11_stability.ipynb): the best-known remedies, compared |
+# | `mx.random.normal((n, 64))` | leaves the digit to chance | [Choosing the digit](12_conditional.ipynb): you name the digit, and the noise decides only the handwriting |
 #
-# And this is where the map leads.
-# The first of the four rows below is drawn by the generator that we have just trained.
-# Of the other three, one was written by people, and two were drawn by generators that you will build in [Convolutions](09_convolutions.ipynb) and in [To the floor](13_to_the_floor.ipynb), and that come with the book.
+# And this is where the map ends.
+# Of the four rows below, the first is drawn by the generator that we have just trained, one was written by people, and two come from generators that you will build in [Convolutions](09_convolutions.ipynb) and in [To the floor](13_to_the_floor.ipynb).
 #
 # **Which row was written by people?**
 
@@ -359,25 +345,25 @@ plots.digits(mx.concatenate(rows), columns=10)
 # %% [markdown]
 # :::{dropdown} Answer
 # The third, which holds the first ten digits of MNIST; you saw six of them at the beginning of this page.
-# The generator of the second row was asked for the same ten digits in the same order.
-# The one of the fourth row draws what it likes.
-# None of these digits was selected by us, but the second row was by a program: its generator works with a referee, who rejects three of ten drawings on average.
+# The generator of the second row was asked for the same ten digits in the same order; the one of the fourth draws what it likes.
+# We selected nothing, but in the second row a program did: a referee, which rejects three of ten drawings on average.
 # :::
 #
 # ## Where GANs stand
 #
+# GANs have two well-known relatives.
 # **Variational autoencoders** ([Kingma and Welling, 2014](../book/bibliography.md#kingma-and-welling-2014)) learn to squeeze an image into a few numbers and to restore it.
 # They train calmly, but as long as what they restore is compared with the original pixel by pixel, some of the fog remains.
 # **Diffusion models** ([Ho et al., 2020](../book/bibliography.md#ho-et-al-2020)) learn to remove a little noise from an image and draw by doing so again and again.
-# In 2021 they overtook GANs in quality and variety ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), but each picture takes them many passes through the network.
-# A GAN draws in a single pass, which makes it attractive where time is short, and its game lives on in other models, for example to teach a diffusion model to make do with one to four passes ([Sauer et al., 2024](../book/bibliography.md#sauer-et-al-2024)).
+# In 2021 they overtook GANs in quality and variety ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), but each picture takes many passes through the network.
+# A GAN draws in a single pass, and its game lives on in other models, for example where it teaches a diffusion model to make do with one to four passes ([Sauer et al., 2024](../book/bibliography.md#sauer-et-al-2024)).
 #
 # ## Summary
 #
-# A generative model learns from examples to make new ones, and the hard part is to tell it how well it does.
+# To learn to draw from examples, a network has to be told how well it is doing, and that is the hard part.
 # Closeness to all examples is the wrong measure, because nothing is closer to all of them than their mean, and the mean is fog.
-# A GAN replaces the measure with a second network: the discriminator learns to tell real images from fakes, and the generator learns, through the gradient of the discriminator and without ever seeing a real image, to make fakes that pass.
-# Two small networks, two losses and two optimizers that take turns are all that this needs, and after six epochs you can read many of the digits that come out of it, though far from all.
+# A GAN replaces the measure with a second network: the discriminator learns to tell real images from fakes, and the generator, which never sees a real image, learns from the gradient of the discriminator to make fakes that pass.
+# After six epochs you can read many of its digits, though far from all.
 #
 # If you stop here, you have trained a GAN and can explain how it works.
 # If you read on, [MLX in a quarter of an hour](02_mlx.ipynb) starts at the beginning, with a single array.
@@ -398,12 +384,12 @@ plots.digits(mx.concatenate(rows), columns=10)
 # With many pixels the logit changes by $0.1\,(s_1 n_1 + s_2 n_2 + \dots)$.
 # If we square the sum, we get the squares of its terms and the products of different terms.
 # The products vanish on average, because $n_1$ and $n_2$ are independent and as often positive as negative.
-# So what remains is $(s_1^2 + s_2^2 + \dots)/2$, half the squared length of the gradient with respect to the image.
+# What remains is $(s_1^2 + s_2^2 + \dots)/2$, half the squared length of the gradient with respect to the image.
 # The factor 50 was chosen for exactly this result, which is known as the penalty R1 with $\gamma = 1$, and which you will meet again in [What makes training stable](11_stability.ipynb).
 #
 # The first cell below checks the formula on two pixels with the slopes 3 and $-1$.
 # The second compares both sides for our trained discriminator on a thousand real digits, and they nearly agree: 0.054 and 0.053.
-# That they agree so well was not guaranteed, because the formula assumes that the logit changes in proportion to the nudge, and a nudge of 0.1 in each of 784 pixels is not all that small.
+# This was not guaranteed, because the formula assumes that the logit changes in proportion to the nudge, and a nudge of 0.1 in each of 784 pixels is not all that small.
 # :::
 
 # %% tags=["hide-cell", "nbval-check-output"]
@@ -435,7 +421,7 @@ print(f"half the squared length of the gradient: {half:.3f}")
 # Do you agree with it?
 #
 # :::{dropdown} Solution
-# The function `mx.argsort` returns the positions of the smallest number, of the next, and so on, so the first twelve are the least convincing and the last twelve the most convincing.
+# `mx.argsort` returns the positions of the numbers from the smallest to the largest, so the first twelve are the least convincing and the last twelve the most convincing.
 # You will probably agree with the discriminator only in part.
 # Most of the twelve pictures that it finds most convincing can be read, but several have gaps or specks.
 # Among the least convincing ones are shapes that are no digit at all, but also two zeros, a three and a seven that you would have read without hesitation.
@@ -499,7 +485,7 @@ plots.digits(frames, columns=count, titles=moments[:count])
 # ## Further reading
 #
 # - [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) is where the game comes from. After this chapter its introduction is easy to follow, and its digits came from two networks without convolutions, like ours.
-# - [Goodfellow (2016)](https://arxiv.org/abs/1701.00160) turned a tutorial into a text that answers the question why one should study generative models at all, and compares GANs with their relatives of that time.
+# - [Goodfellow (2016)](https://arxiv.org/abs/1701.00160) turned a tutorial into a text that says why one should study generative models at all, and compares GANs with their relatives of that time.
 # - [GAN Lab](https://poloclub.github.io/ganlab/) lets you watch both players move in a plane instead of in 784 dimensions, in your browser and one step at a time; this book has [a lab of its own](../book/lab.md), with failures to cause and to cure.
-# - [Dive into Deep Learning](https://d2l.ai/chapter_generative-adversarial-networks/gan.html) has a short chapter with the smallest GAN possible, on points instead of images; it is a good second explanation in other words.
+# - [Dive into Deep Learning](https://d2l.ai/chapter_generative-adversarial-networks/gan.html) has a short chapter with a very small GAN, on points instead of images; it is a good second explanation.
 # - [*Understanding Deep Learning*](https://udlbook.github.io/udlbook/) treats GANs, variational autoencoders and diffusion models in one chapter each, and is the place to go for the mathematics of all three.

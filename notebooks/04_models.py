@@ -13,15 +13,16 @@
 # %% [markdown]
 # # Generator and discriminator
 #
-# ![Two networks drawn as rows of bars, one bar for each layer. On the left, noise z enters the generator, whose layers grow from 100 to 256, 512, 1024 and 784 numbers and end in an image. From this image and from a real handwritten digit, arrows lead to the discriminator on the right, whose layers shrink from 784 to 1024, 512, 256 and one number, which is called the logit.](../book/diagrams/mlp-networks.svg)
+# ![Two networks drawn as rows of bars, one bar for each layer. On the left, noise z enters the generator, whose layers grow from 100 to 256, 512, 1024 and 784 numbers and end in an image. From this image and from a real handwritten digit, arrows lead to the discriminator on the right, whose bars stand for 784, 1024, 512 and 256 numbers and for one number, which is called the logit.](../book/diagrams/mlp-networks.svg)
 #
-# *The two networks of this chapter, with the number of values in each layer. The generator turns noise into an image, and the discriminator turns any image, real or generated, into a single number.*
+# *The two networks of this chapter, with the number of values in each layer. The generator turns noise into an image, and the discriminator turns an image, real or generated, into a single number.*
 #
-# In [A GAN in one page](01_first_gan.ipynb) we wrote two networks in a few lines and hurried on to the digits, so let us now go back and ask why each line is there: why noise goes in, why the generator ends in a tanh, why the discriminator leaks, and why it ends without any activation at all.
-# The answers matter, because a wrong choice at one of these points either lets the discriminator win by a cheap trick or cuts the generator off from its only teacher.
-# By the end you can write both networks from memory, count their parameters in your head, and say what they know before training and what they can never know.
+# In [A GAN in one page](01_first_gan.ipynb) we wrote two networks in a few lines and hurried on to the digits.
+# Now we ask why each line is there: why noise goes in, why the generator ends in a tanh, and why the discriminator leaks and ends without any activation at all.
+# A wrong choice at one of these points can hand the discriminator a cheap victory or cut the generator off from its only teacher.
+# By the end you can write both networks from memory, count their parameters, and say what they know before training and what the discriminator never sees in an image.
 #
-# *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: half an hour · To run: about a minute on two CPU cores*
+# *Before: [MLX in a quarter of an hour](02_mlx.ipynb) and [The data](03_data.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -44,16 +45,14 @@ real = data.normalize(digits.images[:64])
 # ## Where does the variety come from?
 #
 # A neural network is a function, and a function that gets the same input always returns the same output.
-# If we want many different digits from one network, the differences have to come in from outside, and the simplest source of differences is a random number generator.
+# If one network is to draw many different digits, the differences have to come in from outside, and their simplest source is a random number generator.
 #
 # We therefore hand the generator a vector $z$ of 100 random numbers, each drawn independently from the normal distribution with mean 0 and standard deviation 1.
 # This vector is called the **noise** or the **latent vector**, and the space of all such vectors is the **latent space**.
 # *Latent* means hidden: nobody tells the generator what any of these numbers stands for.
 #
-# That leaves us with a puzzle.
-# The noise is one round, featureless cloud, while digits come in ten quite different kinds.
-# How can a smooth function turn the one into the other?
-# A toy will help: we take two random numbers instead of a hundred, and our "generator" is the single expression `mx.tanh(10 * noise)`.
+# That leaves us with a puzzle: how can a smooth function turn one round, featureless cloud into ten quite different kinds of digits?
+# A toy will help, with two random numbers instead of a hundred and `mx.tanh(10 * noise)` as the whole generator.
 #
 # **Before you run the cell: where will the points of the cloud end up?**
 
@@ -80,18 +79,16 @@ plt.show()
 # They gather in four corners: nearly four fifths of all points lie close to one.
 # :::
 #
-# One cloud went in and four distinct kinds came out, although the function did nothing but move points around.
-# A trained generator does the same in 100 dimensions, with a million and a half adjustable numbers in place of our single 10: it moves the cloud of noise until it lies where the digits lie.
+# One cloud went in and four distinct clusters came out, although the function did nothing but move points around.
+# A trained generator does the same, with a million and a half adjustable numbers in place of our single 10: it moves the cloud of noise to where the digits lie.
 #
-# Look at the thin threads as well.
-# Because the function is continuous, points that lie close enough together stay close, which is why similar noise gives similar images.
-# For the same reason a few points have to bridge the gap between two clusters, and they land on something that belongs to neither.
-# A generated digit that is half a four and half a nine can arise in just this way.
+# The thin threads are there because the function is continuous: points that lie close enough together stay close, which is why similar noise gives similar images.
+# For the same reason a few points have to bridge the gap between two clusters, and they land on something that belongs to neither, such as a digit that is half a four and half a nine.
 #
 # ## How long is a random vector?
 #
-# Later we want to walk through the latent space from one image to another, so we need to know in which part of this space the noise lies.
-# The formula of the normal distribution says that its density is highest at the origin.
+# If we want to walk through the latent space from one image to another, we need to know where in this space the noise lies.
+# The density of the normal distribution is highest at the origin, so you might look for it there.
 #
 # **How far from the origin, then, is a typical vector of 100 random numbers? And how far is the point halfway between two of them?**
 
@@ -105,7 +102,7 @@ print(f"all 10,000 lie between {low:.1f} and {high:.1f}")
 print(f"average length of a halfway point {middles.mean().item():.1f}")
 print(f"volume of a ball within 90 % of its radius {0.9**100:.5f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Lengths of random vectors with 2, 10 and 100 numbers. The dotted lines mark the square root of the number of dimensions. In 100 dimensions every vector lies close to a sphere of radius 10.", "name": "fig-04-lengths"}, "image": {"alt": "Three histograms of vector lengths. The one for 2 dimensions starts at 0 and reaches to about 4, the one for 10 dimensions lies around 3, and the one for 100 dimensions is a bump around 10, far from 0 and no wider than the others. A dotted line marks the root of the number of dimensions in each."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Lengths of random vectors with 2, 10 and 100 numbers. The dotted lines mark the square root of the number of dimensions. In 100 dimensions nearly every vector lies close to a sphere of radius 10.", "name": "fig-04-lengths"}, "image": {"alt": "Three histograms of vector lengths. The one for 2 dimensions starts at 0 and reaches to about 4, the one for 10 dimensions lies around 3, and the one for 100 dimensions is a bump around 10, far from 0 and no wider than the others. A dotted line marks the root of the number of dimensions in each."}}
 figure, axes = plt.subplots()
 for dimensions, color in ((2, "C3"), (10, "C4"), (100, plots.GREY)):
     part = np.array(mx.linalg.norm(z[:, :dimensions], axis=1))
@@ -122,27 +119,23 @@ plt.show()
 # A halfway point has a length of about 7, less than the shortest of ten thousand vectors.
 # :::
 #
-# The squared length of $z$ is a sum of 100 independent squares, each of which is 1 on average.
-# The sum is therefore close to 100, and the length close to $\sqrt{100} = 10$.
-# The density of $z$ is indeed highest at the origin (the histograms show that of its length), but there is hardly any room there.
+# The squared length of $z$ is a sum of 100 independent squares, each of which is 1 on average, so the sum is close to 100, and nearly all noise lies close to a sphere of radius $\sqrt{100} = 10$.
+# At the origin the density is high, but there is hardly any room.
 # In 100 dimensions volume grows with the hundredth power of the radius, so only $0.9^{100}$ of a ball, or 0.003 %, lies within nine tenths of its radius, and the ball resembles an orange that consists almost entirely of peel.
 #
-# The halfway point surprises most people.
-# For a generator that has only ever been fed vectors of length 10 or so, it is an unusual input.
-# You met the same effect on the first pages of this book, where the average of many digits was not a digit: the average of typical things need not be typical.
-# When we move between two images in [Generating](07_generating.ipynb), we will therefore walk along the sphere instead of cutting through it, as [White (2016)](../book/bibliography.md#white-2016) proposed.
+# The halfway point is therefore an unusual input for a generator that has only ever been fed vectors of length 10 or so.
+# Like the average of many digits on the first pages of this book, it is an average of typical things that is not typical itself.
+# When we move between two images in [Generating](07_generating.ipynb), we will walk along the sphere instead of cutting through it, as [White (2016)](../book/bibliography.md#white-2016) proposed.
 #
 # ## The generator
 #
-# We know what goes in, and we know what has to come out: 784 numbers, one for each pixel.
+# We know what goes in and what has to come out: 784 numbers, one for each pixel.
 # Four linear layers lead from one to the other, and the first three widen the signal step by step.
-# Between them we put ReLUs, which set negative values to zero, because without them four linear layers in a row would amount to a single one.
+# Between them we put ReLUs, which set negative values to zero, because without them the four layers would amount to a single one.
 #
-# The last activation is a different one, and the reason lies in the data.
-# In [The data](03_data.ipynb) we scaled all pixels to the range from $-1$ to 1.
-# Suppose that the generator were free to paint a pixel of 1.7.
-# Then the discriminator would not have to learn anything about digits, because any value outside the range would give a fake away.
-# The hyperbolic tangent only returns values between $-1$ and 1, so this loophole is closed before the game begins.
+# The last activation is different because of the data, whose pixels we scaled to the range from $-1$ to 1 in [The data](03_data.ipynb).
+# If the generator were free to paint a pixel of 1.7, the discriminator would not have to learn anything about digits, because any value outside the range would give a fake away.
+# The tanh, or hyperbolic tangent, returns only values between $-1$ and 1, which closes this loophole before the game begins.
 
 
 # %% tags=["nbval-check-output"]
@@ -167,19 +160,16 @@ fake = generator(z[:64])
 print(z[:64].shape, "->", fake.shape)
 
 # %% [markdown]
-# Here `pairwise` pairs each width with the next, which gives each layer its inputs and outputs.
-# Sixty-four vectors of noise have become 64 images of $28 \times 28$ pixels with one gray channel.
+# Here `pairwise` joins each width to the next, which gives each layer its inputs and outputs.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
-# The method is called `__call__` and not `forward`.
-# There is no `ModuleList`, because MLX finds parameters inside plain lists and dictionaries.
-# Images are stored as (batch, height, width, channel), with the channel last.
+# The method is called `__call__` and not `forward`, and there is no `ModuleList`, because MLX finds parameters inside plain lists and dictionaries.
 # :::
 #
 # ## The discriminator
 #
-# The discriminator goes the opposite way: 784 pixels enter, three hidden layers become narrower and narrower, and one number comes out.
+# The discriminator goes the opposite way: 784 pixels enter, the hidden layers become narrower and narrower, and one number comes out.
 
 
 # %% tags=["nbval-check-output"]
@@ -208,15 +198,14 @@ print(fake.shape, "->", discriminator(fake).shape)
 #
 # ### Why the units leak
 #
-# When it is the generator's turn to learn, its gradient has a long way to go: from the loss back through every layer of the discriminator to the pixels of the fake, and only then into the generator itself.
+# When the generator learns, its gradient has a long way to go: from the loss back through every layer of the discriminator to the pixels of the fake, and only then into the generator itself.
 # A ReLU with a negative input has slope 0 and blocks the path.
-# If the weighted sum in a unit is negative for every image, the unit passes nothing back at all, and since its own weights receive their gradient through the same slope, they never change again.
-# Such a unit is called *dead*.
-# In a classifier it only wastes some capacity, but in a discriminator it also closes one of the paths by which the generator learns.
+# If a unit's input is negative for every image, the unit passes nothing back at all, and its own weights, which receive their gradient through the same slope, stop learning as well.
+# Such a *dead* unit only wastes some capacity in a classifier, but in a discriminator it also closes one of the paths by which the generator learns.
 #
-# The cure is to let a little through: a leaky ReLU multiplies negative inputs by a small slope instead of by zero.
-# (The generator can keep its plain ReLUs, since no other network has to learn through it.)
-# To see the difference, we build a layer that is dead on purpose, with a bias of $-10$ in each of its units, and measure how strongly its output still depends on the pixels of an image.
+# The cure is the leaky ReLU, which multiplies negative inputs by a small slope instead of by zero.
+# (The generator can keep its plain ReLUs, since no other network learns through it.)
+# To see the difference, we build a layer that is dead on purpose, with a bias of $-10$ in each unit, and measure how strongly its output still depends on the pixels.
 #
 # **The third activation below is the one we use. Which slope does MLX choose for the second, where we name none?**
 
@@ -242,21 +231,19 @@ for name, activation in activations.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# 0.01, as in PyTorch, so code that forgets the argument gets one twentieth of the slope that GANs usually have.
+# 0.01, as in PyTorch: one twentieth of the slope that GANs usually have.
 # :::
 #
-# Behind the ReLU no gradient arrives at the pixels, and behind the leaky ReLU some does, in proportion to the slope.
+# The ReLU lets no gradient through to the pixels, and the leaky ReLU lets some through, in proportion to its slope.
 # The value 0.2 became customary with [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016), and we always write it out.
 #
 # ### Why a logit and not a probability
 #
-# We would like to read the discriminator's output as the probability that an image is real.
-# The usual way to get a probability is to end with a sigmoid, $\sigma(\ell) = 1 / (1 + e^{-\ell})$.
-# Its input $\ell$ is called the **logit**, and it is the logarithm of the odds.
-# A logit of 0 means even odds, a logit of 2 says that the image is real with odds of $e^2$, or about 7 to 1, and a negative logit speaks for a fake.
+# We would like to read the discriminator's output as the probability that an image is real, and the usual way to get one is to end with a sigmoid, $\sigma(\ell) = 1 / (1 + e^{-\ell})$.
+# Its input $\ell$ is called the **logit**, and it is the logarithm of the odds: a logit of 0 means even odds, a logit of 2 gives the image odds of $e^2$, or about 7 to 1, of being real, and a negative logit points to a fake.
 #
 # Our discriminator returns the logit and leaves the sigmoid out.
-# That may look like a matter of taste, until we ask what a computer does to large logits.
+# That may look like a matter of taste, until the logits become large.
 #
 # **A confident discriminator gives four images the logits 2, 10, 20 and 40. How much of the differences is left after a sigmoid in float32, and how steep is the sigmoid there?**
 
@@ -271,15 +258,14 @@ for logit in (2.0, 10.0, 20.0, 40.0):
 # The logits 20 and 40 both become exactly 1, and the slope there is 0.
 # :::
 #
-# The odds behind these two logits differ by a factor of almost five hundred million, and after the sigmoid float32 can no longer tell them apart.
-# The slope has vanished too, so no gradient gets past such a sigmoid.
-# We therefore keep the logit and hand it to the loss, which can take the sigmoid and the logarithm in one step without losing anything; [Losses and optimizers](05_losses.ipynb) shows how.
+# The odds behind these two logits differ by a factor of almost five hundred million, yet after the sigmoid float32 can no longer tell them apart, and no gradient gets past a slope of 0.
+# We therefore hand the logit to the loss, which can take the sigmoid and the logarithm in one step without losing anything, as [Losses and optimizers](05_losses.ipynb) shows.
 #
 # ## Counting the weights
 #
-# How large are our two networks?
-# A linear layer with $n$ inputs and $m$ outputs has $m$ units, and each of them has $n$ weights and a bias, which makes $(n + 1)\,m$ parameters.
-# The function `tree_flatten` turns the tree of a model's parameters, which you know from [MLX in a quarter of an hour](02_mlx.ipynb), into one flat list of names and arrays.
+# Are the two players well matched in size?
+# A linear layer with $n$ inputs and $m$ outputs has $m$ units, each with $n$ weights and a bias, which makes $(n + 1)\,m$ parameters.
+# The function `tree_flatten` turns a model's tree of parameters ([MLX in a quarter of an hour](02_mlx.ipynb)) into a flat list of names and arrays.
 #
 # **Which layer of the generator holds the most parameters?**
 
@@ -300,11 +286,12 @@ for model in (generator, discriminator):
 # The last one, with 803,600 of 1,486,352.
 # :::
 #
-# In both networks more than half of the parameters sit in the one layer that touches the pixels, because it connects each of 1,024 units with each of 784 pixels.
-# [Convolutions](09_convolutions.ipynb) will show a more economical way to look at an image.
 # The two totals differ by less than 2 %, so neither player outweighs the other.
+# In both, more than half of the parameters sit in the one layer that touches the pixels, because it connects each of 1,024 units with each of 784 pixels; [Convolutions](09_convolutions.ipynb) will show a more economical way to look at an image.
 #
 # ## What an untrained pair says
+#
+# So far both networks have nothing but random weights.
 #
 # **What does an image from the untrained generator look like, and what does the untrained discriminator say about it?**
 
@@ -327,24 +314,15 @@ for name, images in {"real": real, "generated": fake}.items():
 #
 # Both answers have the same cause.
 # Fresh weights are small, so every layer passes on a weaker signal than it received, and what arrives at the end is close to 0 (Exercise 1 works out how close).
-# The tanh turns a number near 0 into a pixel near 0, which is mid-gray, and the sigmoid turns it into a probability near one half.
-# At the start of the game, then, one player paints gray and the other one guesses.
-#
-# :::{admonition} If it goes wrong
-# :class: warning
-# *Symptom*: after training, the generated digits stand on gray paper instead of white.
-# *Cause*: the real images were scaled to $[0, 1]$ with 0 for paper, and the generator imitates that faithfully, but on our scale from $-1$ to 1 the value 0 is mid-gray.
-# *Cure*: apply `data.normalize` to the real images, and print their minimum and maximum to be sure.
-# :::
+# The tanh turns it into a pixel near 0, which is mid-gray, and the sigmoid turns it into a probability near one half: one player paints gray, and the other one guesses.
 #
 # ## Training one player
 #
 # What can the discriminator achieve by itself?
-# To find out, we leave the generator as it is and train the discriminator to tell its gray images from digits.
-# We need a loss and an optimizer, which you have already used on single numbers in [MLX in a quarter of an hour](02_mlx.ipynb), and which [Losses and optimizers](05_losses.ipynb) will explain properly.
-# The function `losses.discriminator_loss` turns the logits of real and generated images into one number, which is small if the real images have high logits and the fakes have low ones.
-# A discriminator that answers 0 to everything gets 1.39, and one that is always right and very sure of it gets nearly 0.
-# The optimizer from `recipes.adam()` then moves each weight a little in the direction that lowers this number.
+# To find out, we train it to tell digits from the gray images of a generator that does not learn.
+# For that we borrow a loss and an optimizer, which the next chapter will explain.
+# The loss, `losses.discriminator_loss`, is small if the real images have high logits and the fakes have low ones: a discriminator that answers 0 to everything gets 1.39, and one that is always right and very sure of it gets nearly 0.
+# The optimizer, `recipes.adam()`, moves each weight a little in the direction that lowers this number.
 #
 # Two networks take part in this loss, but only one of them is supposed to learn.
 # **For which of the two does `nn.value_and_grad` return gradients?**
@@ -368,8 +346,7 @@ for name, gradient in tree_flatten(gradients):
 # The generator takes part in the computation, but its weights count as constants.
 # :::
 #
-# With these pieces we can write a small training loop.
-# It takes 64 real images at a time and updates the discriminator; a function `make_pair` adds the fakes, so that we can try harder ones later.
+# Our small training loop takes 64 real images at a time, and a function `make_pair` adds the fakes, so that we can try harder ones later.
 
 
 # %%
@@ -412,8 +389,7 @@ print(f"steps until the loss has halved: {halved}")
 # Fewer than ten.
 # :::
 #
-# Perhaps it has only memorized the digits that it was shown.
-# To rule that out, we let it judge the ten thousand digits of the test set, which it has never seen, and as many new fakes.
+# Perhaps it has only memorized its training digits, so we let it judge the ten thousand digits of the test set and as many new fakes.
 
 # %%
 test = data.normalize(data.load("test").images)
@@ -437,17 +413,16 @@ plt.show()
 
 # %% [markdown]
 # Not one of twenty thousand images is on the wrong side of 0.
-# That is no great feat, since the average pixel alone would do: it was about $-0.75$ for real digits, which are mostly paper, and about 0 for generated images.
-# So the discriminator wins as soon as it is allowed to play alone, and the next chapter will show that an opponent who has already won can be a poor teacher.
-# This is why the two networks of a GAN take turns with one small step each, and how they do so is the subject of [The training loop](06_training.ipynb).
+# That is no great feat, since the average pixel alone gives the fakes away: it was about $-0.75$ for real digits, which are mostly paper, and about 0 for the gray fakes.
+# So a discriminator that plays alone wins at once, and the next chapter will show that an opponent who has already won can be a poor teacher.
+# This is why the two networks of a GAN take turns with one small step each, as we will see in [The training loop](06_training.ipynb).
 #
 # ## 784 unrelated numbers
 #
 # The discriminator can tell digits from gray, but does it see *pictures*?
-# A linear layer has one weight for each pixel and no notion of which pixels lie side by side.
-# Imagine that we cut every image into its 784 pixels and put them back in a random order, the same order for every image.
-# If we then rearrange the columns of the first weight matrix in the same way, every pixel meets the same weight as before.
-# The next cell makes such a twin of our trained discriminator.
+# Each unit of its first layer has one weight for each pixel and no notion of which pixels lie side by side.
+# Imagine that we shuffle the 784 pixels of every image, always in the same way.
+# If we rearrange the columns of the first weight matrix accordingly, every pixel meets the same weight as before, and we have a twin of our trained discriminator.
 
 # %%
 order = mx.random.permutation(784)
@@ -467,11 +442,10 @@ print(f"logits of 64 digits from {low:.1f} to {high:.1f}")
 print(f"largest difference between the twins {difference:.3f}")
 
 # %% [markdown]
-# The logits agree, so for each network that reads images there is a twin that reads shuffled images just as well.
+# The logits agree, so each fully connected network that reads images has a twin that reads shuffled images just as well.
 # That does not prove that shuffled images are as easy to *learn* from, so let us try it.
-# Gray fakes would be too easy a task.
-# We make harder ones by cutting real digits in half and joining the upper half of one to the lower half of another, and we call them chimeras, after the mythical beast that was put together from a lion, a goat and a snake.
-# Since both halves of a chimera are real, only an eye for the whole picture can find the mistake.
+# Gray fakes would be too easy, so we join the upper half of one real digit to the lower half of another, and call the result a chimera, after the mythical beast made of lion, goat and snake.
+# Since both halves are real, only an eye for the whole picture can find the mistake.
 #
 # **We train one discriminator on plain digits and chimeras, and another on the same images with their pixels shuffled. Which loss falls faster?**
 
@@ -520,23 +494,23 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Neither: the two curves lie almost on each other.
+# Neither: the two curves almost coincide.
 # Their averages at the end differ only by chance, because fresh random weights favor no order of the pixels.
 # :::
 #
 # You would find the shuffled task hopeless, but the network does not notice any difference.
-# It has no idea that pixels have neighbors, that a stroke is connected, or that a seven is still a seven one pixel further to the left.
-# That is a great deal of knowledge to do without, and in [Convolutions](09_convolutions.ipynb) we will build it in.
-# For now our pair is good enough to play, but first we should understand the two tools that we borrowed in this chapter, the loss and the optimizer, which are the subject of [Losses and optimizers](05_losses.ipynb).
+# Nothing tells it that pixels have neighbors, that a stroke is connected, or that a seven is still a seven one pixel further to the left.
+# In [Convolutions](09_convolutions.ipynb) we will build some of this knowledge in.
+# For now our pair is good enough to play, but the loss and the optimizer are still borrowed, so we turn to [Losses and optimizers](05_losses.ipynb) first.
 #
 # ## Summary
 #
-# A generator is a function that moves a cloud of random numbers to where the images are.
+# A generator moves a cloud of random numbers to where the images are.
 # It needs noise because a function without a varying input could only ever draw one picture, and in 100 dimensions this noise lies close to a sphere of radius 10.
-# It ends in a tanh so that its pixels have the same range as the real ones and no value outside it gives a fake away.
+# It ends in a tanh so that no pixel outside the range of the real ones gives a fake away.
 # The discriminator uses leaky units so that a gradient always finds a way back to the generator, and it returns a logit because a probability in float32 would round away how sure it is.
-# Each of the two networks has about 1.5 million parameters, most of them in the layer next to the pixels.
-# Before training, one paints gray and the other one guesses, and left alone, the discriminator wins within a few steps, although it sees nothing in an image but 784 unrelated numbers.
+# Each network has about 1.5 million parameters, most of them in the layer next to the pixels.
+# Before training, one paints gray and the other one guesses; left alone, the discriminator wins within a few steps, although an image is only 784 unrelated numbers to it.
 #
 # ## Exercises
 #

@@ -13,11 +13,12 @@
 # %% [markdown]
 # # Losses and optimizers
 #
-# Both networks of a GAN learn by making a number small, so we have to decide which number that should be for each of them, and by which rule to change their weights.
-# The decision matters more than you might expect: the figure below shows two generators that faced a perfect judge and were paid by different formulas, and one of them has given up a large part of the data.
-# By the end you can derive both losses, compute them safely, say what each of them makes the generator aim for, and explain every argument of the optimizer that we use in this book.
+# The two generators in the figure below imitate the same data, and each of them faces a perfect judge.
+# They differ only in the formula by which they are paid, and yet one of them has given up a large part of the data.
+# So what number should each network of a GAN try to make small, and by what rule should its weights change?
+# By the end you can derive both losses, compute them safely, say what each makes the generator aim for, and explain every argument of our optimizer.
 #
-# *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: forty minutes · To run: half a minute on two CPU cores*
+# *Before: [Generator and discriminator](04_models.ipynb), logarithms and a little calculus · To read: half an hour · To run: half a minute on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -60,13 +61,11 @@ plt.show()
 # ## What should the judge be paid for?
 #
 # Imagine that you are the judge.
-# You are shown one picture at a time and name a number $D$ between 0 and 1, your probability that it is real.
-# Then the truth is revealed and you are paid.
-# Suppose that you have seen many pictures of a certain kind and know that three out of four of them are real, so your honest answer is 0.75.
+# You see a picture, name your probability $D$ that it is real, and are paid when the truth is revealed.
+# Suppose that three out of four pictures like this one are real, so your honest answer is 0.75.
 #
-# An obvious contract pays you the probability that you gave to the truth: $D$ if the picture was real, and $1 - D$ if it was a fake.
-# Another contract pays the logarithm of this probability.
-# (The logarithm of a probability is never positive, so under this contract it is you who pays, and you try to pay little.)
+# One contract pays you the probability that you gave to the truth: $D$ if the picture was real, and $1 - D$ if it was a fake.
+# Another pays its logarithm, which is never positive, so you try to lose little.
 #
 # **Which answer earns you the most on average, under each of the two contracts?**
 
@@ -86,30 +85,27 @@ for name, average_pay in contracts.items():
 # :::
 #
 # The first contract rewards exaggeration, because a little more confidence pays off in three cases out of four.
-# The second one punishes a confident mistake so severely that your best policy is to say what you believe.
-# Honest probabilities are also what the generator needs, because they tell it not only *that* a picture looks fake but *how much*.
+# The second punishes a confident mistake so severely that your best policy is to say what you believe.
 #
-# Our judge is the discriminator, so we pay it $\log D(x)$ for a real image $x$ and $\log(1 - D(G(z)))$ for a fake $G(z)$.
+# Honest probabilities tell the generator *how* fake a picture looks, so we choose the second contract for our discriminator and pay it $\log D(x)$ for a real image $x$ and $\log(1 - D(G(z)))$ for a fake $G(z)$.
 # With a minus sign, these earnings become a loss, the **binary cross-entropy**:
 #
 # $$L_D = -\,\mathbb{E}_{x}\,[\log D(x)] - \mathbb{E}_{z}\,[\log(1 - D(G(z)))],$$
 #
-# where $\mathbb{E}_{x}$ is the average over real images and $\mathbb{E}_{z}$ the average over noise.
-# In the original game of [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) the generator simply wants the opposite: the discriminator makes $V = -L_D$ as large as it can, and the generator makes it as small as it can.
-# This is called a **minimax** game.
+# where $\mathbb{E}_{x}$ averages over real images and $\mathbb{E}_{z}$ over noise.
+# The original game of [Goodfellow et al. (2014)](../book/bibliography.md#goodfellow-et-al-2014) is a **minimax** game: the discriminator makes $V = -L_D$ as large as it can, and the generator as small as it can.
 #
 # ## The same loss, written on logits
 #
-# Our discriminator returns a logit $\ell$, and $D = \sigma(\ell) = 1/(1 + e^{-\ell})$.
-# If we put the two together, the loss becomes very short:
+# The formula asks for a probability, but our discriminator returns a logit $\ell$.
+# With $D = \sigma(\ell) = 1/(1 + e^{-\ell})$, the loss becomes very short:
 #
 # $$\begin{gathered}
 # -\log D = \log(1 + e^{-\ell}) = \mathrm{softplus}(-\ell), \\
 # -\log(1 - D) = \log(1 + e^{\ell}) = \mathrm{softplus}(\ell).
 # \end{gathered}$$
 #
-# You met softplus in [A GAN in one page](01_first_gan.ipynb): it is a ReLU with a rounded corner.
-# A real image with a high logit therefore costs almost nothing, while a fake with a logit of 8 costs about 8.
+# Softplus is the smooth ReLU that you met in [A GAN in one page](01_first_gan.ipynb): a real image with a high logit costs almost nothing, while a fake with a logit of 8 costs about 8.
 
 
 # %% tags=["nbval-check-output"]
@@ -127,8 +123,8 @@ mlx = bce(real, mx.ones(3)).mean() + bce(fake, mx.zeros(3)).mean()
 print(f"our loss {ours:.4f}, MLX's cross-entropy {mlx.item():.4f}")
 
 # %% [markdown]
-# Our two softpluses agree with MLX's own cross-entropy, which expects logits unless we tell it otherwise, like `BCEWithLogitsLoss` in PyTorch.
-# It can also work on probabilities, for a network that ends in a sigmoid, but then there is a trap.
+# The result agrees with MLX's own cross-entropy, which by default expects logits, like `BCEWithLogitsLoss` in PyTorch.
+# It also accepts probabilities, from a network that ends in a sigmoid, but then there is a trap.
 #
 # **A real image has the logit 20, so the discriminator is right, and sure of it. What are the loss and its slope?**
 
@@ -155,25 +151,24 @@ for logit in (-200.0, -20.0, 20.0):
 # :::
 #
 # In float32 $\sigma(20)$ is rounded to 1, as we saw in the last chapter, so $\log(1 - D)$ is minus infinity, and so is its slope.
-# This term has the weight 0 in the loss of a real image, and 0 times an infinite slope is not a number.
-# The loss itself looks innocent, because MLX clips the logarithm at $-100$, but a single such image turns the gradient of the whole batch into NaN.
-# Computed from the logit, loss and slope are right in every row.
-# So if both losses of a GAN become NaN after some good steps, look for a sigmoid at the end of the discriminator.
+# For a real image this term has the weight 0, but 0 times an infinite slope is not a number.
+# The loss looks innocent, because MLX clips the logarithm at $-100$, and yet a single such image turns the gradient of the whole batch into NaN.
+# Computed from the logit, both are right in every row.
+# So if the losses of your GAN become NaN after some good steps, look for a sigmoid at the end of the discriminator.
 #
 # ## The best possible judge
 #
 # How good can a discriminator become against a generator that stands still?
-# Let $p_\text{data}(x)$ be the density of real images at $x$, which says how common images like $x$ are among them, and $p_g(x)$ that of generated ones.
-# We show equally many of both, so of all images that look like $x$, the fraction $p_\text{data}(x) / (p_\text{data}(x) + p_g(x))$ is real.
-# Our contract rewards the judge who reports exactly this fraction, so the best discriminator is
+# Let $p_\text{data}(x)$ be the density of real images at $x$, which says how common such images are, and $p_g(x)$ that of generated ones.
+# If we show equally many of both, then under our contract the best discriminator reports what fraction of all images like $x$ is real:
 #
 # $$D^*(x) = \frac{p_\text{data}(x)}{p_\text{data}(x) + p_g(x)}.$$
 #
 # (To confirm it, set the derivative of $p_\text{data} \log D + p_g \log(1 - D)$ with respect to $D$ to zero.)
 #
-# A discriminator, however, sees only samples.
-# To find out whether they are enough, we replace images by numbers on a line: real ones from a narrow bell around 1, and generated ones from a wide bell around $-0.5$.
-# A network with one hidden layer learns to tell them apart, with our loss and with the optimizer that the end of this chapter explains.
+# A discriminator never sees a density, however, only samples.
+# To find out whether they are enough, we replace images by numbers on a line, real ones from a narrow bell around 1 and generated ones from a wide bell around $-0.5$.
+# A small network learns to tell them apart, with our loss and with the optimizer that the end of this chapter explains.
 
 # %%
 real_mean, real_std, fake_mean, fake_std = 1.0, 0.5, -0.5, 1.5
@@ -195,7 +190,7 @@ for _ in range(2000):
     history.append(loss.item())
 
 # %% [markdown]
-# To compare it with the formula, we cut the line into narrow cells and compute the probability of every cell under each bell.
+# To compare its answers with the formula, we compute both bells on a grid of narrow cells.
 #
 # **Far to the right, at $x = 3$, real and generated numbers are both rare. What will the best judge say there?**
 
@@ -232,30 +227,27 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Almost certainly a fake.
-# Both kinds are rare there, but the wide bell still produces far more of them than the narrow one.
+# Almost certainly a fake, because the wide bell still produces far more such numbers than the narrow one.
 # :::
 #
-# Where there are enough samples, the learned curve follows the formula closely, although the network has never seen a density.
-# A well-trained discriminator, in other words, measures the *ratio* of two densities.
+# The learned curve follows the formula closely, except at the far right, where it has hardly seen any samples.
+# So a well-trained discriminator measures the *ratio* of two densities.
 #
 # ## What the judge's loss measures
 #
 # If the discriminator is as good as it can be, its loss tells us how far the generator still is from the data.
-# To say this precisely, we need a measure of how different two distributions are.
-# The **Kullback-Leibler divergence** $\mathrm{KL}(p \,\|\, q)$ is the average of $\log(p/q)$ over samples from $p$.
-# It says how much more these samples surprise you, on average, if you expect $q$ instead of $p$, and it is 0 if the two are equal and positive otherwise.
+# To make "how far" precise, we use the **Kullback-Leibler divergence** $\mathrm{KL}(p \,\|\, q)$, the average of $\log(p/q)$ over samples from $p$.
+# It says how much more these samples surprise you if you expect $q$ instead of $p$, and it is 0 if the two are equal and positive otherwise.
 #
 # Let $m = (p_\text{data} + p_g)/2$ be the mixture of both, so that $D^* = p_\text{data}/(2m)$ and $1 - D^* = p_g/(2m)$.
-# Then $\log D^* = \log(p_\text{data}/m) - \log 2$, whose average over real images is $\mathrm{KL}(p_\text{data} \,\|\, m) - \log 2$, and the same step for the fakes leads to
+# Then the average of $\log D^* = \log(p_\text{data}/m) - \log 2$ over real images is $\mathrm{KL}(p_\text{data} \,\|\, m) - \log 2$, and the same step for the fakes leads to
 #
 # $$\begin{aligned}
 # L_{D^*} &= 2 \log 2 - \mathrm{KL}(p_\text{data} \,\|\, m) - \mathrm{KL}(p_g \,\|\, m) \\
 # &= 2 \log 2 - 2\,\mathrm{JSD}(p_\text{data}, p_g).
 # \end{aligned}$$
 #
-# The average of the two divergences is called the **Jensen-Shannon divergence**, JSD for short.
-# It lies between 0, for equal distributions, and $\log 2$, for distributions without any overlap.
+# The average of the two divergences is called the **Jensen-Shannon divergence**, JSD for short, and it is 0 if the two distributions are equal.
 
 
 # %%
@@ -296,20 +288,20 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# It falls to 0 and stays there.
+# It falls to 0 and stays there, because the divergence reaches its largest value, $\log 2$, once the two no longer overlap.
 # :::
 #
 # The two ends of this curve are landmarks for every training run: near 1.39 the discriminator can only guess, and near 0 it has won.
-# The flat part on the right is a warning.
-# In the minimax game the generator tries to raise this loss, and where the curve is flat it finds no slope to climb.
-# [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) replaced the whole loss for this reason, and in [What makes training stable](11_stability.ipynb) we will add a penalty that keeps the judge smooth.
-# For now a smaller change is enough: we only pay the generator differently.
+# The flat part on the right is a warning, because in the minimax game the generator tries to raise this loss, and there it finds no slope to climb.
+# [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) therefore replaced the whole loss, and in [What makes training stable](11_stability.ipynb) a penalty will keep the judge smooth.
+# But first we try something simpler and pay the generator differently.
 #
 # ## Why the minimax loss falls silent
 #
-# In the minimax game the generator minimizes the average of $\log(1 - D)$, which is $-\mathrm{softplus}(\ell)$ for a fake with the logit $\ell$.
-# The derivative with respect to the logit is $-\sigma(\ell) = -D$, so the generator is pushed to raise the logit with a strength of $D$.
-# The paper of 2014 already proposes an alternative: minimize $-\log D$, which is $\mathrm{softplus}(-\ell)$.
+# The generator learns only through the gradient of its loss with respect to the discriminator's logit $\ell$, so let us look at that gradient.
+# In the minimax game, its loss for a fake is $\log(1 - D) = -\mathrm{softplus}(\ell)$.
+# The derivative is $-\sigma(\ell) = -D$, so this loss pushes the logit up with a strength of $D$.
+# The paper of 2014 already proposes an alternative, $-\log D = \mathrm{softplus}(-\ell)$.
 # Its derivative is $-(1 - D)$, so it pushes in the same direction, but with a strength of $1 - D$.
 #
 # **Early in training, the discriminator easily recognizes the fakes and gives them logits around $-5$. Which of the two losses pushes harder then, and by what factor?**
@@ -351,11 +343,11 @@ plt.show()
 # The ratio of the two is $(1 - D)/D = e^{-\ell}$, and $e^5$ is 148.
 # :::
 #
-# The minimax loss is nearly silent where the generator needs help most.
-# It is said to *saturate*, and the alternative is called the **non-saturating loss**.
+# The minimax loss *saturates*: it is nearly silent where the generator needs help most.
+# The alternative is therefore called the **non-saturating loss**.
 #
 # Does this matter for our two networks?
-# We measure the length of the gradient that reaches the generator's weights under each loss, then train only the discriminator for 200 steps, and measure again.
+# We measure the length of the gradient that reaches the generator's weights under each loss, train only the discriminator for 200 steps, and measure again.
 
 # %%
 digits = data.load("train")
@@ -393,45 +385,42 @@ report("after", saturating_generator_loss)
 report("after", generator_loss)
 
 # %% [markdown]
-# Nothing in the generator has changed between the two reports.
-# Yet its gradient has shrunk to less than a tenth under the minimax loss, while under the non-saturating loss it has grown several hundredfold.
-# (Its push on a logit can only double, from one half to 1; the rest is due to the discriminator, which has become much steeper.)
-# This is why GANs with this cross-entropy normally use the second loss, and why we do.
+# The generator is the same in both reports.
+# Yet its gradient has shrunk to less than a tenth under the minimax loss, while under the non-saturating one it has grown several hundredfold, mostly because the discriminator has become much steeper.
+# So we use the second loss, as GANs with this cross-entropy normally do.
 #
-# You can watch the same thing happen to points in a plane, in [the lab](../book/lab.md#preset=wins).
-# There the discriminator has five moves for each one of the generator, and under the minimax loss the generated points hardly move until you press the cure.
+# In [the lab](../book/lab.md#preset=wins) you can watch the same thing happen to points in a plane, which hardly move under the minimax loss until you press the cure.
 #
-# The reports show one more thing: the non-saturating loss has risen from 0.7 to about 9, although the images are still the same.
+# The reports also show that the non-saturating loss has risen from 0.7 to about 9, although the images are still the same.
 # A GAN's loss is measured against an opponent, so it may rise while the pictures get better, and you cannot compare two runs by it.
-# Quality needs a measure of its own, which we will build in [Measuring](08_measuring.ipynb).
+# Quality needs a measure of its own, which comes in [Measuring](08_measuring.ipynb).
 #
 # ## What the new loss aims for
 #
 # Against the best judge, the minimax generator reduces the Jensen-Shannon divergence, because $V = -L_{D^*} = 2\,\mathrm{JSD} - 2 \log 2$.
-# We have just replaced its loss, so what does the generator aim for now?
+# What does it aim for now that we have replaced its loss?
 #
-# The plan is to hold the judge still, to see how much one small step of the generator changes its own loss, and to find a divergence that changes by the same amount.
-# (If you would rather trust numbers, skip to the next cell, which checks the result.)
-# Let the judge be the best one for the present generator.
-# Since $D^* = p_\text{data}/(2m)$, the non-saturating loss is
+# To find out, we hold the judge still, let the generator take one small step, and look for a divergence that changes as much as its loss.
+# (If you would rather trust numbers, skip to the next cell.)
+# Against the best judge for the present generator, the non-saturating loss is
 #
 # $$\mathbb{E}_{x \sim p_g}\,[-\log D^*(x)] = \int p_g \log \frac{m}{p_\text{data}}\,dx + \log 2,$$
 #
-# and the step changes $p_g$ by some small amount $\delta p_g$ at every $x$, but not the logarithm, which belongs to the judge.
+# and the step changes $p_g$ by some small $\delta p_g$ at every $x$, but not the logarithm, which belongs to the judge.
 # Compare this with the divergence $2\,\mathrm{KL}(m \,\|\, p_\text{data}) = 2 \int m \log (m / p_\text{data})\,dx$.
-# The same step changes $m$ by half as much, $\delta m = \delta p_g / 2$, and by the product rule it changes the divergence by
+# The same step changes $m$ by $\delta m = \delta p_g / 2$, and by the product rule it changes the divergence by
 #
 # $$2 \int \delta m\, \log \frac{m}{p_\text{data}}\,dx + 2 \int m\, \frac{\delta m}{m}\,dx
 # = \int \delta p_g \log \frac{m}{p_\text{data}}\,dx.$$
 #
-# The second integral vanishes, because a distribution always adds up to 1, so its change adds up to 0.
+# The second integral vanishes, because a distribution always adds up to 1 and its change therefore to 0.
 # What remains is exactly the change in the generator's loss.
 # At the best discriminator, then, the non-saturating loss has the same gradient as
 #
 # $$2\,\mathrm{KL}(m \,\|\, p_\text{data}) = \mathrm{KL}(p_g \,\|\, p_\text{data}) - 2\,\mathrm{JSD}(p_\text{data}, p_g).$$
 #
-# Exercise 2 asks you to show that both forms are equal; the one on the right is due to [Arjovsky and Bottou (2017)](https://arxiv.org/abs/1701.04862).
-# Let us check the claim on our two bells by moving the generated one a little to either side while the judge stands still.
+# The form on the right, which you can derive in Exercise 2, is due to [Arjovsky and Bottou (2017)](https://arxiv.org/abs/1701.04862).
+# Let us check the claim on our two bells.
 
 
 # %% tags=["nbval-check-output"]
@@ -454,14 +443,13 @@ for mean in (-2.0, -0.5, 0.5, 2.0):
 
 # %% [markdown]
 # The slopes agree.
-# Both objectives are smallest when the generator's distribution equals that of the data, but they differ in what they charge for the mistakes on the way.
+# Both objectives are smallest where $p_g = p_\text{data}$, but they charge differently for the mistakes on the way.
 #
-# The new objective contains $\mathrm{KL}(p_g \,\|\, p_\text{data})$, an average over the images that the generator draws.
+# The new one contains $\mathrm{KL}(p_g \,\|\, p_\text{data})$, the so-called **reverse** divergence, which averages over the images that the generator draws.
 # An image that the data would hardly ever contain is expensive, because $\log(p_g/p_\text{data})$ is large there, whereas a digit that the generator never draws does not even appear in the average.
-# Most statistical models are trained to minimize $\mathrm{KL}(p_\text{data} \,\|\, p_g)$, so this one is called the **reverse** divergence.
 #
-# Suppose, for example, that the data contain the ten digits equally often, and one scribble in ten thousand.
-# One generator is perfect except that it never draws a five, and another one draws scribbles a tenth of the time.
+# Suppose that the data contain the ten digits equally often, and one scribble in ten thousand images.
+# One generator is perfect except that it never draws a five, and another draws scribbles a tenth of the time.
 #
 # **Which of the two mistakes costs more, under each of the two objectives?**
 
@@ -480,12 +468,12 @@ for name, p_g in {"no fives": no_five, "scribbles": scribbles}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Under the minimax loss they cost about the same, and under the non-saturating loss the scribbles cost sixteen times as much as the missing digit.
+# Under the minimax loss they cost about the same, but under the non-saturating loss the scribbles cost sixteen times as much.
 # :::
 #
-# A generator that follows the new objective has a strong reason to avoid nonsense, and little reason to care about a digit that it has forgotten.
-# The figure at the top of this chapter shows an extreme case: its generator can only make a single bell, while the data have two hills.
-# To find the best bell for each objective, we try many means and widths.
+# The new objective gives a generator a strong reason to avoid nonsense, and little reason to care about a digit that it has forgotten.
+# In the figure at the top of this chapter, the data have two hills and the generator can only make a single bell.
+# Which bell is best under each objective?
 
 # %%
 p_data = 0.6 * bell(-2, 0.7) + 0.4 * bell(2, 0.7)
@@ -501,17 +489,15 @@ for column, name in enumerate(["minimax", "non-saturating"]):
     print(f"{name:14s}: best mean {mean:4.1f}, best width {std:.1f}")
 
 # %% [markdown]
-# These are the two generators of the figure.
-# Under the minimax loss it is best to cover everything, including the empty valley, and under the non-saturating loss it is best to draw one hill well and to forget the other.
-# Take this as only one reason among several why GANs lose digits, because our generators are far more flexible than a single bell and their judge is never the best possible one.
-# In [Measuring](08_measuring.ipynb) we will count how often each digit really appears, and [When it goes wrong](10_failures.ipynb) looks at other causes.
+# These are the two generators of the figure: one covers even the empty valley, and the other draws only the larger hill.
+# This is only one possible reason why GANs lose digits, since our generators are far more flexible than a bell and their judge is never perfect; [When it goes wrong](10_failures.ipynb) looks at others.
 #
 # ## Where the game would end
 #
 # Ordinary training ends when the loss stops falling, but here each loss depends on an opponent who keeps learning.
 # What a game can have instead is an **equilibrium**, a state in which neither player can do better by changing alone.
 # Suppose that the generator's images are distributed exactly like the real ones.
-# The honest answer to every image is then $1/2$, and if the judge says $1/2$ to everything, no change of the images helps the generator.
+# Then the honest answer to every image is $1/2$, and as long as the judge gives it, no change of the images helps the generator.
 #
 # **What are the two losses in this state?**
 
@@ -522,13 +508,13 @@ print(f"discriminator {value_d.item():.4f}, 2 log 2 {math.log(4):.4f}")
 print(f"generator {value_g.item():.4f}, log 2 {math.log(2):.4f}")
 
 # %% [markdown]
-# Keep 0.5, 1.39 and 0.69 in mind, but be careful how you read them, because the untrained pair of the last chapter was just as undecided.
-# Nor does a real run have to come to rest there, since its players see only samples and take turns, and in [The training loop](06_training.ipynb) we will see where the curves really go.
+# Do not take these numbers for success, because the untrained pair of the last chapter was just as undecided.
+# Nor does a real run have to come to rest there: [The training loop](06_training.ipynb) shows where the curves really go.
 #
 # ## Adam
 #
-# The last question is how far a weight should follow its gradient.
-# Plain gradient descent multiplies every gradient by the same learning rate, but we have just seen a gradient grow several hundredfold while the generator stood still, and no single rate suits both ends of such a range.
+# One question is left: how far should a weight follow its gradient?
+# Plain gradient descent multiplies every gradient by the same learning rate, but no single rate suits a gradient that can grow several hundredfold while the generator stands still, as ours just did.
 #
 # **Adam** ([Kingma and Ba, 2015](../book/bibliography.md#kingma-and-ba-2015)) therefore divides each gradient by its own recent size.
 # For every weight it keeps two running averages, $m$ of the gradient $g$ and $v$ of its square,
@@ -539,11 +525,10 @@ print(f"generator {value_g.item():.4f}, log 2 {math.log(2):.4f}")
 # \end{gathered}$$
 #
 # and moves the weight by $-\eta\, m_t / (\sqrt{v_t} + \epsilon)$, where $\eta$ is the learning rate and $\epsilon$ a tiny number that prevents a division by 0.
-# As long as the gradient stays the same, each step is one learning rate long, no matter how large the gradient is.
-# (Adam would therefore also amplify the faint gradient of the minimax loss. It could not change, however, that this loss weights each fake by $D$ and so attends to those that already succeed.)
+# As long as the gradient stays the same, each step is one learning rate long, however large the gradient.
 #
 # Both averages begin at 0, so in the first steps they are too small.
-# The paper corrects this by dividing them by $1 - \beta_1^t$ and $1 - \beta_2^t$, which is called the **bias correction**.
+# The **bias correction** of the paper divides them by $1 - \beta_1^t$ and $1 - \beta_2^t$.
 
 
 # %%
@@ -572,8 +557,8 @@ def adam_by_mlx(gradients, optimizer):
 
 
 # %% [markdown]
-# This is Adam, line by line, for a single weight, and the folded cell below it lets MLX do the same.
-# We know from [MLX in a quarter of an hour](02_mlx.ipynb) that MLX does not correct unless we ask for it, and that its first step is then three times too long with the usual $\beta_1 = 0.9$.
+# This is Adam for a single weight, and the folded cell lets MLX do the same.
+# MLX corrects only on request, and we saw in [MLX in a quarter of an hour](02_mlx.ipynb) that its first step is otherwise three times too long with the usual $\beta_1 = 0.9$.
 #
 # **We will use $\beta_1 = 0.5$. Is the first step better or worse without the correction?**
 
@@ -586,7 +571,7 @@ for name, steps in {
 }.items():
     print(f"{name:23s}", [round(step, 2) for step in steps])
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The length of Adam's steps for a constant gradient. Without the bias correction the first steps are several times too long, and after a thousand steps they still are by a quarter.", "name": "fig-05-adam"}, "image": {"alt": "The length of a step in learning rates over steps 1 to 1,000, both axes logarithmic. With the correction it is a horizontal line at 1. Without it and with beta 1 of 0.5 it starts at about 16; with beta 1 of 0.9 it starts at about 3 and rises to about 7 before it falls. Both then fall together to about 3 at step 100 and 1.3 at step 1,000."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The length of Adam's steps for a constant gradient. Without the bias correction the first steps are several times too long, and even after a thousand steps they have not quite come down to one learning rate.", "name": "fig-05-adam"}, "image": {"alt": "The length of a step in learning rates over steps 1 to 1,000, both axes logarithmic. With the correction it is a horizontal line at 1. Without it and with beta 1 of 0.5 it starts at about 16; with beta 1 of 0.9 it starts at about 3 and rises to about 7 before it falls. Both then fall together to about 3 at step 100 and 1.3 at step 1,000."}}
 figure, axes = plt.subplots()
 for beta1, correct, color in (
     (0.5, False, "C3"),
@@ -613,14 +598,14 @@ plt.show()
 # It is worse, almost 16 times too long.
 # :::
 #
-# The step is too long because $v$, which averages over about a thousand steps, is further below its final value than $m$ is, and $v$ stands in the denominator.
+# The cause is $v$ in the denominator, which averages over about a thousand steps and so starts further below its final value than $m$ does.
 # At the first step the factor is $(1 - \beta_1)/\sqrt{1 - \beta_2}$, which makes 3.2 for $\beta_1 = 0.9$ and 15.8 for 0.5.
-# PyTorch always corrects, so a GAN that is ported line by line opens the game in MLX with much longer steps than its author intended.
+# PyTorch always corrects, so a GAN that is ported to MLX line by line opens the game with much longer steps than its author intended.
 #
 # ### Why the first beta is 0.5
 #
 # The average $m$ remembers about $1/(1 - \beta_1)$ steps, which is ten for 0.9 and two for 0.5.
-# A long memory smooths out noise, but in a game an old gradient is the answer to an opponent who has moved on in the meantime.
+# A long memory smooths out noise, but in a game an old gradient is the answer to an opponent who has since moved on.
 #
 # **Suppose that a gradient has been $+1$ for a long time and then turns to $-1$. How many steps still go the wrong way?**
 
@@ -645,8 +630,7 @@ plt.show()
 # :::
 #
 # [Radford et al. (2016)](../book/bibliography.md#radford-et-al-2016) reported that their GANs oscillated with 0.9 and became more stable with 0.5, and they chose a learning rate of 0.0002.
-# We adopt both values and switch the bias correction on.
-# From here on each network gets an optimizer of its own from this small function, which the package holds as `recipes.adam`.
+# We adopt both values and switch the bias correction on, so from here on each network gets its own optimizer from this small function, `recipes.adam` in the package.
 
 
 # %% tags=["nbval-check-output"]
@@ -662,15 +646,15 @@ print(f"rate {adam().learning_rate.item():.4f}, betas {adam().betas}")
 # %% [markdown]
 # ## Summary
 #
-# A judge who is paid by the logarithm of a probability does best to be honest, and the loss that follows from this contract is the binary cross-entropy.
+# A judge who is paid by the logarithm of a probability does best to be honest, and this leads to the binary cross-entropy.
 # On logits it is a sum of two softpluses, which stays accurate where a sigmoid followed by a logarithm gives NaN.
-# The best discriminator is $p_\text{data}/(p_\text{data} + p_g)$, and its loss is $2 \log 2$ minus twice the Jensen-Shannon divergence, so it falls from 1.39 to 0 as the two distributions separate.
-# The minimax generator works against this loss, but gets hardly any gradient while it is losing, so we replace its loss by the non-saturating one.
-# At the best discriminator that one follows $\mathrm{KL}(p_g \,\|\, p_\text{data}) - 2\,\mathrm{JSD}$, which charges far more for nonsense than for a missing digit.
+# The best discriminator is $p_\text{data}/(p_\text{data} + p_g)$, and its loss is $2 \log 2$ minus twice the Jensen-Shannon divergence.
+# The minimax generator gets hardly any gradient while it is losing, so we give it the non-saturating loss.
+# At the best discriminator this follows $\mathrm{KL}(p_g \,\|\, p_\text{data}) - 2\,\mathrm{JSD}$, which charges far more for nonsense than for a missing digit.
 # Neither loss measures quality, since each depends on the opponent.
 # Both networks use Adam with $\beta_1 = 0.5$, so that it forgets quickly, and with the bias correction that MLX leaves out by default.
 #
-# With two networks, two losses and two optimizers we have all the parts, and in [The training loop](06_training.ipynb) we let them play.
+# Now we have all the parts, and in [The training loop](06_training.ipynb) we let them play.
 #
 # ## Exercises
 #
