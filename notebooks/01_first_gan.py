@@ -115,6 +115,7 @@ plots.digits(
 # But once the discriminator has noticed that real digits are mostly white paper, gray no longer passes, so the generator has to leave the paper white.
 # Then the discriminator has to look for strokes, and the generator has to paint some.
 # Fog no longer helps, because no real digit looks like fog, and a discriminator learns that quickly.
+# Nor does it help for long to draw one good digit again and again, because the discriminator learns to distrust a picture that turns up far more often than real digits like it.
 #
 # The most surprising part of the game is that the generator never sees a real digit.
 # All it gets is the dashed arrow in the picture at the top of this page, the gradient that comes back through the discriminator.
@@ -267,7 +268,7 @@ for _ in range(epochs):
 seconds = time.perf_counter() - start
 print(f"{epochs} epochs of {steps} steps in {seconds:.0f} s")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Six noise vectors, one in each row, and what the generator makes of them. The numbers above the columns count the epochs of training.", "name": "fig-01-growth"}, "image": {"alt": "Six rows of images in seven columns, numbered 0 to 6. In column 0 all images are a grainy gray. In column 1 all show a gray or dark fog in the middle. Further to the right there are dark strokes on white paper with specks of ink around them. The last row is a zero from column 2 on, the third a nine from column 4 on, and the second row never becomes a clear digit."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Six noise vectors, one in each row, and what the generator makes of them. The numbers above the columns count the epochs of training.", "name": "fig-01-growth"}, "image": {"alt": "Six rows of images in seven columns, numbered 0 to 6. In column 0 all images are a grainy gray. In column 1 all show a gray fog or a dark shape in the middle. Further to the right there are dark strokes on white paper with specks of ink around them. The last row is a zero from column 2 on, the third a nine from column 4 on, and the second row never becomes a clear digit."}}
 frames = mx.stack(snapshots, axis=1).reshape(-1, 28, 28, 1)
 count = len(snapshots)
 plots.digits(frames, columns=count, titles=list(range(count)))
