@@ -63,7 +63,7 @@ def propose(selective: Selective, labels: mx.array) -> mx.array:
 def select(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
     """Return an accepted image for each label, int32 (N,), as (N, 28, 28, 1) in [-1, 1], and the fraction accepted.
 
-    Raises ValueError if a label is not one of the generator's classes.
+    Raises ValueError if a label is not one of the generator's classes, or if hardly any sample is accepted.
     """
     selective.eval()
     images = np.empty((len(labels), 28, 28, 1), np.float32)
@@ -77,6 +77,8 @@ def select(selective: Selective, labels: mx.array) -> tuple[mx.array, float]:
         images[wanted[taken]] = np.array(x)[taken]
         missing = np.concatenate([wanted[~taken], others])
         proposed += len(y)
+        if proposed > 1000 * len(labels) + 10_000:
+            raise ValueError(f"of {proposed:,} samples only {len(labels) - len(missing):,} were accepted")
     return mx.array(images), len(labels) / proposed
 
 

@@ -59,6 +59,14 @@ def test_select_keeps_only_what_the_referee_accepts(selective):
     assert float(images.min()) > 0 and accepted == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.parametrize("log_ratio", [-1e30, float("nan")])
+def test_a_referee_that_accepts_nothing_is_an_error(selective, log_ratio):
+    selective.generator = lambda z, labels: mx.zeros((len(labels), 28, 28, 1))
+    selective.log_ratio = lambda images, labels: mx.full(labels.shape, log_ratio)
+    with pytest.raises(ValueError, match="only 0 were accepted"):
+        rejection.select(selective, mx.zeros(500, mx.int32))
+
+
 def test_a_wrong_label_counts_against_a_sample(selective):
     images = mx.random.uniform(-1, 1, (5, 28, 28, 1))
     features = selective.classifier.features(data.normalize(data.levels(images)))
