@@ -13,18 +13,18 @@
 # %% [markdown]
 # # When it goes wrong
 #
-# ![Three panels with the same ring of eight blue clusters. In the first, titled healthy, orange fakes lie on all eight. In the second, titled collapsed, all fakes lie on one cluster. In the third, titled later, two arrows lead from this cluster to another and on to a third one, where all fakes lie now.](../book/diagrams/collapse.svg)
+# ![Three panels with the same ring of eight blue clusters. Orange fakes lie on all eight (healthy), then on a single one (collapsed), and, after two hops marked by arrows, on another one (later).](../book/diagrams/collapse.svg)
 #
-# *A collapse in a plane, as in [The training loop](06_training.ipynb). Between the first panel and the second lies the failure that is hardest to see: a generator that serves some of the clusters well and has forgotten the others.*
+# *A collapse in a plane. Between the first two panels lies the failure that is hardest to see: a generator that serves some clusters well and has forgotten the others.*
 #
 # A broken program usually tells you that it is broken.
 # A broken GAN goes on training, prints one plausible line after another, and leaves you wondering whether to wait, to change a setting, or to look for a bug.
-# In this chapter we break GANs on purpose, because you will recognize a failure that you have once caused yourself.
-# By the end you can say of each how it looks, which number gives it away, why it happens, and what to do about it.
+# In this chapter we break GANs on purpose, because a failure that you have once caused yourself is easy to recognize.
+# For each failure we ask what it looks like, which number gives it away, why it happens, and what cures it.
 #
-# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: thirty-five minutes · To run: about 23 minutes on two CPU cores*
+# *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about twelve minutes on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import (
@@ -41,7 +41,6 @@ import json
 import math
 from functools import partial
 from itertools import islice, pairwise
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlx.core as mx
@@ -63,9 +62,9 @@ reference = metrics.reference()
 # But suppose that a generator draws good sevens in many different hands, and good ones and nines, and never a zero.
 # Sixteen samples will hardly show you what is *not* there.
 #
-# To see everything that happens, we leave digits for a moment and play with points in a plane.
-# The real points form eight small clusters on a circle, and the generator turns two random numbers into a point.
-# One game would be an anecdote, so we play five side by side, by giving every weight an additional axis.
+# To see everything, we leave digits for a moment and play with points in a plane.
+# The real ones form eight small clusters on a circle, and the generator turns two random numbers into a point.
+# One game would be an anecdote, so we give every weight an additional axis and play five side by side.
 
 # %%
 games, around = 5, 2 * math.pi / 8
@@ -81,7 +80,7 @@ def ring(count):
     return points + 0.05 * mx.random.normal(points.shape)
 
 
-# %%
+# %% tags=["hide-input"]
 class SideBySide(nn.Module):
     """One small network per game: (games, N, 2) to (games, N, out)."""
 
@@ -104,8 +103,7 @@ class SideBySide(nn.Module):
 
 
 # %% [markdown]
-# We can choose the two learning rates, how many moves the discriminator makes per step, and the weight $\gamma$ of the penalty R1 from [The training loop](06_training.ipynb).
-# The folded cell plays the games and notes at every tenth step where the fakes of 500 fixed noise vectors lie.
+# The folded function `play_ring` plays the games and keeps the fakes of 500 fixed noise vectors at every tenth step.
 
 
 # %% tags=["hide-input"]
@@ -155,9 +153,8 @@ def play_ring(rate_g, rate_d, moves=1, gamma=0.0, steps=4000):
 
 
 # %% [markdown]
-# Now we exaggerate.
-# The discriminator gets a learning rate of 0.02 and five moves for each move of the generator, whose rate is 0.0001.
-# Then the same five games are played again from the same weights, with $\gamma = 0.1$.
+# Now we exaggerate: the discriminator gets a learning rate of 0.02 and five moves for each move of the generator, whose rate is 0.0001.
+# Then the same games start again from the same weights, with the penalty R1 of [The training loop](06_training.ipynb), weighted by $\gamma = 0.1$.
 # A cluster counts as served if it receives at least a quarter of its fair share of the fakes.
 #
 # **How many of the eight clusters will the generator serve without the penalty?**
@@ -179,7 +176,7 @@ for name, (film, _) in ring_games.items():
     print(f"{name}: clusters", [int(served(x)) for x in film[-1]])
 
 # %% [markdown]
-# We also measure density and coverage, as in [Measuring](08_measuring.ipynb) but directly with the points, and how steep the discriminator's logit is at the real points.
+# We also measure density and coverage ([Measuring](08_measuring.ipynb)) and how steep the discriminator's logit is at the real points.
 
 
 # %%
@@ -199,7 +196,7 @@ for name, (film, discriminator) in ring_games.items():
     print(f"{name}: density {density:.2f},", end=" ")
     print(f"coverage {coverage:.2f}, slope {steepness:.1f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first of the five games after 4,000 steps, without the penalty (left) and with it (right). The green ground shows where the discriminator believes in real points, and the darker the green, the more strongly. Without R1 the fakes crowd on two of the eight clusters. With R1 they reach all eight, but many of them lie between the clusters.", "name": "fig-10-ring"}, "image": {"alt": "Two panels, each with eight blue clusters of real points on a circle over a ground in shades of green. On the left a sharp edge divides the ground: the upper part is nearly white, and all orange fakes lie there, on two clusters and on the way between them; the lower part is dark green, and the other six clusters have no fakes. On the right the ground has pale shades that change little, and the orange fakes form a ring through all eight clusters, with some of them inside."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The first of the five games after 4,000 steps, without the penalty (left) and with it (right). The darker the green ground, the more strongly the discriminator believes in real points. Without R1 the fakes crowd on two of the eight clusters. With R1 they reach all eight, but many of them lie between the clusters.", "name": "fig-10-ring"}, "image": {"alt": "Two panels, each with eight blue clusters of real points on a circle over a ground in shades of green. On the left a sharp edge divides the ground: the upper part is nearly white, and all orange fakes lie there, on two clusters and on the way between them; the lower part is dark green, and the other six clusters have no fakes. On the right the ground has pale shades that change little, and the orange fakes form a ring through all eight clusters, with some of them inside."}}
 side = np.linspace(-1.6, 1.6, 81)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 grid = mx.broadcast_to(mx.array(grid, mx.float32), (games, len(grid), 2))
@@ -225,39 +222,32 @@ plt.show()
 # With the penalty, all eight are served in every game.
 # :::
 #
-# Recall that a mode is a hill of the data's distribution, around which its samples gather.
-# When the samples are good and vary, but some modes receive hardly any of them, we speak of **partial mode collapse**.
-#
-# Which number gives it away?
-# Not the density, which is 0.99 and thus as good as that of a perfect generator, because where there are fakes, there are usually real points as well.
+# When the samples are good and vary, but some modes, the hills of the data's distribution, receive hardly any of them, we speak of **partial mode collapse**.
+# The density does not give it away: at 0.98 it is as good as a perfect generator's, because where there are fakes, there are usually real points as well.
 # The coverage does: it is only 0.17, compared with 0.60 under R1, so five out of six real points have no fake near them.
 #
 # Why does nobody send the fakes to the empty clusters?
-# All that a single fake ever learns is in which direction the ground rises *where it stands*.
-# This discriminator is so quick that it draws cliffs: at the real points its logit changes by 39.5 per unit of length on average, compared with 0.6 under R1.
-# The left panel shows such a cliff: on one side nearly everything is rejected, and on the other everything is accepted, clusters and gaps alike.
-# A cliff beside a fake may tell it to leave, but hardly where the other clusters are.
-# Nor does the loss complain.
-# As we saw in [Losses and optimizers](05_losses.ipynb), it charges a great deal for a point where no data are, and next to nothing for data where no point is.
+# All that a fake ever learns is in which direction the ground rises *where it stands*.
+# This discriminator is so quick that it builds cliffs: at the real points its logit changes by 49.2 per unit of length, compared with 0.6 under R1.
+# In the left panel it rejects nearly everything on one side of a cliff and accepts everything on the other, clusters and gaps alike, so a fake can hardly learn where the other clusters are.
+# Nor does the loss complain, because it charges a great deal for a point where there are no data and next to nothing for data where there is no point ([Losses and optimizers](05_losses.ipynb)).
 #
 # R1 makes steepness expensive, so the hills become broad, and their slopes reach fakes that are far away.
-# But a broad hill is also a vague one: many fakes lie between the clusters, and the density is only 0.37, so in this game we pay for the variety with accuracy.
-#
-# In [the lab](../book/lab.md#preset=collapse) you can play this game yourself, with the same settings, and watch how the fakes fall on their clusters and what the penalty changes.
+# But a broad hill is also a vague one: many fakes lie between the clusters, and the density falls to 0.37, so in this game we pay for variety with accuracy.
+# You can play it yourself in [the lab](../book/lab.md#preset=collapse).
 #
 # ## The missing zeros
 #
-# Is that only a problem of toys?
-# In [Measuring](08_measuring.ipynb) one MLP GAN, which was trained with R1, drew 13.6 % ones instead of 11.1 %, and we could not tell from a single generator what that means.
-# Let us look at many of them now, with the penalty and without it.
-# In the PyTorch experiment of [The training loop](06_training.ipynb), three of the 24 runs of the tutorial's recipe collapsed completely, and we leave them aside.
-# The other 21 never set off the warning of that chapter, and neither did the twelve runs of the same recipe with R1 and $\gamma = 1$.
+# Is this only a problem of toys?
+# In [Measuring](08_measuring.ipynb) one MLP GAN, trained with R1, drew 13.6 % ones instead of 11.1 %, and from a single generator we could not tell what that means, so let us look at many.
+# Of the 24 runs of the tutorial's recipe in [The training loop](06_training.ipynb), three collapsed completely, and we leave them aside.
+# The other 21 never set off that chapter's warning, and neither did the twelve runs with R1 and $\gamma = 1$.
 # The book's classifier has read the samples of all their averaged generators.
 #
 # **In MNIST, 11 % of the digits are ones and 10 % are zeros. How much can these fractions differ in runs that look healthy?**
 
 # %% tags=["hide-input", "nbval-check-output"] mystnb={"markdown_format": "myst"}
-stored = json.loads(Path("../book/data/collapse.json").read_text())
+stored = json.loads((mlxgan.ROOT / "book/data/collapse.json").read_bytes())
 settings = {"without R1": "tutorial", "with R1": "R1 1"}
 scores = {
     name: [
@@ -318,41 +308,35 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Without R1, between 32 % and 42 % of the samples are ones, and between 0.1 % and 7 % are zeros.
-# With it, the ones make up 16 % to 18 % and the zeros 7 % to 9 %.
+# Without R1, ones make up 32 % to 42 % of the samples, and zeros 0.1 % to 7 %.
+# With it, ones make up 16 % to 18 %, and zeros 7 % to 9 %.
 # :::
 #
-# (The table gives the lowest and the highest of the runs, each of twelve epochs, with the median in parentheses.)
-# Without the penalty, precision and density do not object, because both are about as high as for real digits, which get 0.85 and 0.92 in [Measuring](08_measuring.ipynb).
-# What gives the runs away is the histogram of the classes, or its KL divergence from equal frequencies.
-#
-# With R1, no digit makes up less than 5 % of the samples in any of the twelve runs.
-# The worst of them has a divergence of 0.06, while the best of the 21 others has 0.27.
+# (The table gives the lowest and the highest run, with the median in parentheses.)
+# Without the penalty, precision and density do not object, because both are about as high as for real digits, which get 0.85 and 0.92.
+# What gives the runs away is the histogram of the classes, or its KL divergence from equal frequencies: it is at least 0.27 in every one of them, but at most 0.06 with R1.
 #
 # But look at the rest of the table before you celebrate.
-# There are still about one and a half times as many ones as there should be, so the generator of [Measuring](08_measuring.ipynb) was not alone in its preference.
-# In all twelve runs with R1, precision and density are lower than in every run without it.
-# And in coverage the two groups overlap, and both are far below the 0.94 of real digits.
-# The generators with R1 draw every digit, but they reach only about half of the places where real digits lie, so they seem not to draw them in every hand.
-# Whether modes are missing therefore depends on what you count as one.
+# Even with R1 there are about one and a half times as many ones as there should be, and in all twelve runs precision and density are lower than in any run without it.
+# In coverage the two groups overlap, and both are far below the 0.94 of real digits: the generators with R1 draw every digit, but apparently not in every hand.
 #
 # ## What no single image can show
 #
 # Collapse has a second cause, which has nothing to do with cliffs.
 # Imagine an inspector who is shown one banknote at a time and keeps no record.
-# However often the same serial number comes by, the inspector lets it pass, because each single note is impeccable.
+# However often the same serial number comes by, each note is impeccable, and the inspector lets it pass.
 # A discriminator that judges each image by itself is in the same position.
 #
 # The DCGAN lets us test how much that matters, because its discriminator normalizes over the batch and so does see several images at once.
-# Before we take the normalization out, we need to know what a run *with* it looks like.
+# We will take the normalization out, but first we need to know what a run *with* it looks like.
 #
 # ### Three runs that work
 #
-# We halve the width of both networks, use a learning rate of 0.001 for both, and stop after 600 steps, which is less than an epoch.
-# The function `play` does what `training.train` does, but returns the two losses and the two probabilities of every step.
+# We halve the width of both networks, use a learning rate of 0.001 for both, and stop after 600 steps, less than an epoch.
+# The function `play` returns the two losses and the two probabilities of every step.
 
 
-# %%
+# %% tags=["hide-input"]
 def small_dcgan(seed=0, **options):
     mx.random.seed(seed)
     return (
@@ -384,7 +368,7 @@ def play(generator, discriminator, count, prepare=unchanged, **settings):
 
 
 # %% [markdown]
-# Afterward, `summarize` averages these four numbers over the last fifty steps and measures the spread, the density and the coverage of the samples.
+# Afterward, `summarize` averages these over the last fifty steps and adds the spread, the density and the coverage of the samples.
 
 # %% tags=["hide-input"]
 n, steps = len(reference.real), 20 if mlxgan.SMOKE else 600
@@ -429,10 +413,9 @@ print(f"real digits: spread {mx.std(real, axis=0).mean().item():.2f},")
 print(f"density {floor.density:.2f}, coverage {floor.coverage:.2f}")
 
 # %% [markdown]
-# Look at how far apart these three lie, although nothing is wrong with any of them.
-# The loss of the generator goes from 0.98 to 1.30, and the coverage from 0.12 to 0.32.
+# Nothing is wrong with any of these runs, and yet they lie far apart: the loss of the generator goes from 1.03 to 1.26, and the coverage from 0.09 to 0.24.
 # If a change of yours moves a number by less than that, a single run has told you nothing.
-# As a yardstick we take not the prettiest run but the one with the middle coverage, and call it *typical*.
+# As a yardstick we take the run with the middle coverage and call it *typical*.
 
 # %%
 ordered = sorted(with_norm, key=lambda name: summaries[name][-1])
@@ -442,7 +425,7 @@ print("typical:", typical)
 # %% [markdown]
 # ### Without the normalization
 #
-# Now the same three seeds, with a discriminator that judges every image by itself.
+# Now we take the same three seeds and a discriminator that judges every image by itself.
 #
 # **Which of the seven columns will change the most?**
 
@@ -456,7 +439,7 @@ for seed in range(3):
     summarize(name, generator, curves[name])
 show(*no_norm, typical)
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Eight different noise vectors. Without normalization, each of the generators, from seeds 0 to 2, draws nearly the same black blots eight times, and they do not make a digit. The last row is the typical run with it.", "name": "fig-10-alike"}, "image": {"alt": "Four rows of eight images, labeled no norm 0, no norm 1, no norm 2 and typical. In each of the first three rows the same few black blots, which do not make a digit, are repeated eight times almost without a change. In the fourth row there are eight different ragged digits, among them sixes, ones and fives."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Samples from eight different noise vectors. Without normalization, each of the three generators draws nearly the same black blots eight times, and they do not make a digit. The last row is the typical run with it.", "name": "fig-10-alike"}, "image": {"alt": "Four rows of eight images, labeled no norm 0, no norm 1, no norm 2 and typical. In each of the first three rows the same few black blots, which do not make a digit, are repeated eight times almost without a change. In the fourth row there are eight different ragged shapes, of which some can be read, such as a one and two sixes."}}
 
 
 def label_rows(names):
@@ -477,30 +460,26 @@ label_rows([f"no norm {seed}" for seed in range(3)] + ["typical"])
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The spread, which falls from 0.33 in the typical run to 0.01, and the coverage, which falls from 0.26 to 0.00.
+# The spread, which falls from 0.36 in the typical run to 0.01, and the coverage, which falls from 0.21 to 0.00.
 # :::
 #
 # All three runs have collapsed completely, and the spread says so without any classifier.
-# The density is no help: in seed 1 it is 0.60, higher than in any of our three runs with normalization, although what this generator draws is not even a digit.
-# If the features of its one picture happen to lie where real digits are dense, then so do those of all ten thousand copies.
+# The density is no help: with seed 2 it is 1.12, higher than that of real digits, because if the features of one picture happen to lie where real digits are dense, then so do those of all its copies.
 #
-# How the normalization prevents this, our six runs cannot tell.
-# As we saw in [Convolutions](09_convolutions.ipynb), it reveals *exact* copies but hides *near*-copies, which explains at most why the very last stage of a collapse is avoided.
+# How the normalization prevents a collapse, our six runs cannot tell: by itself it reveals only *exact* copies and hides *near*-copies ([Convolutions](09_convolutions.ipynb)).
 #
 # ### The cures
 #
 # If the cause is a discriminator with cliffs, the cure is R1.
-# It works on this very network: in [What makes training stable](11_stability.ipynb) we train it without normalization again, with learning rates and first weights that suit it, and it collapses in all of five runs with nothing in place of the normalization, and in none of five with R1.
-#
-# If the cause is that nobody looks at several images, the cure is that somebody does.
+# If it is that nobody looks at several images, the cure is that somebody does.
 # The discriminator can be shown how much a batch varies, as in [Convolutions](09_convolutions.ipynb), or it can judge *packs* of two or more images, all real or all fake, in which a repeated image gives itself away ([Lin et al., 2018](../book/bibliography.md#lin-et-al-2018)).
+# In [What makes training stable](11_stability.ipynb) we train this network without normalization again, with learning rates and first weights that suit it: with R1 none of five runs collapses, whereas with the variety of the batch alone all five do.
 #
 # ## A discriminator that has won
 #
 # In [The training loop](06_training.ipynb) we met a discriminator that was sure of nearly every image, and a generator that no longer made progress.
-#
-# We know from [Losses and optimizers](05_losses.ipynb) that the gradient of the minimax loss all but vanishes against an opponent who is sure of every fake, whereas that of the non-saturating loss grows.
-# Now we give the discriminator a head start of 200 steps and then let both play.
+# Against such an opponent the gradient of the minimax loss all but vanishes, whereas that of the non-saturating loss grows ([Losses and optimizers](05_losses.ipynb)).
+# To see the difference in a game, we give the discriminator without normalization a head start of 200 steps and then let both play.
 
 
 # %%
@@ -536,8 +515,7 @@ def gradient_length(generator, discriminator, loss):
 
 
 # %% [markdown]
-# The discriminator is the one without normalization.
-# For the generator we try both losses, and both plain gradient descent and Adam, which divides every gradient by its own recent size.
+# For the generator we try both losses, each with plain gradient descent and with Adam, which divides every gradient by its own recent size.
 #
 # **In which of the four cases does the generator stand still?**
 
@@ -568,36 +546,35 @@ for name, loss_g in (
         lines.append(f"| {name} | {kind} | {numbers} |")
 display(Markdown("\n".join(lines)))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Samples 150 steps after the head start. With the minimax loss and gradient descent they are still the gray noise of the untrained generator. In the other rows the generator has moved, but its eight samples are nearly alike.", "name": "fig-10-wins"}, "image": {"alt": "Four rows of eight images, labeled with a loss and an optimizer. The first row, minimax with SGD, is fine gray noise. In each of the other rows the same picture appears eight times: a pale gray outline on white for minimax with Adam, a dark blot in the shape of a hook for non-saturating with SGD, and a soft gray spot for non-saturating with Adam."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Samples 150 steps after the head start. With the minimax loss and gradient descent they are still the gray noise of the untrained generator. In the other rows the generator has moved, but its eight samples are nearly alike.", "name": "fig-10-wins"}, "image": {"alt": "Four rows of eight images, labeled with a loss and an optimizer. The first row, minimax with SGD, is fine gray noise. In each of the other rows the same picture appears eight times: a gray block with two pale holes for minimax with Adam, a dark blot in the shape of a hook for non-saturating with SGD, and a soft gray spot for non-saturating with Adam."}}
 plots.digits(mx.concatenate(list(pictures.values())), columns=8)
 label_rows(list(pictures))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# In one of them, with the minimax loss and plain gradient descent.
+# Only with the minimax loss and plain gradient descent.
 # :::
 #
-# Under the minimax loss the gradient of the generator has a length of 0.001, compared with 70 under the other loss, and plain gradient descent hardly gets anywhere with it.
-# After 150 steps, its samples have changed by half a gray level of 255, and the discriminator gives them a probability of about $5 \cdot 10^{-9}$.
-# In the other three cases a pixel changes by roughly a hundred gray levels, and $D(G(z))$ rises to between 0.2 and 0.5.
+# Under the minimax loss the gradient of the generator has a length of 0.001, compared with 70 under the other loss.
+# With plain gradient descent, that moves a pixel by only half a gray level of 255 in 150 steps, while in the other three cases it changes by roughly a hundred.
 #
 # With Adam, even the minimax loss gets the generator moving, because a tiny gradient divided by its own tiny size is an ordinary step.
 # That repairs the length of the step but says nothing about its direction, and it hides the fault from you.
 #
 # All four games start with the same discriminator, so its lead alone does not decide the matter.
 # Ask instead whether the *samples from fixed noise still change*, and if they do not, measure the gradient.
-# The cure is the non-saturating loss, and a discriminator that cannot get so far ahead, because of R1 or because it gets a lower rate or fewer moves.
-# (Be careful with the last two: in [The training loop](06_training.ipynb), slowing down the discriminator made collapses more frequent.)
+# The cure is the non-saturating loss, together with R1, which keeps the discriminator from getting so far ahead.
+# (Slowing the discriminator down made collapses more frequent in [The training loop](06_training.ipynb).)
 #
 # ## Running in circles
 #
-# What if it is the generator who is too fast?
+# What if it is the generator that is too fast?
 # Imagine that it moves all of its fakes to the place that looks best at the moment.
 # By the time the discriminator has learned to reject that place, another one looks better, and the crowd moves on.
 # This is called **oscillation**.
 #
 # On the ring we can follow the crowd.
-# This time the generator learns at a rate of 0.002 and the discriminator twenty times as slowly, at 0.0001, both with one move per step and with R1, so that cliffs are not to blame.
+# This time the generator learns at a rate of 0.002 and the discriminator at 0.0001, with R1, so that cliffs are not to blame.
 # In five more games both have the rate 0.002.
 #
 # **Will the penalty prevent the oscillation?**
@@ -626,37 +603,31 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# No.
-# In all five games with the slow discriminator, the crowd keeps moving.
+# No, with the slow discriminator the crowd keeps moving in all five games.
 # :::
 #
-# With the slow discriminator the center of the fakes travels between 6 and 7 per 100 steps, about the circumference of our circle.
-# After the last step not a single cluster is served, in any of the five games.
-# With equal rates the center travels 0.6 to 0.7, a tenth as far, and all eight clusters are served in every game.
+# With the slow discriminator the center of the fakes travels about 6 to 7 per 100 steps, roughly the circumference of our circle, and in the end no game serves more than two of the eight clusters.
+# With equal rates the center travels a tenth as far, and all eight are served in every game.
 # A smooth discriminator is no help if its opinion is always out of date.
 #
-# The number to watch is again a change of samples from fixed noise, but this time it is too *large*: the samples change all the time and do not get better.
-# You can follow the crowd around the circle in [the lab](../book/lab.md#preset=swings), which plays this game with the same rates.
-#
+# The number to watch is again the change of samples from fixed noise, but this time it is too *large*: they change all the time and do not get better.
 # If whole kinds of digits come and go, bring the two rates closer together, and keep Adam's first beta at 0.5 ([Losses and optimizers](05_losses.ipynb)).
-# Exercise 2 shows that two players can circle even at equal rates, and how a penalty stops them.
+# You can follow the crowd in [the lab](../book/lab.md#preset=swings), and Exercise 2 shows how a penalty stops two players that circle even at equal rates.
 #
 # ## Two losses that cannot both be small
 #
-# Now to the bugs: the shapes are right and no error is raised, but you are not playing the game that you meant to play.
-# Fortunately, several of the worst bugs betray themselves by a contradiction.
+# Now to the bugs: no error is raised, but you are not playing the game that you meant to play.
+# Fortunately, several of the worst ones betray themselves by a contradiction.
 #
 # The discriminator's loss is small if it catches the fakes, and the generator's loss is small if they pass.
 # Both cannot be true of the same fakes, so an honest game never has two small losses at the same time.
-# We can make this exact.
-# The loss $L_D$ is at least the average of $-\log(1 - D(G(z)))$, and $L_G$ is the average of $-\log D(G(z))$.
-# Exercise 1 concludes from this that
+# We can make this exact: $L_D$ is at least the average of $-\log(1 - D(G(z)))$, and $L_G$ is the average of $-\log D(G(z))$, from which Exercise 1 concludes that
 #
 # $$e^{-L_D} + e^{-L_G} \le 1.$$
 #
-# Let us call the left-hand side the **balance** of the game.
-# At the equilibrium, with the losses $2 \log 2$ and $\log 2$, it is $1/4 + 1/2$, and a value a little above 1 may be chance, because each move draws its own noise.
-# A value of 1.5 is a bug.
+# We call the left-hand side the **balance** of the game.
+# At the equilibrium, with the losses $2 \log 2$ and $\log 2$, it is $1/4 + 1/2$.
+# A value a little above 1 may be chance, because each move draws its own noise, but a value of 1.5 is a bug.
 
 
 # %%
@@ -674,7 +645,8 @@ for name in (*with_norm, *no_norm):
 #
 # ### Labels the wrong way around
 #
-# The first one is a slip of the hand: the two arguments of the discriminator's loss are exchanged, so that it calls fakes real and real images fake.
+# The first one is a slip of the hand: the two arguments of the discriminator's loss are exchanged.
+# Both players now want the same thing, a high logit for the fakes, so there is no contest left.
 
 
 # %%
@@ -689,15 +661,12 @@ curves["exchanged"] = play(
 summarize("exchanged", generator, curves["exchanged"])
 
 # %% [markdown]
-# Both players now want the same thing, a high logit for the fakes, so there is no contest left.
-#
 # ### Real and fake in one batch
 #
-# The second bug looks like a saving.
-# Instead of calling the discriminator twice, we put real images and fakes into one batch, call it once, and split the logits.
-# In [Convolutions](09_convolutions.ipynb) we saw that with batch normalization the halves of such a batch betray each other, since they lie on opposite sides of a common mean.
+# The second bug looks like a saving: we put real images and fakes into one batch, call the discriminator once, and split the logits.
+# But with batch normalization the halves of such a batch betray each other, since they lie on opposite sides of a common mean ([Convolutions](09_convolutions.ipynb)).
 #
-# To plant this bug we misuse the argument `penalty` of our training step, a function of the discriminator, the real images and the fakes: the loss of the joint batch goes in as the "penalty", and the regular loss is switched off.
+# To plant this bug, we pass the loss of the joint batch to our training step as the "penalty", and switch the regular loss off.
 
 
 # %%
@@ -720,8 +689,8 @@ summarize("one batch", generator, curves["one batch"])
 # %% [markdown]
 # ### Noise that never changes
 #
-# The third bug is a missing word.
-# [MLX in a quarter of an hour](02_mlx.ipynb) warned us that a compiled function has to name the random state, because otherwise it repeats the numbers of its trace.
+# The third bug is a missing line.
+# A compiled function has to name `mx.random.state`, because otherwise it repeats the numbers of its trace ([MLX in a quarter of an hour](02_mlx.ipynb)).
 
 
 # %% tags=["nbval-check-output"]
@@ -739,7 +708,7 @@ for name, function in (("forgetful", forgetful), ("mindful", mindful)):
     print(f"{name:9s} mean change from call to call {change:.1f}")
 
 # %% [markdown]
-# The folded cell is our training step from [The training loop](06_training.ipynb), without labels and options, and without `mx.random.state`.
+# The folded cell is the training step of [The training loop](06_training.ipynb) without this line.
 #
 # **A step draws noise twice, once for each move, and now both draws are constants. What can the generator do with that?**
 
@@ -790,10 +759,10 @@ summarize("frozen noise", generator, curves["frozen noise"])
 
 # %% [markdown]
 # :::{dropdown} Answer
-# It can do as it likes with 64 noise vectors that the discriminator never sees.
+# It can turn its 64 noise vectors into anything that passes.
 # :::
 #
-# The discriminator learns to reject the fakes of *its* 64 vectors, and the generator learns to turn its own 64, which are others, into anything that passes.
+# The discriminator never sees the generator's 64 vectors and only learns to reject the fakes of its own.
 # Here are all three bugs beside the typical run.
 
 # %% mystnb={"markdown_format": "myst"}
@@ -802,7 +771,7 @@ show(*planted, typical)
 for name in (*planted, typical):
     print(f"{name}: balance {balance(name):.2f}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The losses of the typical run and of the three bugs, as running means over 20 steps. In the typical run one loss rises while the other falls. In the games with a bug both can be small at the same time.", "name": "fig-10-losses"}, "image": {"alt": "Four panels with the losses of D in green and of G in orange over 600 steps. In the typical run D's loss falls from 1.4 to 0.9 while G's rises from 0.7 to 1.3, and then both approach 1.1. In the panel exchanged both fall to nearly 0 within about 300 steps. In the panel one batch D's loss is near 0 almost from the start, and G's stays at 0.7 for 200 steps and then falls to about 0.3. In the panel frozen noise both fall to near 0, jump up together four times, the first time to 1.5 and 0.6, and fall again."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The losses of the typical run and of the three bugs, as running means over 20 steps. In the typical run one loss rises while the other falls. In the games with a bug both can be small at the same time.", "name": "fig-10-losses"}, "image": {"alt": "Four panels with the losses of D in green and of G in orange over 600 steps. In the typical run D's loss falls from 1.4 to 0.8 while G's rises from 0.7 to 1.3, and then both approach 1.1. In the panel exchanged both fall to nearly 0 within about 300 steps. In the panel one batch D's loss is near 0 almost from the start, and G's stays at 0.7 for 200 steps and then falls to about 0.3. In the panel frozen noise both fall to near 0, jump up together four times, the third time to 1.2 and 0.4, and fall again."}}
 figure, panels = plt.subplots(1, 4, figsize=(8, 2.5), sharey=True)
 window = min(20, steps)
 for axes, name in zip(panels, [typical, *planted], strict=True):
@@ -818,22 +787,17 @@ panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# The typical run has a balance of 0.67, and the three bugs have 1.96, 1.72 and 1.94: these are not bad games, they are not games at all.
-# The other columns tell which of the three it is.
+# The typical run has a balance of 0.68, and the three bugs have 1.97, 1.72 and 1.94, far above what an honest game allows.
+# The other columns tell which bug it is.
 #
 # - *Exchanged*: $D(x)$ is 0.01 and $D(G(z))$ is 0.99, so the discriminator prefers fakes.
 # - *One batch*: the discriminator's loss is 0.00, because in a mixed batch it is certain of every image.
-#   Shown real images and fakes separately, the same network gives them 0.54 and 0.73 on average, so it even prefers the fakes.
-#   In the generator's move there are only fakes in the batch, so its advice is worthless.
+#   In the generator's move it sees only fakes, and its advice is worthless: shown separately, fakes get 0.73 on average, and real images only 0.54.
 # - *Frozen noise*: in the generator's move nearly all fakes pass, while in the discriminator's move nearly none do.
-#   The losses jump up together four times and fall again.
-#
-# The cures are the right order of the arguments, two calls, and the missing line.
 #
 # ## One sigmoid too many
 #
-# In many tutorials the discriminator ends with a sigmoid, and the loss expects probabilities.
-# Our losses expect logits and contain the sigmoid.
+# In many tutorials the discriminator ends with a sigmoid, whereas ours returns logits and leaves the sigmoid to the loss.
 # If you take the network from one place and the loss from the other, the sigmoid is applied twice, and nothing complains.
 # But after the first sigmoid all outputs lie between 0 and 1, so the losses cannot leave a narrow range.
 
@@ -850,7 +814,7 @@ print(f"D(x), D(G(z)) from {mx.sigmoid(zero).item():.3f}", end=" ")
 print(f"to {mx.sigmoid(one).item():.3f}")
 
 # %% [markdown]
-# We play it twice, once with our convolutional pair and once with the MLPs of Part I.
+# We play this game with our convolutional pair and with the MLPs of Part I.
 #
 # **One of the two games will look as if it had reached the equilibrium. Which values would that be?**
 
@@ -888,18 +852,16 @@ print(f"largest output for a real digit {largest:.0e}")
 # The MLP's: 1.39, 0.69, and one half for both probabilities.
 # :::
 #
-# The DCGAN's losses, 1.13 and 0.69, could pass for those of a healthy run, but its fakes have $D(G(z)) = 0.50$, the lowest value that there is, so the generator is hardly told in which direction to go.
-# The MLP is more treacherous, because its four numbers are exactly those of the equilibrium of [Losses and optimizers](05_losses.ipynb), while a spread of 0.01 says that all of its samples are alike.
-# The inner sigmoid returns 0 for everything, real digits included.
-# There it has practically no slope, so the discriminator learns nothing more from the real digits, and the gradient that reaches the generator is only 5e-06 long.
+# The DCGAN's losses, 1.15 and 0.68, could pass for those of a healthy run.
+# But $D(G(z)) = 0.51$ is next to the lowest value that there is, where the first sigmoid is nearly flat, so the generator is hardly told in which direction to go.
+# The MLP is more treacherous, because its four numbers are exactly those of the equilibrium, while a spread of 0.01 says that all of its samples are alike.
+# Its first sigmoid returns 0 for everything, real digits included, and is so flat there that only a gradient of length $7 \cdot 10^{-6}$ reaches the generator.
 #
-# If your losses keep to these bounds for a whole run, look for a second sigmoid.
-# The cure is to let the discriminator return logits.
+# If your losses keep to these bounds for a whole run, look for a second sigmoid, and let the discriminator return logits.
 #
 # ## The wrong range of pixels
 #
-# Our generator ends in a tanh and paints pixels from $-1$ to 1.
-# Many loaders deliver pixels from 0 to 1.
+# Our generator ends in a tanh and paints pixels from $-1$ to 1, but many loaders deliver pixels from 0 to 1.
 
 
 # %% tags=["nbval-check-output"]
@@ -932,21 +894,18 @@ plots.digits(mx.concatenate(rows), columns=8)
 label_rows(["as they are", "mapped back", "typical"])
 
 # %% [markdown]
-# Drawn as they are, the samples stand on gray, because the generator has learned that paper is 0, and we draw 0 as mid-gray.
-# Once the pixels are mapped back, there are digits, but the generator has a harder task: it has to hit paper at 0, in the steep middle of the tanh, and no longer at its comfortable end.
-# In this run 32 % of its pixels lie below 0, where no real pixel ever is, and that is a clue for the discriminator that has nothing to do with digits.
-# Whether the samples are worse because of it, one run cannot tell.
-#
-# The number that gives it away is the smallest pixel of a real batch, and the cure is `data.normalize`.
+# The samples stand on gray, because the generator has learned that paper is 0, and we draw 0 as mid-gray.
+# It is also harder to hit paper in the steep middle of the tanh than at its comfortable end: 51 % of these pixels lie below 0, where no real pixel ever is, and this gives the discriminator a clue that has nothing to do with digits.
+# Mapped back, the samples show digits, and whether they are worse for it, one run cannot tell.
+# The smallest pixel of a real batch gives the bug away, and `data.normalize` is the cure.
 #
 # ## From the symptom to the cause
 #
-# When your own GAN fails, perhaps in a way that is not in this chapter, go from the cheap questions to the expensive ones, and change one thing at a time.
-# Look first at sixteen samples from fixed noise, next to those of the epoch before.
-# Print the range of a real batch and of a fake one.
-# Print both losses and both mean outputs for some single steps, and ask whether they can be true together.
-# Measure the spread, then the gradient that reaches the generator, then coverage and the histogram of classes.
-# And keep a run that works beside it, with the same seed, because most numbers mean something only in comparison.
+# When your own GAN fails, go from the cheap questions to the expensive ones, and change one thing at a time.
+# Look first at samples from fixed noise, next to those of the epoch before, and at the range of a real batch and of a fake one.
+# Print both losses and both mean outputs for single steps, and ask whether they can be true together.
+# Then measure the spread, the gradient that reaches the generator, and finally the coverage and the histogram of the classes.
+# And keep a run that works beside it.
 #
 # | what you see | number that tells | likely cause | cure |
 # |:--|:--|:--|:--|
@@ -962,25 +921,17 @@ label_rows(["as they are", "mapped back", "typical"])
 # | a loss is NaN | its step | rate, logarithm of 0 | [Losses and optimizers](05_losses.ipynb) |
 # | memory grows | `get_active_memory` | lazy arrays kept | evaluate (Exercise 5) |
 #
-# :::{admonition} On other machines
-# :class: note
-# Another processor rounds differently, and after some hundred steps that amounts to another seed.
-# So expect other digits, and numbers that may differ as much as those of our three seeds, but the same kinds of failure.
-# :::
-#
 # ## Summary
 #
 # A generator has partly collapsed if its samples are good but some modes of the data receive few of them or none.
 # Precision and density do not notice, but coverage falls, and the histogram of the classes shows what is missing.
-# All 21 runs of a common recipe that looked healthy drew about three to four times as many ones as they should, and with R1 the frequencies were much closer to those of the data.
-# We met three causes: a loss that hardly charges for what is missing, a discriminator with cliffs, which the penalty R1 levels, and a discriminator that sees one image at a time, which has to be shown several.
+# All 21 healthy-looking runs of a common recipe drew about three to four times as many ones as they should, and R1 brought the frequencies much closer to those of the data.
+# We met three causes: a loss that hardly charges for what is missing, a discriminator with cliffs, and a discriminator that sees one image at a time.
 #
-# A discriminator that has won is recognized by samples that no longer change, and a game that runs in circles by samples that change without getting better.
-# Bugs often betray themselves by numbers that cannot be true together: in an honest game $e^{-L_D} + e^{-L_G}$ is at most 1, a discriminator does not prefer fakes, and a loss can leave the bounds that a second sigmoid would set.
-# Above all, a number means little without the same number from a run that works, and three such runs already lie far apart.
+# A discriminator that has won is recognized by samples that no longer change, a game that runs in circles by samples that change without getting better, and many a bug by numbers that cannot be true together.
+# Above all, a number means little without the same number from a run that works, and even three such runs lie far apart.
 #
-# We have used R1 as a cure throughout.
-# Which other penalties, losses and normalizations help as well, and how one can tell, is the question of [What makes training stable](11_stability.ipynb).
+# Which other penalties, losses and normalizations help besides R1, and how one can tell, is the question of [What makes training stable](11_stability.ipynb).
 #
 # ## Exercises
 #
@@ -1056,10 +1007,10 @@ print(f"1.01 to the power of 500: {1.01**500:.2f}")
 # ### Exercise 3: Before the first step (code)
 #
 # Three of the bugs in this chapter can be found before training begins.
-# Write a function that looks at two untrained networks, a real batch and a function that draws noise, and reports a wrong range of pixels, outputs that look like probabilities, and noise that repeats itself.
+# Write a function that takes two untrained networks, a real batch, and a function that draws noise, and reports a wrong range of pixels, outputs that look like probabilities, and noise that repeats itself.
 #
 # :::{dropdown} Solution
-# The function only has to look at a minimum and a maximum for the first two, and to draw twice for the third.
+# For the first two, the function only has to look at a minimum and a maximum, and for the third it draws twice.
 # :::
 
 
@@ -1100,8 +1051,8 @@ print(preflight(generator, squashed, to_unit(real), frozen_noise))
 # :::{dropdown} Solution
 # A perfect generator misses a combination with a probability of $0.999^{25{,}600}$, less than one in a hundred billion, so it would show all 1,000, with a divergence of about 0.02.
 # The second cell measures real triples, because the classifier errs and MNIST's digits are not quite equally frequent.
-# Our generator shows nearly all combinations, 988 with the average of its weights and 920 in its last state, but far from equally often: the divergences are 0.51 and 0.88, compared with 0.025 for real triples.
-# A count of modes is soon at its limit and then says little, while the divergence still can.
+# Our generator shows most combinations, 998 with the average of its weights and 879 in its last state, but far from equally often: the divergences are 0.50 and 0.85, compared with 0.025 for real triples.
+# A count of modes soon reaches its limit and then says little, while the divergence is still informative.
 # :::
 
 
@@ -1210,4 +1161,4 @@ print(f"weights of the generator: {size:.2f} MiB")
 # - [Metz et al. (2017)](../book/bibliography.md#metz-et-al-2017) show a generator that hops around a ring like ours, explain why, and let it look a few of the discriminator's moves ahead.
 # - [Lin et al. (2018)](../book/bibliography.md#lin-et-al-2018) define mode collapse with a mathematician's care and prove why packs make it expensive.
 # - [Mescheder et al. (2018)](../book/bibliography.md#mescheder-et-al-2018) work out the game of Exercise 2 for many losses and penalties.
-# - [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) propose a judge that may be trained as far ahead as you like and still gives the generator a gradient.
+# - [Arjovsky et al. (2017)](../book/bibliography.md#arjovsky-et-al-2017) propose a judge that you may train as far ahead as you like and that still gives the generator a gradient.
