@@ -13,14 +13,15 @@
 # %% [markdown]
 # # Your own pictures, and little data
 #
-# All our generators so far have learned from the same sixty thousand digits, which somebody else had cut out, centered, and cleaned.
+# So far, our generators have learned from sixty thousand digits that somebody else had cut out, centered, and cleaned.
 # Your own pictures come in every shape, and there are seldom sixty thousand of them.
-# In this chapter we train the DCGAN on fewer than four thousand drawings of letters, watch its discriminator learn them by heart, find out how to keep it from doing so and what that is worth, and ask the generator which drawings it cannot make.
-# At the end, two commands train a generator on a folder of your own pictures and draw from it.
+# In this chapter we train the DCGAN on fewer than four thousand drawings of letters, watch its discriminator learn them by heart, and find out how to prevent that and what the cure is worth.
+# Then we ask the generator which drawings it cannot make.
+# At the end, two commands train a generator on a folder of your own pictures.
 #
-# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about four minutes on two CPU cores*
+# *Before: [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about four minutes on two CPU cores*
 
-# %%
+# %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
 import mlxgan
 from mlxgan import (
@@ -59,11 +60,10 @@ plots.digits(
 # %% [markdown]
 # ## From a file to 784 numbers
 #
-# The networks of this book want images of $28 \times 28$ gray pixels in which paper is $-1$ and ink is 1.
-# A picture from a phone may have twelve million pixels in three colors.
-# Most of the way from there to our 784 numbers is bookkeeping, but one step hides a trap.
-# Here is a drawing of $400 \times 300$ pixels, in pen strokes five pixels wide.
-# Its middle square is about eleven times as wide as our images, so one pixel in eleven along each axis would do.
+# A picture from a phone may have twelve million pixels in three colors, but our networks want $28 \times 28$ gray ones.
+# Most of the way there is bookkeeping, but one step hides a trap.
+# Here is a drawing of a house, in lines five pixels wide.
+# Its middle square of $300 \times 300$ pixels is about eleven times as wide as our images.
 #
 # **What will the house look like if we take every eleventh pixel and forget the rest?**
 
@@ -73,15 +73,17 @@ pen = ImageDraw.Draw(canvas)
 pen.rectangle((123, 137, 277, 262), outline="black", width=5)
 pen.line([(95, 140), (200, 41), (305, 140)], fill="black", width=5)
 pen.rectangle((182, 190, 219, 262), outline="black", width=5)
-path = Path(tempfile.mkdtemp()) / "house.png"
-canvas.save(path)
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "house.png")
+    canvas.save(path)
+    inked = 255 - pictures.ink(path)
 square = np.asarray(canvas.convert("L"))[:, 50:350]
 picked = square[5::11, 5::11]
 figure, panels = plt.subplots(1, 3, figsize=(7.5, 2.5))
 for axes, picture, title in (
     (panels[0], square, "300 x 300"),
     (panels[1], picked, "every eleventh pixel"),
-    (panels[2], 255 - pictures.ink(path), "average of areas"),
+    (panels[2], inked, "average of areas"),
 ):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
     axes.set(title=title, xticks=[], yticks=[])
@@ -90,26 +92,24 @@ plt.show()
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The left wall, the sides of the door, and half of the roof are gone, while the lines that happened to be hit are as black as before.
+# The left wall, the sides of the door, and half of the roof are gone.
 # :::
 #
-# If a stroke is thinner than the distance between the pixels we keep, it is a matter of luck whether they hit it.
-# The cure is to let every new pixel be the average over the area that it covers: a thin stroke then turns pale, but no part of it gets lost.
-# `data.load` does this for a folder of pictures, and the bookkeeping too: it turns each picture upright, puts it on white paper where it is transparent, makes it gray, and cuts out the square in the middle.
-# It also swaps black and white, because in the book's data 0 is paper and 255 is ink; our figures swap them back.
+# A line that is thinner than the gap between the pixels we keep survives only by luck.
+# The cure is to let every new pixel be the average over the area that it covers: a thin line then turns pale, but no part of it gets lost.
+# `data.load` does this for a folder of pictures, and the bookkeeping too: it turns each picture upright, makes transparent parts white and colors gray, and cuts out the square in the middle.
+# It also swaps black and white, because in the book's data 0 is paper and 255 is ink.
 #
 # ## When is a drawing new?
 #
 # Our data come from [Omniglot](https://github.com/brendenlake/omniglot), for which [Lake et al. (2015)](../book/bibliography.md#lake-et-al-2015) asked people to draw the letters of alphabets from all over the world.
-# We use two small files of it, which `data.load` downloads the first time.
-# Two things about them are typical of collected pictures, and either could have spoiled our measurements.
+# The two small files that `data.load` downloads hide two pitfalls that are common in collected pictures.
 #
-# First, the two files hold 5,840 drawings, but the Greek and the Latin alphabets are in both, so only 4,840 of the drawings are different.
-# If we had shuffled all of them and set some aside for measuring, many of those would have had an identical twin among the training images.
-# Second, each alphabet was drawn by twenty people, and each of them drew all of its letters.
-# The letters of one person resemble each other, so a drawing is new to a network only if the *person* is.
+# First, the files hold 5,840 drawings, but the Greek and the Latin alphabets are in both, so only 4,840 of the drawings are different.
+# If we had simply set some aside at random, many of those would have had an identical twin among the training images.
+# Second, each alphabet was drawn by twenty people, and one person's letters resemble each other, so a drawing is new to a network only if the *person* is.
 # `data.load` therefore takes every drawing once, and from each alphabet it holds out everything that four of the twenty people drew.
-# (Whether one of the four also drew another alphabet, the files do not say.)
+# (The files do not say whether one of the four also drew another alphabet.)
 
 # %% tags=["nbval-check-output"]
 for name, part in (("training", characters), ("held out", held_out)):
@@ -123,16 +123,14 @@ print(f"each for training and {len(held_out) / classes:.0f} held out;")
 print(f"an epoch is {len(characters) // 64} steps, with MNIST it is 937")
 
 # %% [markdown]
-# When you split pictures of your own, ask what they share.
-# If several of them show the same person, place, or minute of a film, they belong on the same side.
-# (`data.load` cannot know this about a folder, so it simply holds out every tenth picture.)
+# When you split pictures of your own, ask what they share: pictures of the same person, place, or minute of a film belong on the same side.
+# (From a folder, `data.load` simply holds out every tenth picture.)
 #
 # ## A ruler for letters
 #
-# To say whether the generator gets better, we need the features of a network that knows what matters in a picture.
-# The judge from [Measuring](08_measuring.ipynb) knows only digits, so we have to make our own.
-# We need not start from nothing, though, because a network that can tell a six from a zero already knows about strokes, curves, and corners.
-# Omniglot tells us which character each drawing shows, so we replace the ten outputs of the digits' judge by 242 new ones and let it go on learning.
+# To say whether the generator gets better, we need the features of a network that knows what matters in a letter.
+# The judge from [Measuring](08_measuring.ipynb) knows only digits, but these too are made of strokes, curves, and corners.
+# Since Omniglot tells us which character each drawing shows, we replace the judge's ten outputs with 242 new ones and train it further.
 
 # %% tags=["hide-input"]
 mx.random.seed(0)
@@ -184,12 +182,11 @@ print(f"named correctly: {right_known:.2f} of the training drawings")
 print(f"and {right_real:.2f} of those held out, of {classes} characters")
 
 # %% [markdown]
-# The judge names 89 % of the training drawings correctly, and 77 % of those held out, where guessing would be right once in 242 times.
-# Is it a good ruler, though?
-# It has studied the training drawings, so perhaps its features for *them* differ from its features for new drawings.
+# The judge names 77 % of the held-out drawings correctly, where guessing would be right once in 242 times.
+# It names 89 % of the training drawings, so perhaps its features for drawings that it has studied differ from those for new ones, which would make it a poor ruler.
 #
-# We test it on lengths that we know: the kernel distance (KID) from the held-out drawings to training drawings, which should be 0, and to five sets of training drawings that we have damaged on purpose.
-# In the first of these, every drawing has its upper half from one letter and its lower half from another; the second is blurred; in the third each drawing is shifted by up to three pixels; and the last two lack variety.
+# We test it with the kernel distance (KID) from the held-out drawings to training drawings, which should be 0, and to five sets of training drawings damaged on purpose.
+# The first combines the upper half of each letter with the lower half of another, the second is blurred, the third is shifted by up to three pixels, and the last two lack variety.
 #
 # **Which of the five damages will the judge notice least?**
 
@@ -235,26 +232,23 @@ display(Markdown("\n".join(rows)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The shift, but it depends on the measure what else goes unnoticed.
+# The shift, although precision and coverage overlook the blur as well.
 # :::
 #
-# The training drawings get a KID of $-4.5 \pm 3.4$, little more than one error away from 0, so our ruler treats the drawings that the judge has studied like the new ones.
-# (The estimate is unbiased and can therefore fall below 0.)
+# The training drawings get a KID of $-4.5 \pm 3.4$, little more than one error away from 0 (the unbiased estimate can fall below it), so our ruler treats the drawings that the judge has studied like new ones.
 #
-# The kernel distance notices four of the damages, with values from 54 to 75 that are more than four times their errors, and hardly notices the shift, with $10.4 \pm 4.7$.
-# This is of our own making: the judge was trained on shifted drawings, so it has learned to forgive them.
-# Precision and coverage do not notice the blur, and give it the best marks in the table, because they only ask whether drawings lie *near* each other, and a blurred drawing stays close to the one that it was made from.
-# Recall and coverage, however, tell at once that a hundred drawings come back again and again, and recall also that half of the characters are missing.
+# The KID notices four of the damages, with values more than four times their errors, but hardly the shift, with $10.4 \pm 4.7$, because the judge was trained on shifted drawings and has learned to forgive them.
+# Precision and coverage give the blur the best marks in the table, because they only ask whether drawings lie *near* each other, and a blurred drawing stays close to its original.
+# Recall, however, drops when half of the characters are missing, and falls to 0 when a hundred drawings come back again and again.
 #
-# We will therefore look at all four numbers.
-# The scale of the KID belongs to our judge: 50 is a lot here, and means nothing beside the numbers of another chapter.
+# We will therefore look at all four numbers, and compare them only within this chapter, because their scale belongs to our judge.
 #
 # ## The recipe, counted in steps
 #
-# For the GAN itself we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb), only with both networks at half the width, so that you need not wait long.
-# Twelve epochs of MNIST are more than eleven thousand steps, whereas twelve epochs of 3,872 drawings are 720, so we count in steps: we take 1,200 of them and let the drawings come around as often as necessary.
+# For the GAN itself we take the DCGAN's recipe from [Convolutions](09_convolutions.ipynb), with both networks at half the width to save you time.
+# Twelve epochs of MNIST are more than eleven thousand steps, but only 720 with 3,872 drawings, so we count in steps and take 1,200 of them, however often the drawings come around.
 #
-# While the generator trains, we ask its opponent every 120 steps for an opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
+# Every 120 steps we ask the discriminator for its opinion on three kinds of drawings: real ones that it is trained on, real ones that it has never seen, and fakes.
 
 # %%
 recipe = recipes.RECIPES["dcgan"]
@@ -303,16 +297,15 @@ def run(drawings, discriminator):
 mx.random.seed(0)
 from_all, by_all = run(characters, recipe.discriminator(**narrow))
 
-# %% mystnb={"figure": {"caption": "Thirty-two samples of the averaged generator after 1,200 steps on 3,872 drawings, none left out.", "name": "fig-14-plain"}, "image": {"alt": "Two rows of sixteen generated characters in thin dark strokes: several look like Sanskrit letters with a level bar, many are bundles of strokes with gaps, and small gray dots stand below most of them."}}
+# %% mystnb={"figure": {"caption": "Thirty-two samples of the averaged generator after 1,200 steps on 3,872 drawings, none left out.", "name": "fig-14-plain"}, "image": {"alt": "Two rows of sixteen generated characters in thin dark strokes: several look like Sanskrit letters with a level bar, many are bundles of strokes with gaps, and a few consist of a single stroke."}}
 plots.digits(
     training.sample(from_all, test_z[:32]), columns=16, scale=0.42
 )
 
 # %% [markdown]
 # Some of these could come from an alphabet, and others are bundles of strokes that nobody would write.
-# Most of them have gray dots at their lower edge.
 #
-# Now we choose 512 of the drawings at random, about two of every character, and train on nothing else, for just as many steps.
+# Now we choose 512 of the drawings at random, about two of every character, and train on nothing else for just as many steps.
 #
 # **What do you expect: the same quality with less variety, or worse drawings? And what will the discriminator think of real drawings that it has never seen?**
 
@@ -325,7 +318,7 @@ few = data.Digits(
 mx.random.seed(0)
 from_few, by_few = run(few, recipe.discriminator(**narrow))
 
-# %% mystnb={"figure": {"caption": "Samples for the same z, after as many steps on 512 drawings.", "name": "fig-14-few"}, "image": {"alt": "Two rows of sixteen squares, each filled from edge to edge with black and white speckle. There is no stroke in any of them, and all but two look nearly the same."}}
+# %% mystnb={"figure": {"caption": "Samples for the same z, after as many steps on 512 drawings.", "name": "fig-14-few"}, "image": {"alt": "Two rows of sixteen squares, each filled from edge to edge with black and white speckle. There is no stroke in any of them, and all but a few look nearly the same."}}
 plots.digits(
     training.sample(from_few, test_z[:32]), columns=16, scale=0.42
 )
@@ -337,15 +330,14 @@ plots.digits(
 # :::
 #
 # This is no accident of one seed, as we will see.
-# (The warning in the folded output is no help here: it comes after the first epoch, which is only eight steps long, in this run and in a later one that succeeds, and it did not return when this run had really failed.
-# So look at the samples.)
+# (The warning in the folded output proves nothing, because it also comes in a later run that succeeds.)
 #
 # ## Learned by heart
 #
-# To find out what went wrong, let us look at the discriminator's opinions in both runs.
+# To find out what went wrong, let us compare the discriminator's opinions in the two runs.
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The discriminator's mean logit during both runs. In the run on 512 drawings, real drawings that it has never seen get nearly the same logit as fakes.", "name": "fig-14-heart"}, "image": {"alt": "Two panels with three curves over 1,200 steps. On the left, 3,872 drawings, the curve for drawings trained on rises to 0.7, that for fakes falls to -0.7, and that for drawings never seen stays near 0, between them. On the right, 512 drawings, the curve for drawings trained on rises to 2.7, and those for drawings never seen and for fakes fall together to -2.2 and -2.6."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The discriminator's mean logit during both runs. In the run on 512 drawings, real drawings that it has never seen get nearly the same logit as fakes.", "name": "fig-14-heart"}, "image": {"alt": "Two panels with three curves over 1,200 steps. On the left, 3,872 drawings, the curve for drawings trained on rises to 0.7, that for fakes falls to -0.6, and that for drawings never seen stays near 0, between them. On the right, 512 drawings, the curve for drawings trained on rises to 2.8, and those for drawings never seen and for fakes fall together to -2.0 and -2.5."}}
 def draw_opinions(axes, opinions, title):
     for column, (name, color, style) in enumerate(
         (
@@ -379,20 +371,18 @@ for count, opinions in ((3872, by_all), (512, by_few)):
     print(f"{count:4d} drawings: {shares}")
 
 # %% [markdown]
-# A discriminator that had understood what makes a drawing real would give the same logit to both kinds of real drawings.
-# Neither of ours does.
-# With 3,872 drawings, the logit for unseen ones stays near 0 while that for the training drawings grows, and with 512 the discriminator treats unseen drawings nearly like fakes from the beginning.
+# A discriminator that had understood what makes a drawing real would give the same logit to both kinds of real drawings, but neither of ours does.
 # [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020) turn this into the number that the cell prints: if the training drawings are at 0 and the fakes at 1, how far along are the unseen drawings?
-# With 3,872 drawings the number wavers between 0.29 and 0.47, and with 512 it is at least 0.83 from the first look on.
+# With 3,872 drawings the number rises from 0.29 to 0.48.
+# With 512 it is at least 0.82 from the first look on, so unseen drawings are treated nearly like fakes from the beginning.
 #
 # Why should that bother the generator, which never sees a drawing anyway?
 # Because its only teacher now asks "have I seen this one before?" instead of "does it look real?".
-# To someone who knows 512 drawings by heart, a good new letter is as much a fake as a bad one, so the gradient no longer rewards drawing better.
+# To a discriminator that knows 512 drawings by heart, a good new letter is as much a fake as a bad one, so the gradient no longer rewards drawing better.
 #
 # ## A different view each time
 #
 # When a classifier has too little data, the usual cure is **augmentation**: each time an image comes around, it is changed a little, for example shifted, cropped, or darkened, so that there is nothing fixed to learn by heart.
-# Our judge was trained in this way, on shifted drawings.
 # For a GAN there is a catch, though.
 #
 # **Suppose that we show the discriminator shifted drawings as examples of real ones. What will the generator learn to draw?**
@@ -401,12 +391,12 @@ for count, opinions in ((3872, by_all), (512, by_few)):
 # Shifted drawings, since these are what the discriminator calls real.
 # :::
 #
-# The way out, found by [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) and by Karras et al. in the same year, is to show the discriminator *everything* through the same changes, the real drawings and the fakes.
+# The way out, found by [Zhao et al. (2020)](../book/bibliography.md#zhao-et-al-2020) and by Karras et al. in the same year, is to show the discriminator *everything* through the same changes, real drawings and fakes alike.
 # It then compares changed drawings with changed fakes, and the generator can make the two agree by drawing like the real, unchanged ones.
 # Because the generator learns through the discriminator's input, each change has to let the gradient pass, which is why this is called **differentiable augmentation**.
 #
 # Zhao et al. change the brightness, shift the picture, and wipe out a square.
-# Our letters are black on white, and so thin and small that a wiped square would often take half a letter with it, so we only shift, by up to three pixels.
+# Our letters are black on white and too small to lose a square, so we only shift them, by up to three pixels.
 
 
 # %%
@@ -423,18 +413,14 @@ def translate(images, most=3):
 
 
 # %% [markdown]
-# Each image first gets a frame of paper, and then `take_along_axis` cuts a window of the old size out of it, which begins at a random place, `top` and `left`.
-# (The frame is white, so for photographs that reach the edge this change would be a visible one.)
+# Each image gets a frame of paper, out of which `take_along_axis` cuts a window of the old size at a random place.
 #
 # There is a second catch.
-# If *every* picture is shifted, the discriminator never learns where a drawing really stood, so it hardly notices when the generator misplaces its letters.
-# On a sheet whose edges meet, some misplacements are even invisible, as Exercise 1 shows.
-# The shift can then **leak** into the samples.
+# If *every* picture is shifted, the discriminator never learns where a drawing really stood, so it hardly notices when the generator misplaces its letters, and the shift can **leak** into the samples.
 # The remedy is to leave some pictures as they are, because in those a misplaced letter shows.
-# Karras et al. advise a probability below 0.8 (Exercise 1 arrives at nearly the same number), and we toss a coin for each picture, so that on average half of them are shifted.
+# Karras et al. advise a probability below 0.8, close to the limit that we find in Exercise 1, and we toss a coin for each picture.
 #
-# Our training step calls the discriminator three times, twice with fakes and once with real drawings, and each call needs new shifts.
-# Instead of touching the step, we wrap the discriminator in a module that changes its input while it is trained.
+# We build this into a module that wraps the discriminator and changes its input while it is trained.
 
 
 # %%
@@ -455,9 +441,8 @@ class Augmented(nn.Module):
 
 
 # %% [markdown]
-# The training step never notices.
-# The parameters of the inner network are parameters of the module, the gradient flows through the shift to the generator, and because the compiled step lists `mx.random.state` among its inputs and outputs, each call draws new shifts.
-# The package has the same class as `augment.Augmented`.
+# The training step needs no change: the gradient flows through the shift to the generator, and since the compiled step lists `mx.random.state` among its inputs and outputs, each call draws new shifts.
+# (The package has this class as `augment.Augmented`.)
 
 # %% tags=["hide-output"]
 mx.random.seed(0)
@@ -475,19 +460,19 @@ shares = " ".join(f"{share:.2f}" for share in by_heart(by_augmented))
 print(f"512 drawings, some shifted: {shares}")
 
 # %% [markdown]
-# The letters are back, and from about an eighth of the drawings they look about as good as from all of them.
-# The number is lower than without the coin, but it still rises to 0.76.
-# (Part of the difference comes from how we ask: in training mode the wrapper shifts half of the drawings that we show it, and a shifted training drawing is itself partly unseen.)
+# The letters are back, and they look about as good as those from all drawings, although they come from an eighth of them.
+# The number is lower than without the coin, but it still rises to 0.73.
+# (In part it is lower because the wrapper also shifts half of the drawings that we ask about, and a shifted training drawing is itself partly unseen.)
 #
 # ## What the shifts are worth
 #
-# Three runs with one seed are an anecdote.
-# `tools/little_data.py` has therefore trained five settings with five seeds each: on all drawings and on 512, a different choice for every seed, each with and without the coin, and on 512 also with every picture shifted.
-# From each averaged generator it drew as many samples as there are held-out drawings, and measured them with our ruler.
+# Three runs with one seed prove little.
+# `tools/little_data.py` has therefore repeated each of them with five seeds and another choice of 512 drawings for every seed, and added two settings: all drawings with the coin, and 512 with every picture shifted.
+# Our ruler then measured the averaged generators.
 
-# %% tags=["nbval-check-output"] mystnb={"markdown_format": "myst"}
-path = Path("../book/data/little_data.json")
-stored = json.loads(path.read_text())["runs"]
+# %% tags=["hide-input", "nbval-check-output"] mystnb={"markdown_format": "myst"}
+path = mlxgan.ROOT / "book/data/little_data.json"
+stored = json.loads(path.read_bytes())["runs"]
 
 
 def at_end(setting, name):
@@ -511,9 +496,9 @@ for setting in stored:
 display(Markdown("\n".join(rows)))
 
 # %% [markdown]
-# The table shows the median of the five runs, with the lowest and the highest behind it.
-# To compare two settings, the next cell takes the difference in coverage between runs with the same seed, which start from the same weights and see the same drawings.
-# With only five differences, a 95 % interval for their mean reaches 2.78 standard errors to each side (instead of 1.96, as it would with many).
+# The table shows the median of the five runs, and in parentheses the lowest and the highest.
+# To compare two settings, we take the difference in coverage between runs with the same seed, which start from the same weights and see the same drawings.
+# With only five differences, a 95 % interval for their mean reaches 2.78 standard errors to each side.
 
 # %% tags=["nbval-check-output"]
 for setting, other in (
@@ -557,38 +542,36 @@ plt.show()
 
 # %% [markdown]
 # **With 512 drawings, shifting half of the pictures decides between success and failure.**
-# Without it, all five runs fail as ours did, and with it the coverage is 0.71, in no run below 0.69.
-# That is nearly as much as with all 3,872 drawings, which reach 0.77.
-# The recall says what is missing: 0.12 instead of 0.27.
-# Augmentation makes much more of the drawings that we have, but it cannot supply those that we do not have.
+# Without it, all five runs fail as ours did, and their speckle drives the KID, whose kernel is cubic, into the thousands and beyond.
+# With it, the coverage is 0.71 and in no run below 0.69, nearly as much as the 0.77 of all 3,872 drawings.
+# The recall, however, is 0.12 instead of 0.27: augmentation does not replace the missing drawings.
 #
 # **With 3,872 drawings, the coin brings nothing that we can measure.**
-# The discriminator seems to learn much less by heart, but after 1,200 steps the samples are no better for it: the coverage changes by −0.02 ± 0.02, so if anything it falls.
-# We have not tried longer runs, nor where between 512 and 3,872 drawings the benefit begins.
-# In [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), who train for much longer, augmentation also brings more the fewer the data are.
+# The discriminator seems to learn much less by heart, but after 1,200 steps the coverage has changed by −0.02 ± 0.02, so if anything it has fallen.
+# We have not tried longer runs, but in [Karras et al. (2020)](../book/bibliography.md#karras-et-al-2020), too, augmentation brings more the fewer the data are.
 #
 # **Shifting every picture is better than nothing, but worse than the coin**, by 0.15 ± 0.08 in coverage.
-# This is what we expected, but these numbers do not show whether the reason is the one that we gave, letters in the wrong place, because our judge forgives shifts.
-# What they show is that the recall has almost vanished, while the precision is only a little lower: these generators lack variety.
-# Why that is, these runs cannot tell.
+# Our judge forgives shifts, so the numbers cannot tell whether the reason is the one that we gave, letters in the wrong place.
+# They do show that these generators lack variety: recall has almost vanished, while precision is only a little lower.
 #
-# In the right panel of the figure, hardly anything is learned by heart with every picture shifted, and yet the samples are worse than with the coin, where the number climbs to about 0.8.
-# A high number is a warning, but a discriminator with a low one is not yet a good teacher.
-# Finally, all of these generators are far from done: even in the two best settings the median KID is about 110, higher than for any of the damaged sets above.
+# In the right panel of the figure, hardly anything is learned by heart with every picture shifted, and yet the samples are worse than with the coin.
+# So a low number alone does not make the discriminator a good teacher.
+#
+# All of these generators are far from done: even in the two best settings the median KID is about 110, higher than for any of the damaged sets above.
 #
 # ## What can it draw?
 #
 # A sheet of samples shows what a generator likes to draw, but not what it never draws.
-# To find that out, we turn the question around: here is a drawing, and is there any noise $z$ for which the generator draws it?
-# This is called **inversion**.
+# So we turn the question around: given a drawing, is there any noise $z$ for which the generator draws it?
+# Searching for that $z$ is called **inversion**.
 #
 # ![The generator turns z into a digit, which is compared with a given drawing. A dashed gradient leads from the loss back through the unchanged generator to z. Below, the digit after 0, 20 and 300 steps looks more and more like the given drawing.](../book/diagrams/inversion.svg)
 #
 # *Inversion searches for the z of a given drawing: the gradient runs back through the generator, and only z is updated.*
 #
-# The loss is the mean squared difference between $G(z)$ and the drawing, and two details matter.
-# First, a search from a poor start easily gets stuck, so we start from the best of a few thousand random vectors.
-# Second, before each step we put $z$ back on the sphere of radius 10, near which practically all noise lies ([Generator and discriminator](04_models.ipynb)), because far away from it we might find drawings that the generator never makes in practice.
+# The loss is the mean squared difference between $G(z)$ and the drawing.
+# A search from a poor start easily gets stuck, so we start from the best of a few thousand random vectors.
+# Before each step we put $z$ back on the sphere of radius 10, near which practically all noise lies ([Generator and discriminator](04_models.ipynb)), because far away from it we might find drawings that the generator never makes in practice.
 
 
 # %%
@@ -629,8 +612,8 @@ def invert(generator, images, put_back=on_sphere):
 
 # %% [markdown]
 # If the search fails, is it the generator that cannot draw the letter, or the search that is too weak to find it?
-# To know, we first try it on drawings for which there certainly is a $z$: the generator's own.
-# Then we try drawings that it was trained on, held-out drawings, and the held-out drawings upside down, which have the same strokes but are seldom letters.
+# To know, we first try each of our three generators on drawings for which there certainly is a $z$: its own.
+# Then come drawings that it was trained on, held-out drawings, and the held-out drawings upside down, which have the same strokes but are seldom letters.
 #
 # **Which of the four kinds will they draw best? And will they draw the training drawings better than the new ones?**
 
@@ -665,25 +648,23 @@ display(Markdown("\n".join(rows)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# They draw their own best, with an error of 0.00 or little more, and the training drawings hardly better than the new ones, or not at all.
+# They draw their own best, and the training drawings hardly better than the new ones, or no better at all.
 # :::
 #
 # Each number is a squared error divided by that of an empty sheet, so 0 is a perfect copy and 1 is no better than drawing nothing.
-# Behind ± is the standard error over the 64 drawings; how much another training would change these numbers, one generator of each kind cannot tell.
+# The standard error behind ± is over the 64 drawings; from one generator of each kind, we cannot tell how much another training would change.
 #
-# With the two generators that draw letters, the search finds their own drawings again, or nearly so (0.05), so it is good enough to be taken seriously where it fails.
-# The one that learned from all 3,872 drawings misses three tenths of a held-out drawing (0.29) and somewhat more if that drawing is upside down (0.34), so it seems to know more than which strokes there are, although one generator is little evidence.
-# The one that learned from 512 with the coin misses more, 0.39, which fits its lower recall.
-# The one without the coin finds its own speckle and nothing else: with 1.87 its error is nearly twice that of an empty sheet.
+# The search finds each generator's own drawings again, with an error of 0.02 or less, so we can take it seriously where it fails.
+# The generator that learned from all 3,872 drawings misses 0.28 of a held-out drawing, and 0.31 if that drawing is upside down, a difference too small to say that it knows more than which strokes there are.
+# The one that learned from 512 with the coin misses more, 0.41, which fits its lower recall.
+# The one without the coin has only its speckle: for real drawings, its error of about 1.8 is nearly twice that of an empty sheet.
 #
-# Comparing how well a generator draws training images and new ones is also a test for copying, which [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019) proposed, because a generator that had stored its training drawings would find them much more easily.
-# The table shows no clear sign of that: the largest advantage of the training drawings, 0.37 compared with 0.39, is about as large as the errors.
+# This is also a test for copying, proposed by [Webster et al. (2019)](../book/bibliography.md#webster-et-al-2019): a generator that had stored its training drawings would find them much more easily than new ones.
+# We see no clear sign of that, because the largest advantage of the training drawings, 0.38 compared with 0.41, is about as large as the errors.
 #
-# So which drawings are beyond the generator that learned from all 3,872?
+# Which drawings, then, are beyond the generator that learned from all 3,872?
 
-# (The last generator of the loop above is the one in question.)
-
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out drawings (first and third row), and below each the closest to it that the search found. The upper pair of rows shows the eight best of 64, the lower pair the eight worst.", "name": "fig-14-inverted"}, "image": {"alt": "Four rows of eight. In the upper two, letters such as an o, a sigma, and several Sanskrit letters with a level bar, and copies that differ from them only by frayed edges and a few gray dots. In the lower two, larger letters such as a pi, Japanese katakana, and a curly one; of their copies some stems and corners are there, long strokes fade or break, and the last copy is empty."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Held-out drawings (first and third row), and below each the closest to it that the search found. The upper pair of rows shows the eight best of 64, the lower pair the eight worst.", "name": "fig-14-inverted"}, "image": {"alt": "Four rows of eight. In the upper two, letters such as an o, an h, and several Sanskrit letters with a level bar, and copies that differ from them only by frayed edges. In the lower two, larger letters such as a wide one of two parts, Japanese katakana, and a curly one; of their copies some stems and corners are there, and long strokes fade, break or are missing."}}
 copies = training.sample(from_all, found_z)[2 * m : 3 * m]
 by_error = np.argsort(errors[2])
 best, worst = mx.array(by_error[:8]), mx.array(by_error[-8:])
@@ -691,14 +672,13 @@ rows = [new[best], copies[best], new[worst], copies[worst]]
 plots.digits(mx.concatenate(rows), columns=8)
 
 # %% [markdown]
-# The best eight are mostly small and compact.
-# The worst eight are larger, their long strokes fade or break, and of the last one nothing is left.
+# The best eight are mostly small and compact, whereas the worst eight are larger, and their long strokes fade, break, or are missing.
 #
 # ## Two commands
 #
-# The training in this chapter is also on the command line.
-# Look at your pictures first, as the networks will see them, with `plots.digits(data.load("train", "drawings").images[:48])` for a folder `drawings`: if you can no longer tell what they show, neither can a discriminator.
-# Then two commands train a generator and draw a sheet from it:
+# You can also run this training from the command line, on a folder of your own, here called `drawings`.
+# First look at your pictures as the networks will see them, with `plots.digits(data.load("train", "drawings").images[:48])`: if you can no longer tell what they show, neither can a discriminator.
+# Then train a generator and draw a sheet from it:
 #
 # ```bash
 # python -m mlxgan train --model dcgan --data drawings --augment --epochs 170 --out runs/mine
@@ -706,14 +686,13 @@ plots.digits(mx.concatenate(rows), columns=8)
 # ```
 #
 # Here `--augment` stands for the coin.
-# An epoch has $n/64$ steps, rounded down, where $n$ counts the training pictures, nine tenths of your folder, so 1,200 steps are about 170 epochs for a folder of 512 and 20 for one of 4,300.
-# There must be at least 64 training pictures, one batch.
-# The command trains both networks at their full width, so expect it to take longer than here, and expect other numbers.
+# An epoch has $n/64$ steps, rounded down, for $n$ training pictures, which are nine tenths of your folder (you need at least 64 of them).
+# So 1,200 steps are about 170 epochs for a folder of 512 and 20 for one of 4,300, but with both networks at their full width they take longer than here and give other numbers.
 #
-# `--data` also takes `omniglot`, `fashion` for the clothes of Fashion-MNIST ([Xiao et al., 2017](../book/bibliography.md#xiao-et-al-2017)), which we have not run, and an `.npz` file with an array `images` of gray levels.
+# `--data` also takes an `.npz` file with an array `images` of gray levels, and `fashion` for the clothes of Fashion-MNIST ([Xiao et al., 2017](../book/bibliography.md#xiao-et-al-2017)), which we have not run.
 # The command `evaluate` refuses to measure your samples, because its judge knows only MNIST.
 # If your pictures have labels, you can make a judge of your own, as we did.
-# If not, look at the samples, and ask the functions of this chapter what the generator misses in pictures that it has never seen:
+# Otherwise, look at the samples, and let the functions of this chapter show what the generator misses in pictures that it has never seen:
 #
 # ```python
 # generator = checkpoints.load("runs/mine/generator.safetensors")
@@ -722,15 +701,15 @@ plots.digits(mx.concatenate(rows), columns=8)
 # plots.digits(mx.concatenate([new, training.sample(generator, z)]), len(new))
 # ```
 #
-# What you cannot change from the command line is the size: these networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
+# Whatever the data, these networks draw $28 \times 28$ gray pixels, which is enough for drawings, stamps, and icons, and too little for faces.
 #
 # ## Summary
 #
-# Pictures become training images when we average areas, so that thin strokes survive, and when black and white mean the same in all of them.
-# A held-out set is only worth its name if it shares nothing with the training set, neither copies nor people.
-# With little data the discriminator learns the training set by heart, which shows in its logits for real drawings that it has never seen, and with 512 drawings the generator learned no letters at all.
-# The cure is to change everything that the discriminator sees, real and fake, in ways that let the gradient pass, and a wrapper of a few lines does this without touching the training step.
-# It is best not to change every picture: with a coin for each of them, 512 drawings gave nearly the coverage of 3,872, although less recall.
+# When pictures shrink to training images, every pixel should be the average of an area, so that thin lines survive.
+# A held-out set is only worth its name if it shares neither copies nor people with the training set.
+# With little data the discriminator learns the training set by heart, and with 512 drawings the generator then learned no letters at all.
+# The cure is to change everything that the discriminator sees, real and fake, in ways that let the gradient pass.
+# With a coin for each picture, 512 drawings gave nearly the coverage of 3,872, although less recall, and shifting every picture was worse.
 # Inversion searches for the noise behind a given drawing, which shows what a generator cannot draw, and whether it draws its training images more easily than new ones.
 #
 # ## Exercises
@@ -809,7 +788,7 @@ plots.digits(rows, columns=8)
 # Which of the two versions answers the question whether the generator *draws* such a drawing?
 #
 # :::{dropdown} Solution
-# The error hardly falls, from 0.29 to 0.28, but the length of $z$ grows from 10 to 15 on average, and in one case to 20.4.
+# The error hardly falls, from 0.28 to 0.27, but the length of $z$ grows from 10 to 15 on average, and in one case to 22.3.
 # The length of a hundred normally distributed numbers is about 10, with a standard deviation of about 0.7, so practically nobody who samples from this generator will ever see what it draws at a length of 15.
 # Only the search on the sphere answers the question, and here it costs hardly anything.
 # :::
