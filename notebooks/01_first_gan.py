@@ -280,7 +280,7 @@ plots.digits(frames, columns=count, titles=list(range(count)))
 # :::
 #
 # You have trained a GAN.
-# On two CPU cores, the training took 75 seconds.
+# On two CPU cores, the training took 84 seconds.
 #
 # Follow a row from left to right.
 # Out of the grainy gray, ink collects in the middle of the paper, in several rows as fog at first, and by the fourth epoch it has gathered into strokes everywhere.
