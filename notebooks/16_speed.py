@@ -99,14 +99,14 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.015 of the median.
-# The first call traces the step, so here it took 1.5 times as long as the median.
+# Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.019 of the median.
+# The first call traces the step, so here it took twice as long as the median.
 # (On a Linux CPU it may also have to build kernels, here and below small programs for the device and not the kernels of a convolution, and then it takes many times as long.)
-# A single later call lies anywhere between 0.98 and 1.52 times the median.
+# A single later call lies anywhere between 0.95 and 1.18 times the median.
 # :::
 #
 # The last of the three is the most dangerous one, because its result looks reasonable.
-# Even the median is not safe: it was 30 ms here, and further down you will see 28 and 27 ms for the very same step.
+# Even the median is not safe: it was 27.5 ms here, and further down you will see 29 and even 35 ms for the very same step.
 # Other programs run beside ours, and processors change their clock as they heat up.
 # What survives is the *ratio* of two times that were taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
@@ -151,7 +151,7 @@ show(race({"MLP": mlp, "MLP again": mlp}))
 
 # %% [markdown]
 # The two rows are the same work, so whatever separates their ratio from 1 is noise.
-# The last column says between which values the middle half of the rounds lies, here from 1.00 to 1.03.
+# The last column says between which values the middle half of the rounds lies, here from 0.98 to 1.01.
 # From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
 #
 # :::{admonition} Coming from PyTorch
@@ -197,7 +197,7 @@ for name in ("tutorial", "dcgan"):
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# On this machine at least 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
+# On this machine about 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
 # A faster device turns the picture around, because it shortens only the last column.
 # If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take almost half of what is left.
 # So the first question about a slow step is which of the three columns it is in.
@@ -235,7 +235,7 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Next to nothing: evaluating less often saves 1 % of the time, and reading the numbers costs 1 %, no more than a step differed from itself above.
+# Next to nothing: evaluating less often saves at most 1 % of the time, and reading the numbers costs 2 %, no more than a step differed from itself above.
 # Python has so little to do here that it hardly matters when we wait for it.
 # :::
 #
@@ -263,8 +263,8 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# With twenty evaluations instead of one, the chain takes about five times as long on a thousand numbers, but on a million only 1.25 times, with a middle half from 1.06 to 1.27.
-# In both cases the nineteen additional evaluations cost about 1 ms together.
+# With twenty evaluations instead of one, the chain takes 3.6 times as long on a thousand numbers, but on a million only 1.3 times, with a middle half from 1.11 to 1.40.
+# In both cases the nineteen additional evaluations cost something like 1 ms together.
 # So each has a fixed price of about 0.05 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
 #
 # :::{admonition} If it goes wrong
@@ -324,8 +324,8 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 # :::{dropdown} Answer
 # Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
 # In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
-# When Python sleeps, we get 0.83, with a middle half from 0.81 to 0.85.
-# When Python sorts, we get 1.01, with a middle half from 0.99 to 1.04.
+# When Python sleeps, we get 0.86, with a middle half from 0.84 to 0.86.
+# When Python sorts, we get 0.99, with a middle half from 0.97 to 1.00.
 # :::
 #
 # Two things keep a CPU from the ideal.
@@ -379,7 +379,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# Without compiling, the step of the MLPs takes 1.21 times as long, and that of the DCGAN 1.16 times.
+# Without compiling, the step of the MLPs takes 1.23 times as long, and that of the DCGAN 1.20 times.
 # Matrix products and convolutions stay as they are, so the saving must come from what lies between them, for the most part from Adam, which consists of nothing but elementwise operations.
 # We can count these, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
@@ -424,7 +424,7 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
 # The fused version needs only 11: a fused kernel reads each array once, and what lies in between never goes back to memory.
-# The eager update takes 1.7 times as long, 3 ms more for this one network, and with two networks to update this is about what the whole step loses, 6 ms.
+# The eager update takes 1.8 times as long, 3.6 ms more for this one network, and with two networks to update this is about what the whole step loses, 8 ms.
 #
 # ## The batch size
 #
@@ -453,7 +453,7 @@ axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
-# From 8 to 64 images the rate grows 4.6-fold, so a step with eight times as many images takes only 1.7 times as long; from 64 to 512 it grows by another factor of 1.8.
+# From 8 to 64 images the rate grows 4.6-fold, so a step with eight times as many images takes less than twice as long; from 64 to 512 it grows by another factor of 1.9.
 # But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
 # A GPU, which can do more at a time, should follow the dotted line for longer, so draw this figure on yours.
 #
@@ -546,7 +546,7 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# We cannot see a difference: all ratios lie between 1.00 and 1.01.
+# We cannot see a difference: all ratios lie between 0.98 and 1.00.
 # :::
 #
 # ## How fast could it be?
@@ -684,14 +684,14 @@ display(Markdown("\n".join(table)))
 # %% [markdown]
 # *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take one and a half times their limits or more; the rest is about a fifth of the MLPs' step and more than a third of the DCGAN's.*
 #
-# In the MLPs' step, the products take 14.3 ms instead of 10.1, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
+# In the MLPs' step, the products take 15.1 ms instead of 10.6, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
 # Adam reaches less than half of the best bandwidth.
 # All in all the step takes about twice as long as the two limits together, so even if everything ran at these rates, it would be only about twice as fast.
 #
 # The DCGAN has two and a half times as many operations, and its products run at about 75 % of the best rate.
-# However, more than a third of its time, 27 of 70 ms, is neither products nor Adam.
+# However, more than a third of its time, 34 of 79 ms, is neither products nor Adam.
 # This rest goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
-# A faster step would have to come from here, since even perfect products would save only 8 ms.
+# A faster step would have to come from here, since even perfect products would save only 9 ms.
 #
 # How much of it is the normalization?
 # We take it out and see what the step gains.
@@ -716,7 +716,7 @@ bare = without_norms(16 if mlxgan.SMOKE else 64)
 show(race({"DCGAN": dcgan, "DCGAN without normalization": bare}))
 
 # %% [markdown]
-# Without normalization the step takes 0.89 of the time, with a middle half from 0.88 to 0.91, so 8 ms of the rest belong to it, and 19 to everything else.
+# Without normalization the step takes 0.88 of the time, with a middle half from 0.85 to 0.90, so about 10 ms of the rest belong to it, and the larger part to everything else.
 # (It was more before the book had a batch normalization of its own, which [MLX on a Linux CPU](20_linux_cpu.ipynb) describes.)
 #
 # ## Inside the GPU
@@ -739,7 +739,7 @@ show(race({"DCGAN": dcgan, "DCGAN without normalization": bare}))
 #
 # Is MLX the right framework for such a step?
 # We can only compare it with PyTorch on our CPU, which is PyTorch's home ground and not MLX's.
-# PyTorch appears in three forms: with plain Adam, with its fused Adam, and with `torch.compile` in addition (and the layout *channels last* for the DCGAN).
+# PyTorch appears with plain Adam, with its fused Adam, with the layout *channels last* in addition where there are channels, and finally with `torch.compile` on top of all that.
 # `make pytorch` measured all of them in turns; in the last column, a number below 1 means that MLX is faster.
 
 
@@ -772,9 +772,9 @@ display(Markdown("\n".join(table)))
 
 # %% [markdown]
 # These times come from another run on another day, so compare them only with each other.
-# Here the MLPs' step with MLX and the book's package takes 0.84 of the time of PyTorch with plain Adam; beside the other two forms we cannot tell, since their ranges include 1.
-# (Both steps were measured before the book had a batch normalization of its own, which makes the DCGAN's faster.)
-# The DCGAN's step is slower than in PyTorch: by 16 % with plain Adam, by 27 % with the fused one, and by 36 % with `torch.compile`, where the rounds range from 8 to 48 %.
+# A range that includes 1 means that five rounds cannot tell which is faster.
+# The MLPs' step is in a tie with plain and with compiled PyTorch, and takes 1.16 times as long as with PyTorch's fused Adam, which updates all weights in one sweep.
+# The DCGAN's step takes 1.12 times as long as with plain Adam and 1.18 times as long as with channels last; beside the other two forms we cannot tell.
 # MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
 #
 # ## Other machines, and yours
@@ -865,9 +865,9 @@ print("in the graph:    ", products_in(mlp))
 # Then write the moves of the MLP GAN as two compiled functions, race them, and explain the difference between the two ratios.
 #
 # :::{dropdown} Solution
-# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.07 times as long.
+# The discriminator's move has 1.18 times as many operations, because it sees two batches, and it takes 1.09 times as long.
 # We should expect less than 1.18, because both networks have about as many weights, so that Adam takes about as long for either of them and dilutes the difference.
-# The middle half of the rounds reaches from 1.05 to 1.07, which agrees.
+# The middle half of the rounds reaches from 1.04 to 1.18, which agrees.
 # :::
 
 

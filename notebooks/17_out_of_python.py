@@ -17,9 +17,9 @@
 #
 # *Two ways out of Python: MLX records what the generator computes, or somebody writes the code again and takes only the weights.*
 #
-# Our generator can draw any digit on request, as long as the request comes from Python.
-# An app on a phone, a game written in C++, or a web page has no Python, and nobody wants to install one in order to draw a seven.
-# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and check that they draw the same digit.
+# Our generator draws any digit on request, as long as the request comes from Python.
+# A phone app, a game written in C++, or a web page has no Python, and nobody wants to install one just to draw a seven.
+# By the end of this chapter you can write a generator to a file that other languages run, say what such a file keeps and what it silently freezes, and check that they all draw the same digit.
 #
 # *Before: [Choosing the digit](12_conditional.ipynb), and some C++ to read along · To read: a quarter of an hour · To run: a minute on two CPU cores*
 
@@ -64,21 +64,16 @@ def errors_shown():
 # %% [markdown]
 # ## What is left of a generator without Python?
 #
-# The weights are easy to take along.
-# They are numbers in a `.safetensors` file, and every language can read those.
-# But the weights do not say what to do with them.
-# This knowledge is Python code: a class, its layers, a method that calls one after the other.
+# The weights are easy to take along: every language can read the numbers in a `.safetensors` file.
+# But what to do with them is written in Python, as a class with layers and a method that calls one after the other.
 #
-# One way out is to write that code again.
-# We did so for [the generator in your browser](../book/generator.md), where some fifty lines of JavaScript multiply and add as our layers do.
-# It works, but every change to the network has to be made twice, and every mistake in the second version looks like a bad digit.
+# One way out is to write this code again, as we did for [the generator in your browser](../book/generator.md), where some fifty lines of JavaScript multiply and add as our layers do.
+# It works, but every change to the network has to be made twice, and a mistake in the second version just looks like a bad digit.
 #
-# MLX offers another way.
-# You know from [MLX in a quarter of an hour](02_mlx.ipynb) that an operation computes nothing at first and only adds a box to a graph.
-# If we call the generator once and keep this graph instead of evaluating it, we have a recipe that no longer needs the class, and the function `mx.export_function` writes it to a file.
-# Besides the function it wants an example of each input, because their shapes and types decide which operations are recorded.
-# (In PyTorch this is called tracing.)
-# We take the generator of [To the floor](13_to_the_floor.ipynb), which draws in your browser too, and leave its referee behind.
+# MLX offers another way, because its operations compute nothing at first and are only noted in a graph ([MLX in a quarter of an hour](02_mlx.ipynb)).
+# If we call the generator once and keep this graph instead of evaluating it (PyTorch calls this tracing), we have a recipe that no longer needs the class.
+# The function `mx.export_function` writes this recipe to a file and asks for an example of each input, because shapes and types decide which operations are recorded.
+# Let us try it with the generator of [To the floor](13_to_the_floor.ipynb), which draws in your browser too, and leave its referee behind.
 
 # %%
 generator = mlxgan.load_pretrained(MODEL).generator
@@ -89,10 +84,9 @@ with errors_shown():
     mx.export_function(f"{folder}/one.mlxfn", generator, z, label)
 
 # %% [markdown]
-# On a Mac, where the package replaces no layer, this cell should succeed and print nothing.
-# On a Linux CPU, however, our package replaces the convolutions by matrix products ([MLX on a Linux CPU](20_linux_cpu.ipynb)), and one of their operations, `Contiguous`, cannot be written to the file.
-# A recording is only as portable as the operations in it, and a trick for one processor has no place in a file that other machines will read.
-# So before we export, we give the generator MLX's own convolutions back.
+# On a Mac, where our package replaces no layer, this cell should succeed and print nothing.
+# On a Linux CPU, however, it replaces the convolutions by matrix products ([MLX on a Linux CPU](20_linux_cpu.ipynb)), and one of their operations, `Contiguous`, cannot be written to the file.
+# A trick for one processor has no place in a file for other machines, so before we export, we give the generator MLX's own convolutions back.
 
 
 # %% tags=["nbval-check-output"]
@@ -108,10 +102,9 @@ change = difference(digit, generator(z, label))
 print(digit.shape, f"largest difference {change:.6f}")
 
 # %% [markdown]
-# An imported function returns a tuple, even if there is only one result.
-# It draws what the generator draws, and it no longer knows the class `ConditionalGenerator`.
+# The imported function (which returns a tuple even for a single result) draws what the generator draws, although it no longer knows the class `ConditionalGenerator`.
 # What does it know?
-# `mx.export_to_dot` writes a graph in the language DOT, in which we can count the operations.
+# `mx.export_to_dot` writes its graph as text, in which we can count the operations.
 
 
 # %% tags=["nbval-check-output"]
@@ -171,17 +164,16 @@ plt.show()
 
 # %% [markdown]
 # The layers have dissolved into plain operations.
-# The two `AddMM` are our linear layers, each of them a product with its bias added, and the two `Convolution` our transposed convolutions.
-# Each of the first three rows goes on with a label, a reshape, or a bias, and then with batch normalization with fixed statistics and a ReLU, which MLX calls `Maximum`; the last row has only its bias and the tanh.
-# Two kinds are not on this path: `Gather` looks up the label's vector, and the many `Broadcast` repeat an array of one number per channel until it has the shape of its partner.
-# The listed operations and the arrays that enter them are everything that the file has.
+# The two `AddMM` are our linear layers, each a matrix product with its bias added, and the two `Convolution` are our transposed convolutions.
+# Each of the first three rows goes on with a label, a reshape, or a bias.
+# Then comes batch normalization with fixed statistics and a ReLU, recorded as `Maximum`.
+# Most of what the figure leaves out is `Broadcast`, which repeats a small array until it has the shape of its partner.
+# These operations and the arrays that enter them are everything that the file has.
 #
 # ## What a recording freezes
 #
-# A recording repeats what happened once.
-# Whatever was decided while it was made, by Python or by us, stays decided.
-# We met this in [MLX in a quarter of an hour](02_mlx.ipynb), because `mx.compile` records in the same way, but there the original was still at hand.
-# Here only the file travels, so let us go through the decisions one by one.
+# A recording repeats what happened once, so whatever was decided while it was made, by Python or by us, stays decided.
+# The same is true of `mx.compile`, but there the original is still at hand, while here only the file travels.
 #
 # **The shape.** We recorded a call for one image, so what happens if we ask for two?
 
@@ -191,7 +183,7 @@ with errors_shown():
 
 # %% [markdown]
 # The function refuses, and says which shapes and types it would take.
-# That is annoying and safe; we will come back to it.
+# That is annoying but safe.
 #
 # **Random numbers.** It would be handy if the file drew its own noise, so that a caller only has to name the digit.
 #
@@ -214,7 +206,7 @@ print(f"largest difference {difference(first, second):.2f}")
 # :::
 #
 # `mx.random.normal` takes its key from a global state, and the key of that moment became a constant in the file.
-# If the key is an argument instead, every caller can bring another one.
+# If the key is an argument instead, like the $z$ of our own recording, every caller can bring another one.
 
 
 # %% tags=["nbval-check-output"]
@@ -230,10 +222,8 @@ print(f"from Python's: {difference(first, with_key(key, label)):.2f}")
 print(f"from that of another key: {difference(first, second):.1f}")
 
 # %% [markdown]
-# For our generator we keep things simpler still, and let the caller bring $z$.
-#
-# **Training mode.** In training mode, batch normalization uses the statistics of the batch, and updates its running statistics as a side effect.
-# We record a generator in this mode, and let it draw the same $z$ twice, each time among nine others.
+# **Training mode.** In this mode, batch normalization uses the statistics of the batch and updates its running statistics as a side effect.
+# We record a generator in training mode and let it draw the same $z$ twice, once among nine vectors and once among nine others.
 
 # %%
 restless = export.stock(mlxgan.load_pretrained(MODEL).generator).train()
@@ -249,13 +239,13 @@ with errors_shown():
     print(restless.norm1.running_mean[0].item())
 
 # %% [markdown]
-# A pixel changed by nearly the whole range from black to white, although the noise and the label of that image stayed the same.
-# And the recording did harm on our side, too: the running mean is now a placeholder of the recording, without a value, so this generator is ruined.
-# `load_pretrained` returns its model in evaluation mode, but after a training of your own, call the model's `eval()`, which is not `mx.eval`, before you export it.
+# A pixel changed by nearly the whole range from black to white, although the noise and the label of its image stayed the same.
+# The recording also did harm on our side: the running mean is now a placeholder without a value, so this generator is ruined.
+# `load_pretrained` returns its model in evaluation mode, but after a training run of your own, call the model's `eval()` (not `mx.eval`) before you export it.
 #
-# **Python's own decisions.** An `if`, a loop, the length of a list, a global number: the recording contains the branch that was taken and the value that was read.
-# If the decision depends on an array, MLX stops us.
-# Suppose that we want to shorten noise vectors that are longer than 12, because the generator has hardly met any in its training ([Generator and discriminator](04_models.ipynb)).
+# **Python's own decisions.** Of an `if`, a loop, or a global number, the recording keeps only the branch that was taken and the value that was read.
+# If the decision depends on the values of an array, MLX stops us.
+# Suppose that we want to shorten noise vectors longer than 12, because the generator has hardly met any in its training ([Generator and discriminator](04_models.ipynb)).
 
 
 # %%
@@ -279,10 +269,10 @@ change = difference(imported(3 * z, label)[0], shortened(3 * z, label))
 print(f"largest difference {change:.6f}")
 
 # %% [markdown]
-# The second version says the same with array operations, which a graph can hold.
+# The second version makes the same decision with `mx.minimum`, which a graph can hold.
 #
-# **What has not been computed yet.** A graph goes back to where its numbers come from, and MLX is lazy.
-# Loading a shipped generator reads half-precision numbers and converts them to float32, which does not happen until somebody needs them.
+# **What has not been computed yet.** MLX is lazy, and a graph goes back to where its numbers come from.
+# Loading a shipped generator reads half-precision numbers, and their conversion to float32 waits until somebody needs them.
 #
 # **The next cell exports the same generator before and after evaluating its parameters. Which file is larger?**
 
@@ -300,22 +290,21 @@ for name in ("lazy", "evaluated"):
 # The second one, and it is twice as large.
 # :::
 #
-# The first file holds the half-precision numbers and the instruction to convert them, which is then carried out in every single call.
-# Here we could even like that, because it saves half of the space (Exercise 3 asks what it costs).
-# (A network whose weights have just been drawn and never evaluated should be a stranger case still: by the same logic, its file holds not the weights, but the way to draw them.)
+# The first file holds the half-precision numbers and the instruction to convert them, which is then carried out in every call.
+# It is half as large, and Exercise 3 asks what that costs.
+# If you do not want to pay for it, evaluate the parameters first, as we did above.
 #
 # **The device.** Finally, each operation in the file says on which kind of device it runs.
-# Exporting on a CPU and importing on a GPU is not meant to work, as [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) say plainly, so a function that was recorded on a CPU stays on the CPU, wherever you take it.
-# If you want your digits from the GPU of a Mac or a phone, export them on a Mac.
+# Exporting on a CPU and importing on a GPU is not meant to work, as [MLX's developers](https://github.com/ml-explore/mlx/pull/3127) say, so a recording made on a CPU stays on the CPU.
+# If you want your digits from the GPU of a Mac or a phone, export on a Mac.
 #
 # ## Any number of images?
 #
-# Our function draws one image at a time.
-# MLX can record without fixing the shapes, with `shapeless=True`, and [its documentation](https://ml-explore.github.io/mlx/build/html/usage/export.html) asks us to use that carefully.
-# Why should we be careful?
-# We record a single linear layer with one number of rows and call it with another, once as `nn.Linear` and once written out by hand.
+# So far, our function draws one image at a time.
+# MLX can also record without fixing the shapes, with `shapeless=True`, which [its documentation](https://ml-explore.github.io/mlx/build/html/usage/export.html) asks us to use carefully.
+# To see why, we record a single linear layer with one number of rows and call it with another, once as `nn.Linear` and once written out by hand.
 # Just before the call, we fill some memory with sevens and give it back.
-# Each experiment runs in a process of its own, and you will see why.
+# Each experiment runs in its own process, and you will see why.
 
 # %%
 experiment = """
@@ -366,15 +355,15 @@ for way in ("nn.Linear", "by hand"):
 
 # %% [markdown]
 # No call was refused, and yet `nn.Linear` is right only if the number of rows stays the same.
-# With more rows, the additional ones are wrong by about seven: they contain what our sevens left in memory.
+# With more rows, the additional ones are wrong by about seven, because they contain what our sevens left in memory.
 # With fewer, the whole process dies.
-# The layer adds its bias in one operation with the product, the `AddMM` in the figure, and for this operation the bias is first repeated for each row of the batch.
-# The recording has kept the number of repetitions, so MLX 0.32.4 fills two of five rows and leaves the rest as it was, or fills five rows where there is room for two.
-# The layer that is written out by hand leaves the repeating to the addition, and is right for any number of rows.
+# The cause is `AddMM`, which multiplies and adds in one operation and needs the bias repeated for each row of the batch.
+# The recording keeps the number of repetitions, so MLX 0.32.4 fills two of five rows and leaves the rest as it was, or fills five where there is room for two.
+# The layer written out by hand leaves the repeating to the addition and is right in all three cases.
 #
-# So shapeless recordings are possible, but each layer has to be checked, and a mistake shows in no error message.
-# `AddMM` is not the only case: MLX's tracker has a report of [sums that repeat the first call's result](https://github.com/ml-explore/mlx/issues/3201).
-# We prefer the safe way: `mx.exporter` records several calls into one file.
+# So shapeless recordings are possible, but each layer has to be checked, because a mistake may raise no error.
+# `AddMM` is not the only trap: MLX's tracker has a report of [sums that repeat the first call's result](https://github.com/ml-explore/mlx/issues/3201).
+# We prefer the safe way and record several calls into one file with `mx.exporter`.
 
 # %% tags=["nbval-check-output"]
 generator = export.stock(mlxgan.load_pretrained(MODEL).generator)
@@ -386,15 +375,14 @@ with mx.exporter(str(several), generator) as exporter:
 print(f"{several.stat().st_size / 1e6:.2f} MB")
 
 # %% [markdown]
-# Three graphs take hardly more space than one, because the weights are stored only once, and a batch of any other size is refused with a clear message.
-# This is also what the package does.
-# The command
+# Three graphs take hardly more space than one, because the weights are stored only once, and any other batch size is still refused.
+# The package does the same: the command
 #
 # ```bash
 # python -m mlxgan export --model best --out FOLDER
 # ```
 #
-# writes such a file, and calls the function that we call here, which leaves a referee behind by itself:
+# calls the function of the next cell, which writes such a file and leaves a referee behind by itself:
 
 # %% tags=["nbval-check-output"]
 for name in export.write(folder, mlxgan.load_pretrained(MODEL)):
@@ -404,14 +392,14 @@ for name in ("z", "labels", "images"):
     print(f"{name}: {example[name].dtype}, {example[name].shape}")
 
 # %% [markdown]
-# The second file is a test for the reader at the other end.
-# It holds ten inputs, one for each digit, and the images that Python makes of them.
-# If you import the function anywhere, first run it on these inputs and compare.
+# The second file is a test for the other end: it holds ten inputs, one for each digit, and the images that Python makes of them.
+# Wherever you import the function, first run it on these inputs and compare.
 #
 # ## A program in C++
 #
-# `mlx.core` is a thin layer of Python over a C++ library, and `pip` has installed this library with its header files and a description for CMake, so we can build against it right away.
-# Here is the heart of `tools/cpp/digits.cpp`, a program of some seventy lines.
+# C++ is close at hand, because `mlx.core` is only a thin layer of Python over a C++ library.
+# `pip` has installed this library with its header files and a description for CMake, so we can build against it at once.
+# Here is the heart of `tools/cpp/digits.cpp`.
 
 # %% tags=["hide-input"]
 source = (mlxgan.ROOT / "tools/cpp/digits.cpp").read_text(encoding="utf-8")
@@ -420,11 +408,10 @@ end = source.index("  std::vector<double> times")
 Markdown(f"```cpp\n{source[start:end]}```")
 
 # %% [markdown]
-# The functions have the same names as in Python.
-# `import_function` gives something that can be called with a list of arrays; `load_safetensors` returns the arrays of a file and, as `.second`, its metadata; and because C++ is as lazy as Python, `eval` has to be called here as well.
-# (`argv` holds the words of the command line: the function, the inputs, the name for the output, how often to repeat the call in order to time it, and perhaps a seed.)
+# The functions have the same names as in Python, and because C++ is just as lazy, we have to call `eval` here as well.
+# (`argv` holds the words of the command line, and `load_safetensors` returns the arrays of a file as the `first` of a pair.)
 #
-# To build it, `tools/cpp/CMakeLists.txt` asks Python where MLX is (`python -m mlx --cmake-dir` prints it) and passes the answer to `find_package(MLX)`.
+# To build the program, CMake has to find MLX, so `tools/cpp/CMakeLists.txt` asks Python where it is (`python -m mlx --cmake-dir`).
 
 # %%
 build = folder / "build"
@@ -455,7 +442,7 @@ else:
 
 # %% [markdown]
 # Then we let the page's JavaScript draw the same ten digits.
-# A browser is not needed for that: a small script, `tools/draw_in_node.js`, runs the generator of the site in Node.js, on the same file of inputs.
+# It needs no browser for that, because a small script, `tools/draw_in_node.js`, runs it in Node.js.
 
 # %%
 if shutil.which("node"):
@@ -493,11 +480,11 @@ for language, row in images.items():
 
 # %% [markdown]
 # No eye can tell the three rows apart.
-# C++ and Python differ by less than a thousandth of a gray level, which comes from additions in a different order, because Python drew with our fast layers and OpenBLAS, and the program with MLX's own.
-# JavaScript differs more, by 1.16 of 255 levels, and that is on purpose: the page's weights are rounded to fewer bits, so that the page loads faster.
+# C++ and Python differ by less than a thousandth of a gray level, because they add the same numbers in a different order.
+# Python drew with our fast layers and the library OpenBLAS, whereas the program uses MLX's own layers and the slower library that comes with MLX.
+# JavaScript differs more, by 0.88 of 255 levels, but on purpose: the page's weights are rounded to fewer bits, so that the page loads faster.
 #
-# The program can also draw its own noise.
-# In C++, `mx::random::normal` with `mx::random::key(7)` is the same function of the same key as in Python.
+# The program can also draw its own noise, because `mx::random::normal` with `mx::random::key(7)` is the same function of the same key as in Python.
 
 # %%
 if program.exists():
@@ -515,8 +502,7 @@ else:
 
 # %% [markdown]
 # The noise is the same to the last bit, so a seed that you liked in Python keeps its digits in C++.
-# The pixels differ by two millionths, again because of the order of additions: our Python uses OpenBLAS for its matrix products, and the program a slower library that comes with MLX.
-# JavaScript has no such generator of random numbers, so there the noise itself would have to be sent.
+# The pixels differ by two millionths, again because of the order of additions.
 #
 # ## Is it faster?
 #
@@ -539,22 +525,21 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# By nothing that we can measure: the rounds of *Python, imported* and *C++, OpenBLAS* overlap, with one image per call and with a hundred.
+# By hardly anything: *Python, imported* and *C++, OpenBLAS* are within a few percent of each other, with one image per call and with a hundred.
+# They run the same recording and differ only in the language, and nearly all of the time passes inside MLX, which is the same machine code for both.
 # :::
 #
-# The table has milliseconds per image: the median of five rounds on one machine, with the fastest and the slowest round in parentheses.
-# The first two rows are the generator with our fast layers, as it is and with `mx.compile`.
-# *Python, imported* and *C++, OpenBLAS* call the same recording with the same library for matrix products and differ only in the language.
-# It makes little difference, because nearly all of the time passes inside MLX, which is the same machine code for both.
+# The table has milliseconds per image: the median of five rounds, with the fastest and the slowest in parentheses.
+# The first two rows are the generator with our fast layers, as it is and with `mx.compile`; all other rows but the last run the recording.
 #
-# Other things cost much more.
-# The recording contains MLX's own convolutions, and on this machine it takes between four and five times as long as the first row with one image per call, and 29 times as long with a hundred.
-# (On a Mac we replace no layer, so this loss should not exist there.)
-# The program is also slower as it stands than in the row *C++, OpenBLAS*, for which we told Linux (with `LD_PRELOAD`) to load the library that our package brings.
-# JavaScript draws one image after the other on one core, and yet it is faster than the plain C++ program.
+# The language hardly matters, but other differences do.
+# With MLX's own convolutions, the recording takes four to five times as long as the generator of the first row with one image per call, and more than 25 times as long with a hundred.
+# (On a Mac, this loss should not exist.)
+# For the row *C++, OpenBLAS* we told Linux, with `LD_PRELOAD`, to load the OpenBLAS that our package brings.
+# Without it, the program takes between a third and a half longer, and even JavaScript, which draws one image after the other on one core, is faster than that.
 # Finally, `mx.compile` helps with one image and hurts with a hundred, and we do not know why, so measure what you are going to use.
 #
-# How much has to be carried along?
+# And how much does each way have to carry along?
 
 # %% tags=["nbval-check-output"]
 for name, size in stored["bytes"].items():
@@ -562,12 +547,12 @@ for name, size in stored["bytes"].items():
 
 # %% [markdown]
 # The recording is larger than our file of weights, because it holds them in float32 and not in half precision.
-# The program itself is tiny, but it needs MLX, which is larger than everything else together, whereas the page needs its JavaScript and its weights and nothing more.
+# The program itself is tiny, but it needs MLX, which is larger than everything else together, whereas the page needs only its JavaScript and its weights.
 #
 # ## To an iPhone
 #
-# MLX also has a Swift version, [mlx-swift](https://github.com/ml-explore/mlx-swift), which runs on iPhones and iPads, and it has a function for the same files.
-# We have no iPhone on our test bench, so *the following has not been run*; the calls are those of its [documentation](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx).
+# MLX also has a Swift version, [mlx-swift](https://github.com/ml-explore/mlx-swift), which runs on iPhones and iPads and has a function that imports the same files.
+# We have no iPhone to test on, so *the following has not been run*; the calls are those of its [documentation](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx).
 #
 # ```swift
 # import MLX
@@ -579,21 +564,19 @@ for name, size in stored["bytes"].items():
 # let images = try generator(z, labels)[0]
 # ```
 #
-# Four things deserve your attention.
 # The file should come from a Mac, because a recording made on Linux stays on the CPU.
-# It should also come from the version of MLX that mlx-swift contains: the format belongs to [an experimental part of MLX](https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.export_function.html) that may change with any version, and the first bytes of the file say which version wrote it.
+# It should also come from the version of MLX that mlx-swift contains: the format belongs to [an experimental part of MLX](https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.export_function.html) that may change with any version.
 # MLX [does not run in the iOS simulator](https://swiftpackageindex.com/ml-explore/mlx-swift/main/documentation/mlx/running-on-ios), so you need a real device, or an iPad app that runs on your Mac.
-# And on the device the first thing to draw is, again, the example.
 #
-# If you would rather depend on no such format, take the other way out: write the module again in Swift with the layers of `MLXNN`, read the weights with `loadArrays(url:)`, and put them in with `update(parameters:)`.
+# If you would rather not depend on this format, write the module again with the layers of `MLXNN`, read the weights with `loadArrays(url:)`, and put them in with `update(parameters:)`.
 #
 # ## Summary
 #
 # A generator is code and weights, and a program in another language needs both.
-# MLX can record the code as a graph of plain operations and write it to one file together with the weights, which C++ and Swift run without Python.
-# A recording repeats what happened once: shapes, random keys, the training mode, Python's decisions, the device, and whatever had not been computed yet are all part of it.
-# So we evaluate, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong and raise no error.
-# The same ten vectors gave, up to rounding, the same ten digits in Python, C++ and JavaScript, and we know it because the inputs and the expected images travel with the file.
+# MLX can record the code as a graph of plain operations and write it to one file with the weights, which other languages run without Python.
+# A recording repeats what happened once: shapes, random keys, training mode, Python's decisions, the device, and whatever had not been computed yet.
+# So we evaluate the parameters, switch to evaluation mode, pass everything that should vary as an argument, and record one call for each batch size, because a shapeless recording can be wrong and raise no error.
+# The same ten vectors gave, up to rounding, the same ten digits in Python, C++, and JavaScript, which anyone can check, because the inputs and the expected images travel with the file.
 #
 # ## Exercises
 #
@@ -605,9 +588,9 @@ for name, size in stored["bytes"].items():
 # How many of the recorded operations can disappear?
 #
 # :::{dropdown} Solution
-# Put $s = \gamma/\sqrt{\sigma^2 + \varepsilon}$.
+# Let $s = \gamma/\sqrt{\sigma^2 + \varepsilon}$.
 # Then $s\,(Wx + b - \mu) + \beta = (sW)\,x + s\,(b - \mu) + \beta$, so $W' = sW$, each row multiplied by the $s$ of its channel, and $b' = s\,(b - \mu) + \beta$.
-# The normalization consists of an addition of $\varepsilon$ and a root, a subtraction, two multiplications and an addition, and five repetitions (`Broadcast`) prepare their arguments.
+# The normalization consists of an addition of $\varepsilon$ and a root, a subtraction, two multiplications, and an addition, and five repetitions (`Broadcast`) prepare their arguments.
 # All eleven disappear, so two normalizations save 22 of the 56 operations.
 # This is called *folding* ([Jacob et al., 2018](../book/bibliography.md#jacob-et-al-2018), describe it for phones).
 # The page's JavaScript goes half of the way: its weights stay, and the rest has become one scale and one shift per channel.
@@ -615,8 +598,8 @@ for name, size in stored["bytes"].items():
 #
 # ### Exercise 2: Fold them (code)
 #
-# Write the function `fold(layer, norm)`, which changes the layer and replaces the normalization.
-# Apply it to `expand` with `norm2` and to `up1` with `norm3`, record the result, and count the operations.
+# Write the function `fold(layer, norm)`, which changes the layer so that it does the work of the normalization as well.
+# Apply it to `expand` with `norm2` and to `up1` with `norm3`, replace the two normalizations by `nn.Identity`, record the result, and count the operations.
 # (The outputs of `expand` are 49 pixels of 64 channels, with the channel last, and the weight of a transposed convolution has the output channel first.)
 #
 # :::{dropdown} Solution
@@ -658,7 +641,7 @@ print(f"largest difference {difference(shorter, recorded):.4f}")
 #
 # :::{dropdown} Solution
 # Every call of the smaller file converts 1.7 million numbers from half precision to float32, no matter how many images it draws.
-# In our run this took two to three milliseconds: almost half of a call that draws one image, and about one percent of a call that draws a hundred and takes about 256 ms.
+# In our run this took about two milliseconds, which is almost half of a call that draws one image, but less than the calls that draw a hundred differ among themselves.
 # If the file has to travel through the network and is asked for few digits at a time, the smaller one may still be the better choice.
 # (In a program that runs for long you could have both: read half precision, convert once, and keep the result.)
 # :::

@@ -63,6 +63,8 @@ def rounds_to_tf32() -> bool:
 
 def settings() -> list[dict]:
     """Return what can be timed here: a device, a type of numbers, and whether products may use TF32."""
+    import mlxgan  # noqa: F401  (before mlx.core, as everywhere)
+
     import mlx.core as mx
 
     found: list[dict] = [{"device": "cpu", "dtype": "float32", "tf32": False}]
