@@ -18,8 +18,8 @@
 # *A GAN draws in one step; a diffusion model removes a little noise in each of many.*
 #
 # In 2021 diffusion models overtook GANs in the quality of their pictures ([Dhariwal and Nichol, 2021](../book/bibliography.md#dhariwal-and-nichol-2021)), so is what you have learned in this book already history?
-# In this chapter we train a small diffusion model for about as long as a DCGAN and let the same judge compare the two, and then we look at where the game of two networks is played today.
-# By the end you can say what each of the two ways costs and what it is good at, add an adversarial loss to a network that is no GAN, and choose between them.
+# To find out, we train a small diffusion model for about as long as a DCGAN, let the same judge compare the two, and look at where the game of two networks is played today.
+# By the end you can choose between the two approaches, and add an adversarial loss to a network that is not a GAN.
 #
 # *Before: [The training loop](06_training.ipynb), [Measuring](08_measuring.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: half an hour · To run: about twenty-five minutes on two CPU cores*
 
@@ -56,19 +56,15 @@ n = len(test)
 # ## Two cures for fog
 #
 # In [A GAN in one page](01_first_gan.ipynb) we asked the mean squared error for its favorite picture of a digit, and it chose fog, the average of all digits.
-# This is what a network does whenever it is trained on squared error and its input leaves the answer open: it returns the average of all answers that are possible.
+# A network trained on squared error does the same whenever its input leaves the answer open: it returns the average of all possible answers.
 #
 # A GAN cures the fog by replacing the measure.
 # A diffusion model keeps the squared error and changes the question.
-# Instead of "draw a digit" it asks "here is a digit under some noise; what may it have been?", and the less noise there is, the fewer answers are left to be averaged.
-# A picture is drawn by asking this many times, with less and less noise.
+# Instead of "draw a digit" it asks "here is a digit under some noise; what was it?", and the less noise there is, the fewer answers are left to average.
+# To draw a picture, we ask this many times, with less and less noise.
 #
-# There are several dialects of this idea.
-# The best known is that of [Ho et al. (2020)](../book/bibliography.md#ho-et-al-2020), whose schedule of noise takes pages to derive.
-# We take **flow matching** ([Lipman et al., 2023](../book/bibliography.md#lipman-et-al-2023); [Liu et al., 2023](../book/bibliography.md#liu-et-al-2023)), because mixing, training, and drawing each take only a few lines of code.
-# It is no toy, either: Stable Diffusion 3 was trained in this way ([Esser et al., 2024](../book/bibliography.md#esser-et-al-2024)).
-#
-# The mix lies on a straight line from an image $\epsilon$ of pure noise to a real image $x$, and the time $t$ says how far along we are:
+# We use a simple form of this idea, **flow matching** ([Lipman et al., 2023](../book/bibliography.md#lipman-et-al-2023); [Liu et al., 2023](../book/bibliography.md#liu-et-al-2023)), with which Stable Diffusion 3 was trained ([Esser et al., 2024](../book/bibliography.md#esser-et-al-2024)).
+# It mixes image and noise on a straight line from an image $\epsilon$ of pure noise to a real image $x$, and the time $t$ says how far along we are:
 #
 # $$x_t = (1 - t)\,\epsilon + t\,x, \qquad 0 \le t \le 1.$$
 
@@ -87,18 +83,19 @@ mixes = mx.stack([mix(noise, pair, t) for t in times], axis=1)
 plots.digits(mixes.reshape(-1, 28, 28, 1), columns=7, titles=times)
 
 # %% [markdown]
-# A network $f$ gets $x_t$ and $t$ and has to name $x$, and its loss is the mean squared error $\lVert f(x_t, t) - x \rVert^2$ for random images, noise, and times.
-# Its best answer is therefore $\mathbb{E}[x \mid x_t]$, the average of all digits that may be hidden in what it sees, each counted as often as it is the right one.
-# (Many models name the noise instead, or the way that is left to go; [Li and He (2026)](../book/bibliography.md#li-and-he-2026) argue for the image itself.)
+# A network $f$ gets $x_t$ and $t$ and has to predict $x$, and its loss is the squared error $\lVert f(x_t, t) - x \rVert^2$, averaged over random images, noise, and times.
+# Its best answer is therefore $\mathbb{E}[x \mid x_t]$, the average of all digits that may be hidden in what it sees, each weighted by how likely it is.
+# (Many models predict the noise instead; [Li and He (2026)](../book/bibliography.md#li-and-he-2026) argue for the image itself.)
 #
 # **What will a well-trained network answer at $t = 0$, when it sees nothing but noise, and what at $t = 0.9$? We will look after the training.**
 #
 # ## A denoiser
 #
-# The network has the parts of the DCGAN: two convolutions that shrink the image, a hidden layer, and two transposed convolutions that enlarge it again.
+# We build the denoiser from the parts of the DCGAN: two convolutions that shrink the image, a hidden layer, and two transposed convolutions that enlarge it again.
 # Two things are new.
-# The time comes in as a second channel with the same number in every pixel, and each layer on the way up also gets what the layer of the same size on the way down had found, so that fine strokes do not have to pass through the narrow hidden layer.
-# Drawn with these bridges the network looks like the letter U, which is why it is called a **U-Net** ([Ronneberger et al., 2015](../book/bibliography.md#ronneberger-et-al-2015)).
+# The time enters as a second channel with the same number in every pixel.
+# And each layer on the way up also sees the features of the same size from the way down, so that fine strokes can bypass the narrow hidden layer.
+# With these bridges the network is called a **U-Net**, after the shape of its diagram ([Ronneberger et al., 2015](../book/bibliography.md#ronneberger-et-al-2015)).
 
 
 # %%
@@ -135,9 +132,8 @@ for network in (models.DCGANGenerator(), Denoiser()):
     print(f"{type(network).__name__:14s} {count(network):9,d} parameters")
 
 # %% [markdown]
-# The two are almost of the same size.
-# A training step of the denoiser has one network and one loss, so there is no balance between two players that could be lost.
-# The folded cell adds a moving average of the weights, as the DCGAN has one, and a loop over the data.
+# The two are almost the same size, but training the denoiser takes only one network and one loss, so there is no balance between two players to lose.
+# The folded cell adds a moving average of the weights and a loop over the data.
 
 
 # %%
@@ -206,12 +202,11 @@ def make_denoiser(epochs, kind=Denoiser):
 
 
 # %% [markdown]
-# The opponent is the DCGAN of [Convolutions](09_convolutions.ipynb), and for a fair race we have to know what a training step of each of them costs.
-# If we timed one training after the other, the computer might be busier with other things during one of them.
-# We therefore let the two take their training steps in turns and compare the medians.
+# The opponent is the DCGAN of [Convolutions](09_convolutions.ipynb), and for a fair race both should train for the same time.
+# So we let the two take training steps in turns and compare the median time of a step.
 
 
-# %%
+# %% tags=["hide-input"]
 def medians(*calls, rounds=2 if mlxgan.SMOKE else 30):
     """Median milliseconds of each call, measured in turns."""
     times = []
@@ -238,8 +233,8 @@ print(
 print(f"ratio {cost_gan / cost_denoiser:.1f}")
 
 # %% [markdown]
-# A step of the DCGAN takes more than twice as long, 98 ms compared with 44 ms; after all, it trains two networks.
-# We therefore give the DCGAN three epochs and the denoiser six, which should take about the same time.
+# A step of the DCGAN takes more than twice as long, 98 ms compared with 44 ms, since it trains two networks.
+# We therefore give the DCGAN three epochs and the denoiser six.
 
 # %% tags=["hide-output"]
 epochs = 1 if mlxgan.SMOKE else 6
@@ -265,9 +260,10 @@ print(f"DCGAN: {sum(history.seconds):.0f} s for {len(history)} epochs")
 # %% [markdown]
 # ## Walking from noise to a digit
 #
-# To draw a digit we start at pure noise and walk along the line.
-# We do not know at which digit the line ends, but at any point the network can guess, and so we take one small step toward the guess and ask again.
-# If `left` steps are still to go, we divide the remaining way by `left`, so that the last step goes all the way.
+# How does a network that can only remove noise draw a digit from nothing?
+# We start at pure noise and walk along the line toward a digit.
+# We do not know which digit it leads to, but at any point the network can guess, so we take one small step toward its guess and ask again.
+# With `left` steps still to go, each step covers the remaining way divided by `left`.
 
 
 # %%
@@ -304,17 +300,17 @@ plots.digits(mx.clip(sheet, -1, 1), columns=8, titles=titles)
 # :::
 #
 # The first guess is the fog of the first chapter.
-# But the walk goes only a sixteenth of the way to it, and from there the next guess leans a little toward some digits and away from others.
-# The next step follows it, and in this way each step narrows down what the next guess can be, until there is nothing left to average.
+# But the walk goes only a sixteenth of the way toward it, and from there the next guess leans a little toward some digits and away from others.
+# In this way each step narrows down what the next guess can be, until there is nothing left to average.
 #
-# It is not obvious that many small steps toward an average lead to pictures distributed like the real ones, but [Lipman et al. (2023)](../book/bibliography.md#lipman-et-al-2023) prove it for a perfect network and infinitely many steps.
-# Our network is not perfect, and its mistakes stay: at time 0.38 the guess of the third walk has two strokes that belong to no digit, the walk moves toward them, and no later guess takes them back.
-# This may be because in training the network has seen only mixes of noise with real digits, never with its own mistakes.
-# How much such mistakes cost, the judge will tell us.
+# For a perfect network and infinitely many steps, [Lipman et al. (2023)](../book/bibliography.md#lipman-et-al-2023) prove that such walks lead to pictures distributed like the real ones.
+# Our network is not perfect, and its mistakes stay: at time 0.38 the guess of the third walk has strokes that belong to no digit, and no later guess takes them back.
+# This may be because in training it has seen only mixes of noise with real digits, never with its own mistakes.
+# How much do such mistakes cost?
 #
 # ## Before the same judge
 #
-# The denoiser can draw in as few or as many steps as we like, so we try five numbers from 1 to 16.
+# We can choose how many steps the denoiser takes, and more steps cost more time, so let us see what they buy.
 #
 # **What will the denoiser draw in a single step?**
 
@@ -390,18 +386,14 @@ label_rows(images)
 # :::
 #
 # The Fréchet distance falls from 1,865 with one step to 115 with sixteen, and each doubling of the steps gains less than the one before.
-# Nowhere does the denoiser come near the GAN, which has a distance of 6.6 and draws an image in a fiftieth of the time that sixteen steps take.
+# Yet the denoiser never comes near the GAN, which has a distance of 6.6 and draws an image in a fiftieth of the time that sixteen steps take.
+# Only part of this difference in time lies in the method, because in our networks a single pass of the denoiser already takes about three times as long as one of the generator.
 #
-# There are two reasons for this difference in time, and only one of them lies in the method, which needs sixteen passes where the GAN needs one.
-# The other lies in our two networks: although they have about the same number of parameters, one pass of the denoiser takes about three times as long as one of the generator.
+# In the pictures some digits can be read after sixteen steps, but most are broken or not digits at all.
+# More steps turn gray strokes black, but most shapes that are wrong after four steps are still wrong after sixteen, so the denoiser seems to need better guesses more than it needs more steps.
+# Longer training might provide them, because the loss was still falling in the last epoch, from 0.0838 to 0.0826, but we have not tried it.
 #
-# The pictures show what the distance complains about.
-# With sixteen steps some digits can be read, but most are broken or no digits at all.
-# More steps turn gray strokes into black ones and complete a zero, but the shapes that are wrong after four steps are still wrong after sixteen.
-# So it seems that the denoiser now lacks better guesses rather than more steps.
-# We have not measured whether a larger network or a longer training would provide them; the training loss, at least, was still falling in the last epoch, from 0.0838 to 0.0826.
-#
-# For the other measures we draw three times from each model.
+# For the other metrics we draw three times from each model.
 
 # %%
 cards = {"DCGAN": [], "denoiser, 16 steps": []}
@@ -439,27 +431,22 @@ rows.append(["milliseconds per image", "", *(f"{t:.2f}" for t in both)])
 as_table(["", "real digits", *cards], rows)
 
 # %% [markdown]
-# In most lines the DCGAN is far ahead.
-# The classifier is sure of 91 % of its images and of 67 % of the denoiser's, the DCGAN covers 85 % of the real digits' neighborhoods where the denoiser covers 56 %, and its precision is higher by 0.14.
-# Only in recall is the denoiser ahead, with 0.762 compared with 0.685.
-# But as we saw in [Measuring](08_measuring.ipynb), recall flatters a generator whose samples lie far apart, even if they are nonsense, and coverage, which resists this, says the opposite.
-# "Nearer to training" is the fraction of samples whose nearest training image is nearer than any test image.
-# Neither model lies above the 0.840 of real digits, so this test shows no sign of copying.
-# The last line has the cost: 0.10 ms for an image of the DCGAN and 5 ms for one of the denoiser.
+# By most of these metrics the DCGAN is far ahead: the classifier is sure of 91 % of its images and of 67 % of the denoiser's, and the DCGAN covers 85 % of the real digits' neighborhoods while the denoiser covers 56 %.
+# The denoiser is ahead only in recall, with 0.762 compared with 0.685, but as we saw in [Measuring](08_measuring.ipynb), recall flatters a generator whose samples lie far apart, even if they are nonsense.
+# For both models the fraction of samples that lie nearer to a training image than to any test image is below the 0.840 of real digits, so this test shows no sign of copying.
 #
-# In the papers diffusion models have overtaken GANs, and yet on our digits the GAN wins by a wide margin.
-# This is no contradiction.
-# The DCGAN's recipe has been improved from chapter to chapter, while our denoiser is a plain first design, and both were trained for minutes.
-# Also, the ± in the table stands only for three draws of noise from one trained model.
-# It says nothing about another training, let alone about other networks or other pictures, so the race shows what each way costs and not which one wins in general.
+# If diffusion models overtook GANs in the papers, why does the GAN win here?
+# Its recipe has been improved from chapter to chapter, while our denoiser is a plain first design, and both were trained for minutes.
+# The ± covers only three draws of noise from one trained model, and says nothing about another training, other networks, or other pictures.
+# So the race shows what each approach costs, but it cannot say which one wins in general.
 #
 # ## The same fog in an autoencoder
 #
-# Many of today's programs draw in two stages: a diffusion model works on small codes, and a decoder turns the code into an image ([Rombach et al., 2022](../book/bibliography.md#rombach-et-al-2022)).
-# The decoder comes from an **autoencoder**, in which one network squeezes an image into a code and another one restores the image from it.
-# If the code is too short to hold everything, the decoder has to guess the rest, and if squared error is its judge, you know what it does.
+# Because all those passes are expensive, many programs draw in two stages: a diffusion model works on small codes, and a decoder turns each code into an image ([Rombach et al., 2022](../book/bibliography.md#rombach-et-al-2022)).
+# The decoder comes from an **autoencoder**, in which one network squeezes an image into a code and another restores the image from it.
+# If the code is too short to hold everything, the decoder has to guess the rest, and if its judge is the squared error, we can expect fog again.
 #
-# We build one from parts that we have: the encoder is the discriminator of the DCGAN with sixteen outputs in place of one, and the decoder is its generator.
+# We build one from parts that we have: the DCGAN's discriminator with sixteen outputs is the encoder, and its generator is the decoder.
 
 
 # %%
@@ -481,13 +468,13 @@ class Autoencoder(nn.Module):
 
 
 # %% [markdown]
-# The adversarial term is one more line in the loss.
-# A discriminator learns to tell restored images from real ones, and the autoencoder is asked to fool it as well, with a small weight $\lambda$.
-# If $\ell(\hat x)$ is the logit that the discriminator gives to the restored image $\hat x$,
+# To fight the fog we add an adversarial term to the loss.
+# A discriminator learns to tell restored images from real ones, and the autoencoder has to fool it as well.
+# If $\ell(\hat x)$ is the logit that the discriminator gives to the restored image $\hat x$, and $\lambda$ a small weight,
 #
 # $$\text{loss} = \frac{1}{784}\,\lVert \hat x - x \rVert^2 + \lambda\,\log\bigl(1 + e^{-\ell(\hat x)}\bigr).$$
 #
-# The second term is the generator's loss that we know; without it, $\lambda$ is 0.
+# The second term is the generator's loss that we know, and with $\lambda = 0$ only the squared error remains.
 
 
 # %%
@@ -533,9 +520,7 @@ def train_autoencoder(weight):
 
 
 # %% [markdown]
-# We train it twice, with the same seed, the same data, and the same number of steps.
-#
-# **Which of the two will have the smaller squared error on test images, and which of them the smaller Fréchet distance?**
+# **We train the autoencoder once without the term and once with it. Which will have the smaller squared error on test images, and which the smaller Fréchet distance?**
 
 # %%
 originals = data.normalize(test.images)
@@ -584,32 +569,29 @@ as_table(header, rows)
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The one without the adversarial term has the smaller squared error, since it was trained for nothing else, and the other one the smaller Fréchet distance.
+# The one without the term has the smaller squared error, since it was trained for nothing else, and the other one has the smaller Fréchet distance.
 # :::
 #
 # The adversarial term raises the squared error from 0.037 to 0.047 and lowers the Fréchet distance from 24.4 to 4.8.
-# (The originals are compared with themselves, so their distance is 0 except for rounding, which is where its minus sign comes from.)
-# The picture shows the same: the strokes of the middle row are a little soft and some of them gray, while those in the bottom row are as crisp as the originals.
+# (The minus sign of the originals' 0 is rounding.)
+# In the picture, the strokes of the middle row are a little soft, while those in the bottom row are almost as crisp as the originals.
 # But crisp does not mean faithful.
-# Sixteen numbers had no room for the separate top stroke of the five in the ninth column, so both decoders draw a hook instead, and in the bottom row nothing in the clean stroke warns us that it is a guess.
-# The classifier reads the right digit in 96.8 % of the pictures with the adversarial term and in 97.1 % without it; with one training of each, we cannot tell whether this difference would come back in another.
+# Both decoders turn the five in the ninth column, whose top stroke stands apart, into a single hook, and in the bottom row nothing in the clean stroke warns us that it is a guess.
+# The classifier reads the right digit in 96.8 % of the pictures with the term and in 97.1 % without it, and with one training of each, we cannot tell whether the difference is real.
 #
-# Both measures are right, and neither is the better one, because they answer different questions.
-# The squared error asks how far each picture is from *its* original, and the Fréchet distance whether all of them together could pass for real ones.
-# [Blau and Michaeli (2018)](../book/bibliography.md#blau-and-michaeli-2018) proved that this is no weakness of our measures: there is a limit that no method can pass, and for methods that have reached it, a smaller error means pictures that are easier to tell from real ones, and the other way around.
-# Exercise 2 derives how much squared error it costs to be perfect on the second question.
+# The two measures disagree because they answer different questions.
+# The squared error asks how far each picture is from *its* original, and the Fréchet distance asks whether all of them together could pass for real ones.
+# at the limit of what any method can reach, a smaller error means pictures that are easier to tell from real ones (Exercise 2 derives the price).
 # So before you add an adversarial term, ask whether an invented stroke does any harm.
-# In a photograph it may please the eye, and in an X-ray image it may be fatal.
+# In a photograph it may please the eye, but in an X-ray image it may be fatal.
 #
 # ## A walk among codes
 #
-# Our denoiser has to get every pixel right, from the first step to the last, and it has no help with the strokes.
-# The decoder that we just trained is good at strokes.
-# So why not let a denoiser walk among the codes, where only sixteen numbers have to be right, and leave the strokes to the decoder?
-# This is what [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) did, and Stable Diffusion after them.
+# Our denoiser has to get all 784 pixels right, and many of its strokes end up broken, whereas the decoder that we just trained is good at strokes.
+# So why not do as [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) and Stable Diffusion do, and let a denoiser walk among the codes, where only sixteen numbers have to be right?
 #
-# For the functions that we have, a code can be an image of one pixel with sixteen channels.
-# The numbers of a code may have any size, so we shift and scale each of them to mean 0 and standard deviation 1, as the noise has it from which a walk starts.
+# To reuse our functions, we treat a code as an image of one pixel with sixteen channels.
+# Since the numbers of a code may have any size, we shift and scale each of them to mean 0 and standard deviation 1, like the noise from which a walk starts.
 
 
 # %%
@@ -631,8 +613,8 @@ def coder(autoencoder):
 
 
 # %% [markdown]
-# Sixteen numbers have no neighborhoods, so this denoiser needs no convolutions: it is an MLP, whose hidden layers each add to what the one before them has found.
-# A single number for the time would be lost among its many inputs, so it gets the time as sines and cosines of various frequencies.
+# Sixteen numbers have no neighborhoods, so this denoiser needs no convolutions: it is an MLP in which each hidden layer adds to the output of the one before.
+# It gets the time as sines and cosines of several frequencies, because a single number could easily be drowned out by the other inputs.
 
 
 # %%
@@ -655,7 +637,7 @@ class CodeDenoiser(nn.Module):
 
 
 # %% [markdown]
-# Everything else stays as it was: the line from noise to code, the loss, the step, and the walk.
+# Everything else stays as it was: the line, the loss, the step, and the walk.
 # We train one such denoiser for each of our two autoencoders, whose weights no longer change.
 #
 # **Which of the two will draw better, and will either of them come near the GAN?**
@@ -694,58 +676,60 @@ label_rows(["squared error", "adversarial"])
 
 # %% [markdown]
 # :::{dropdown} Answer
-# The one with the adversarial term, and by a wide margin: with sixteen steps it has a distance of 51, and the other one 101.
-# But the 6.6 of the GAN is far away from both.
+# The one with the adversarial term: with sixteen steps it has a distance of 51, and the other one 101.
+# But neither comes near the 6.6 of the GAN.
 # :::
 #
-# The two walks are about equally good, since the losses of the two code denoisers hardly differ.
-# What differs is the pencil.
-# No walk ends exactly at the code of a real digit, and what should a decoder draw at a code that leaves several digits possible?
-# The one that was trained on squared error alone probably draws their average, which is fog once more, and the other one decides on strokes.
+# With sixteen steps, the walk among the codes of the adversarial autoencoder has less than half the distance of the walk among pixels, 51 instead of 115.
+# An image takes 0.23 ms instead of 5, the decoder included, so we can afford more steps, and thirty-two of them bring the distance to 44.
+# (The autoencoder, however, took an epoch of training of its own.)
 #
-# Compare this with the denoiser that walks among pixels, too.
-# With sixteen steps the walk among codes has less than half of its distance, 51 instead of 115, and takes 0.23 ms per image instead of 5, the decoder included, because a step among sixteen numbers costs next to nothing.
-# So more steps are cheap as well, and thirty-two of them bring the distance to 44.
-# This is the division of labor that made diffusion affordable: a small diffusion model decides *what* to draw, and a decoder that has met a discriminator knows *how*.
+# The speed comes from the codes, but most of the gain in quality seems to come from the discriminator, since the codes of the other autoencoder only lower the distance from 115 to 101.
+# Where a code leaves several digits possible, a decoder trained on squared error alone probably draws their average, while the other one decides on strokes.
+# But the encoders differ as well, and we trained each only once, so we cannot say how much is due to the decoder.
+# The walk itself also remains imperfect, since the same decoder reached 4.8 with the codes of real digits.
+#
+# Large systems divide the labor in the same way: the diffusion model decides *what* to draw, and a decoder trained against a discriminator knows *how*.
 #
 # ## Where the game is played today
 #
-# *In decoders.* What we just built is a small relative of the VQGAN ([Esser et al., 2021](../book/bibliography.md#esser-et-al-2021)).
-# There the discriminator judges patches instead of the whole image, and besides pixels the loss compares the features of a trained classifier.
-# [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) took over this recipe, so the pictures of Stable Diffusion leave a decoder that learned from a discriminator.
+# *In decoders.* Our autoencoder is a small relative of the VQGAN ([Esser et al., 2021](../book/bibliography.md#esser-et-al-2021)), whose discriminator judges patches instead of the whole image and whose loss also compares the features of a trained classifier.
+# [Rombach et al. (2022)](../book/bibliography.md#rombach-et-al-2022) adopted this recipe, so the pictures of Stable Diffusion come out of a decoder that learned from a discriminator.
 #
 # *In one-step drawing.* A denoiser needs many steps because its first guess is fog, and a discriminator has no trouble telling fog from real pictures.
-# [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) therefore train a copy of a diffusion model to draw in one to four steps, with a discriminator that demands sharp pictures and the original model as a teacher, and report that with four steps it reaches the quality of SDXL, one of the best diffusion models of the time.
-# [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) let the pupil match the distribution of its teacher and add a discriminator that compares with real images, so that the teacher's mistakes no longer limit the pupil; they report that in a single step it surpasses its teacher on ImageNet at $64 \times 64$ pixels.
-# In Exercise 3 you turn our denoiser into a one-step generator and compare it with its own sixteen steps.
+# [Sauer et al. (2024)](../book/bibliography.md#sauer-et-al-2024) therefore train a copy of a diffusion model to draw in one to four steps, with the original model as a teacher and a discriminator that demands sharp pictures.
+# They report that with four steps it reaches the quality of SDXL, one of the best diffusion models at the time.
+# [Yin et al. (2024)](../book/bibliography.md#yin-et-al-2024) let the student match the distribution of its teacher, and add a discriminator that sees real images, so that the teacher's mistakes no longer limit the student.
+# They report that in a single step it surpasses its teacher on ImageNet at $64 \times 64$ pixels.
+# In Exercise 3 you turn our denoiser into a one-step generator.
 #
-# *In speech.* The last stage of a speech program turns a spectrogram into tens of thousands of samples per second, and there is no time for many passes.
-# The generator of HiFi-GAN ([Kong et al., 2020](../book/bibliography.md#kong-et-al-2020)) does it 168 times faster than the speech lasts on one V100 GPU, and a small version does it 13 times faster on a CPU.
+# *In speech.* The last stage of a speech program turns a spectrogram into tens of thousands of samples per second, which leaves no time for many passes.
+# The generator of HiFi-GAN ([Kong et al., 2020](../book/bibliography.md#kong-et-al-2020)) does it 168 times faster than real time on one V100 GPU, and a small version is still 13 times faster on a CPU.
 #
-# *On its own.* [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) dropped most of the tricks that GANs had collected, combined a relativistic loss and two gradient penalties with modern networks, and report results that stand comparison with those of diffusion models of the time on several sets of images.
+# *On its own.* [Huang et al. (2024)](../book/bibliography.md#huang-et-al-2024) dropped most of the tricks that GANs had collected, combined a relativistic loss and two gradient penalties with modern networks, and report results comparable to those of the diffusion models of the time on several data sets.
 #
 # ## What to choose when
 #
 # | you want | a good first choice | because |
 # |:--|:--|:--|
-# | pictures on demand, one after another, on small hardware | a GAN, or a diffusion model that was taught to draw in one step | one pass per image |
-# | the best quality, for many kinds of pictures, from words | a diffusion or flow model | its training has no balance to lose, and it can take more steps for more quality |
+# | pictures on demand, on small hardware | a GAN, or a diffusion model taught to draw in one step | one pass per image |
+# | the best quality, for many kinds of pictures, from words | a diffusion or flow model | no balance to lose in training, and more steps for more quality |
 # | both | a diffusion model, then an adversarial loss to cut its steps | see Sauer et al. and Yin et al. |
-# | to store pictures in few numbers, or to restore them for the eye | squared error with an adversarial term | crisp, as long as invented details do no harm |
+# | to compress or restore pictures for the eye | squared error with an adversarial term | crisp, as long as invented details do no harm |
 # | to restore what a measurement really showed | squared error alone | the smallest error, and fog where nobody knows |
 # | sound from spectrograms, while someone waits | a GAN | see Kong et al. |
 #
-# The table sums up the papers above and what we measured, but our own measurements are small: one data set, one run each, two CPU cores.
+# The table sums up the papers above and our own small measurements, on one data set with one run each.
 #
 # ## Summary
 #
 # A network trained on squared error draws fog wherever its input leaves the answer open.
 # A GAN replaces the measure with a second network, and a diffusion model replaces the one big question with many small ones.
-# Our denoiser came to a Fréchet distance of 115 with sixteen steps, and the DCGAN came to 6.6 with its single pass, in a fiftieth of the time per image and after about the same time of training; with a single step the denoiser draws nothing but fog.
-# This holds for two small networks on digits; with large networks on photographs, the order was the other way around.
-# An adversarial term can be added to any network that makes pictures: it made the strokes of our autoencoder crisp, at the price of a squared error of 0.047 instead of 0.037, and theory says that at the limit such a price is unavoidable.
-# A diffusion model that walked among the codes of this autoencoder, in place of pixels, had less than half of the distance in a twentieth of the time.
-# In many of the systems that we looked at, the game of two networks is no longer the rival of diffusion models but a part of them, in their decoders and in the training that teaches them to draw in one step.
+# After about the same training time, our denoiser reached a Fréchet distance of 115 with sixteen steps, and the DCGAN reached 6.6 in a fiftieth of the time per image.
+# This holds for one training each of two small networks on digits; with large networks on photographs, the order was the other way around.
+# An adversarial term can be added to any network that makes pictures: it made the strokes of our autoencoder crisp, at the price of a squared error of 0.047 instead of 0.037.
+# A diffusion model that walked among the codes of this autoencoder had less than half the distance of the one among pixels, in about a twentieth of the time per image.
+# What you have learned is therefore not history: in several of the systems above, the game of two networks has become a part of diffusion models, in their decoders and in the training that teaches them to draw in one step.
 #
 # ## Exercises
 #
@@ -765,7 +749,7 @@ label_rows(["squared error", "adversarial"])
 # Toward the end, when $1 - t$ is small, nearly all of the weight lies on the one image that is nearest, so every walk ends at a training image.
 # The cell shows this for ten walks with 64 training images.
 # A perfectly trained denoiser would be a slow photocopier.
-# New digits can come only from what a network of limited size, with convolutions, does *not* learn by heart.
+# New digits can come only from what a network of limited size, with convolutions, does *not* memorize.
 # :::
 
 
@@ -791,7 +775,7 @@ print(f"mean squared distance to a known image {nearest.max().item():.4f}")
 # %% [markdown]
 # ### Exercise 2: The price of crispness (derive)
 #
-# Let $X$ be an image and $Y$ its code, and let $m(Y) = \mathbb{E}[X \mid Y]$ be the restoration with the smallest squared error, $V = \mathbb{E}\lVert X - m(Y) \rVert^2$.
+# Let $X$ be an image and $Y$ its code, and let $m(Y) = \mathbb{E}[X \mid Y]$ be the restoration with the smallest squared error, which we call $V = \mathbb{E}\lVert X - m(Y) \rVert^2$.
 # Another restoration draws $X'$ at random from $p(x \mid Y)$, so that nobody can tell a set of such pictures from real ones.
 # How large is its squared error?
 # And how can a judge tell the pictures $m(Y)$ from real ones?
@@ -833,9 +817,9 @@ for name, restored_x in (("mean", smooth), ("drawn", crisp)):
 # The pictures are no longer fog: most of the twelve can be read, and a few are malformed.
 # The same network with fresh weights reaches only 67 in the same epoch, so what it had learned by removing noise helps it in the game.
 # The DCGAN remains ahead with 6.6, though after three epochs.
-# All this comes from one training, and the pupil has learned for an epoch longer than its teacher.
+# All this comes from one training, and the student has learned for an epoch longer than its teacher.
 #
-# It is no distillation, however, because nothing tells the pupil which digit its teacher would have drawn from the same noise; this is what the second term of Sauer et al. adds.
+# It is not a distillation, however, because nothing tells the student which digit its teacher would have drawn from the same noise; this is what the second term of Sauer et al. adds.
 # :::
 
 
@@ -899,7 +883,7 @@ label_rows(rows)
 # Both do: from $\lambda = 0.2$ to 0.02 and 0 the error goes from 0.047 to 0.041 and 0.037, and the distance from 4.8 to 9.6 and 24.4.
 #
 # The other two columns are harder to predict.
-# The classifier is equally sure of the pictures with both weights, 96 %, and reads the right digit in 96.8 % with the large one and in 97.1 % with the small one.
+# The classifier is sure of 96 % of the pictures with either weight, and reads the right digit in 96.8 % with the large one and in 97.1 % with the small one.
 # With one training each, we cannot tell whether such small differences mean anything.
 # The printed losses cannot be compared at all, since they contain the adversarial term with its weight.
 # :::
