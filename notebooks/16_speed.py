@@ -13,15 +13,15 @@
 # %% [markdown]
 # # Where the time goes
 #
-# ![Two timelines, each with a row for Python and a row for the device. With mx.eval, Python prepares a step and then waits while the device computes it, and the device is idle while Python prepares the next one. With mx.async_eval, Python prepares the next step while the device computes, and the device is idle only before the first step.](../book/diagrams/overlap.svg)
+# ![Two timelines, each with a row for Python and a row for the device. With mx.eval, Python waits while the device computes, and the device is idle while Python prepares the next step. With mx.async_eval, Python prepares the next step while the device computes, and the device is idle only before the first step.](../book/diagrams/overlap.svg)
 #
-# *A training step passes through two hands: Python prepares it, and the device computes it. With `mx.eval` one waits for the other, and with `mx.async_eval` both can work at the same time.*
+# *Python prepares a training step, and the device computes it. With `mx.eval` one waits for the other; with `mx.async_eval` both can work at the same time.*
 #
-# When a step takes too long, it is tempting to try whatever made someone else's network faster.
-# It is quicker to find out first where the time goes, because on another machine, or with another network, it goes somewhere else.
-# After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from what your machine could do at best, and tell a change that helps from one that only seems to.
+# When a training step is slow, it is tempting to try whatever made someone else's network faster.
+# It is quicker to find out where the time goes, because on another machine, or with another network, it goes somewhere else.
+# After this chapter you can time lazy code without fooling yourself, say which part of a step is slow and how far it is from your machine's best, and tell a change that helps from one that only seems to.
 #
-# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty-five minutes · To run: about a minute on two CPU cores*
+# *Before: [The training loop](06_training.ipynb) and [Convolutions](09_convolutions.ipynb) · To read: twenty minutes · To run: about a minute on two CPU cores*
 
 # %% tags=["hide-input"]
 # mlxgan comes before mlx.core: on Linux it makes MLX fast
@@ -48,13 +48,13 @@ print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
 print(f"MLX {mx.__version__}, default device {mx.default_device()}")
 
 # %% [markdown]
-# Keep the last two lines of this output in mind: every number below was measured on a Linux computer with two CPU cores and no GPU.
-# On a Mac or an NVIDIA GPU the numbers are different, and so may be the conclusions, so run the chapter on yours.
+# Every number below was measured on a Linux computer with two CPU cores and no GPU.
+# On a Mac or an NVIDIA GPU the conclusions may differ along with the numbers, so run the chapter on yours.
 #
 # ## A stopwatch for lazy code
 #
-# We time two training steps: that of the MLPs, with the recipe `tutorial`, and that of the DCGAN.
-# The pixels do not matter for the time, so noise will do as real images.
+# Timing a function sounds simple, but with lazy code it is easy to measure the wrong thing.
+# We time two training steps, that of the MLPs with the recipe `tutorial` and that of the DCGAN, on noise instead of images, since the pixels do not matter for the time.
 
 
 # %%
@@ -69,7 +69,7 @@ def new_step(name="tutorial", batch=64):
 
 
 # %% [markdown]
-# Let us begin with three wrong ways to time the first of the two: a call without `mx.eval`, the very first call with it, and a single later one.
+# Here are three wrong ways to time the MLPs' step: a call without `mx.eval`, the first call with it, and a single later one.
 #
 # **How far from the median of many calls is each of them?**
 
@@ -101,16 +101,14 @@ print(f"single calls:    {low:.2f} to {high:.2f} times that")
 # :::{dropdown} Answer
 # Without `mx.eval` we time only how MLX writes down its graph ([MLX in a quarter of an hour](02_mlx.ipynb)), here 0.019 of the median.
 # The first call traces the step, so here it took twice as long as the median.
-# (On a Linux CPU it may also have to build kernels, here and below small programs for the device and not the kernels of a convolution, and then it takes many times as long.)
 # A single later call lies anywhere between 0.95 and 1.18 times the median.
 # :::
 #
-# The last of the three is the most dangerous one, because its result looks reasonable.
-# Even the median is not safe: it was 27.5 ms here, and further down you will see 29 and even 35 ms for the very same step.
-# Other programs run beside ours, and processors change their clock as they heat up.
-# What survives is the *ratio* of two times that were taken side by side.
+# The last of the three is the most dangerous, because its result looks reasonable.
+# Even the median is not safe: it was 27.5 ms here, and you will see 29 and even 35 ms for the same step, because other programs run beside ours and processors change their clock as they heat up.
+# What survives is the *ratio* of two times taken side by side.
 # All comparisons in this chapter therefore go through one function, which warms up, lets the candidates take turns, and compares each with the first candidate of the same round.
-# Its ratio is the median over the rounds, so it can differ from the ratio of the two medians beside it.
+# Its ratio is a median over the rounds, which may differ from the ratio of two medians.
 
 
 # %%
@@ -144,28 +142,25 @@ def show(seconds):
 
 
 # %% [markdown]
-# A stopwatch has to be tested like everything else, so let it compare the MLP's step with itself.
+# A stopwatch has to be tested, too, so we let it compare the MLPs' step with itself.
 
 # %%
 show(race({"MLP": mlp, "MLP again": mlp}))
 
 # %% [markdown]
-# The two rows are the same work, so whatever separates their ratio from 1 is noise.
-# The last column says between which values the middle half of the rounds lies, here from 0.98 to 1.01.
+# The two rows are the same work, so whatever separates their ratio from 1 is noise, here from 0.98 to 1.01 in the middle half of the rounds.
 # From now on we believe in a difference only if it is clearly larger than that, and larger than its own spread.
 #
 # :::{admonition} Coming from PyTorch
 # :class: tip
 # `mx.eval` inside the stopwatch takes the place of `torch.cuda.synchronize()`, but it also starts the work, so MLX needs it on a CPU, too.
-# To hand work over without waiting, as PyTorch does by default on a GPU, MLX has `mx.async_eval`, which comes below.
 # :::
 #
 # ## Data, Python, or computation?
 #
-# A step consists of three parts that need different cures.
-# First the batch is fetched; then Python calls the step, which only builds a graph from the trace; and finally `mx.eval` hands its operations to the device and waits for them.
-# (So the last part contains some of Python's work, too.)
-# We can time each part by itself if we evaluate after it.
+# Where does a step spend its time?
+# First the batch is fetched; then Python calls the step, which only builds a graph from the trace; and finally `mx.eval` hands the operations to the device, which takes Python some time as well, and waits for them.
+# The three parts need different cures, and we can time each by itself if we evaluate after it.
 
 
 # %%
@@ -199,16 +194,13 @@ display(Markdown("\n".join(table)))
 # %% [markdown]
 # On this machine about 98 % of the time is computing, so neither worker processes that load data nor a faster Python could save more than about 2 %.
 # A faster device turns the picture around, because it shortens only the last column.
-# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take almost half of what is left.
-# So the first question about a slow step is which of the three columns it is in.
+# If a GPU computed the MLPs' step fifty times as fast as our two cores, fetching the batch and Python would together take about half of what is left.
 #
 # ## How often to evaluate
 #
 # The loops of this book call `mx.eval` once per step.
-# Would it be faster to do it less often?
-# And how bad is a loop that prints its loss in every step, or calls `mx.eval` after every line to be on the safe side?
-#
-# The next cell takes sixteen steps and evaluates after each, after every fourth, or after all of them, and a fourth variant also reads the numbers of each step with `.item()`.
+# Would it be faster to wait less often, and how bad is a loop that prints its loss in every step?
+# We evaluate after each of sixteen steps, after every fourth, or only at the end, and a fourth variant also reads the numbers of each step with `.item()`.
 #
 # **Which is the fastest?**
 
@@ -235,11 +227,12 @@ show(race(works, rounds=max(3, ROUNDS // 3)))
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Next to nothing: evaluating less often saves at most 1 % of the time, and reading the numbers costs 2 %, no more than a step differed from itself above.
-# Python has so little to do here that it hardly matters when we wait for it.
+# There is next to no difference: evaluating less often saves at most 1 % of the time, and reading the numbers costs 2 %, no more than a step differed from itself above.
+# Python has so little to do here that it hardly matters when it waits.
 # :::
 #
-# One evaluation costs little beside a step, but a lot beside a small operation, as a chain of twenty multiplications and additions shows.
+# An evaluation is cheap beside a whole step, but what if we call `mx.eval` after every line, to be on the safe side?
+# A chain of twenty multiplications and additions shows the price.
 
 
 # %%
@@ -263,27 +256,26 @@ for one, each in (names[:2], names[2:]):
     show({one: times[one], each: times[each]})
 
 # %% [markdown]
-# With twenty evaluations instead of one, the chain takes 3.6 times as long on a thousand numbers, but on a million only 1.3 times, with a middle half from 1.11 to 1.40.
-# In both cases the nineteen additional evaluations cost something like 1 ms together.
-# So each has a fixed price of about 0.05 ms, because Python hands over a task and waits until another thread has finished it, and only large operations hide this price.
+# With twenty evaluations instead of one, the chain takes 3.6 times as long on a thousand numbers, but only 1.3 times on a million (middle half: 1.11 to 1.40).
+# In both cases the nineteen additional evaluations cost something like 1 ms together, or about 0.05 ms each, because Python hands over a task and waits until another thread has finished it.
+# Only large operations hide this fixed price.
 #
 # :::{admonition} If it goes wrong
 # :class: warning
 # *Symptom*: a step is slow although its matrices are small.
-# *Cause*: something in the loop asks for values, for example `print`, `.item()`, `np.array`, or an `if` on an array.
+# *Cause*: something in the loop asks for values: `print`, `.item()`, `np.array`, or an `if` on an array.
 # *Cure*: return arrays, and read them once per epoch.
 #
 # *Symptom*: every call of a compiled step takes as long as the first one.
-# *Cause*: it is traced again each time, because the shapes change or because `mx.compile` is called inside the loop.
+# *Cause*: it is traced again each time, because the shapes change or `mx.compile` is called inside the loop.
 # *Cure*: batches of one size, and one compiled function.
 # :::
 #
 # ## Preparing the next step meanwhile
 #
 # If Python's part is *not* small, the picture at the top of this chapter suggests a cure: `mx.async_eval` hands the work over without waiting, so that Python can prepare the next step while the device computes this one.
-# MLX's authors introduced it for language models, which pay Python's price for each token, and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
-#
-# To have something to overlap, before each step we let Python either sleep, as if it waited for a disk, or sort random numbers, as if it augmented images.
+# MLX's authors introduced it for language models and gained 4 % ([MLX contributors, 2024](../book/bibliography.md#mlx-contributors-2024)).
+# To have something to overlap, we let Python either sleep before each step, as if it waited for a disk, or sort random numbers, as if it augmented images.
 #
 # **If preparing takes half as long as computing, how much of the time would perfect overlap save?
 # And which of the two cases will come closer to it?**
@@ -322,15 +314,14 @@ for name, prepare in {"sleep": rest, "sort": sort}.items():
 
 # %% [markdown]
 # :::{dropdown} Answer
-# Perfect overlap would take 1 instead of 1.5 steps, a ratio of 0.67 and thus a third of the time.
-# In our race it would reach 0.73, because nothing is computed during the first preparation, and a ninth step follows without one.
-# When Python sleeps, we get 0.86, with a middle half from 0.84 to 0.86.
-# When Python sorts, we get 0.99, with a middle half from 0.97 to 1.00.
+# Perfect overlap would take 1 instead of 1.5 steps and save a third of the time.
+# Our race would then show a ratio of 0.73 rather than 0.67, because nothing is computed during the first preparation, and a ninth step follows without one.
+# We get 0.86 when Python sleeps (middle half: 0.84 to 0.86), and 0.99 when it sorts (0.97 to 1.00).
 # :::
 #
 # Two things keep a CPU from the ideal.
-# Sorting needs a core, and the matrix products of the step would like to have both.
-# The other reason hides in the call itself.
+# Sorting needs a core, while the step's matrix products would like to have both.
+# The other reason hides in the call to `async_eval` itself.
 
 # %%
 waits = []
@@ -350,14 +341,15 @@ print(f"(half of the rounds: {low:.0%} to {high:.0%})")
 
 # %% [markdown]
 # So `async_eval` is less asynchronous here than its name says.
-# MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations, so a training step fills the queue, and `async_eval` returns when most of the step is done.
-# Only the last quarter is left for Python to use.
-# A task on a GPU is said to hold many more of them, so there the lower half of our picture may come true; try it on yours.
+# MLX lets only a limited number of tasks wait in the queue of a device, and on a CPU a task is only a few operations.
+# A training step therefore fills the queue, and `async_eval` returns when most of the step is done, which leaves Python only the last quarter.
+# If a task holds many more, as it is said to on a GPU, the lower half of our picture may come true.
 #
 # ## What compiling brings
 #
-# `mx.compile` reduces both Python's part and the number of operations, because it replays a trace and fuses chains of elementwise operations into one kernel each.
-# `mx.disable_compile()` makes compiled functions run operation by operation, so we can measure what that saves.
+# If nearly all of the time is computing, we would like to give the device less to do.
+# `mx.compile` does that by fusing each chain of elementwise operations into one *kernel*, a small program for the device, and it spares Python work, too, because it replays a trace.
+# After `mx.disable_compile()` the same functions run operation by operation, so we can measure what that saves.
 
 
 # %%
@@ -379,8 +371,8 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
     show(race(both))
 
 # %% [markdown]
-# Without compiling, the step of the MLPs takes 1.23 times as long, and that of the DCGAN 1.20 times.
-# Matrix products and convolutions stay as they are, so the saving must come from what lies between them, for the most part from Adam, which consists of nothing but elementwise operations.
+# Without compiling, the MLPs' step takes 1.23 times as long, and the DCGAN's 1.20 times.
+# Matrix products and convolutions stay as they are, so the saving must come from what lies between them, for the most part from Adam, which is nothing but elementwise operations.
 # We can count these, because `mx.export_to_dot` writes a graph as text with a box for each operation.
 
 
@@ -423,8 +415,8 @@ show(race({"Adam, compiled": adam_d, "Adam, eager": eagerly(adam_d)}))
 
 # %% [markdown]
 # In the eager update, each of 225 operations reads its inputs from memory and writes its result back.
-# The fused version needs only 11: a fused kernel reads each array once, and what lies in between never goes back to memory.
-# The eager update takes 1.8 times as long, 3.6 ms more for this one network, and with two networks to update this is about what the whole step loses, 8 ms.
+# The fused version needs only 11: a fused kernel reads each array once and keeps intermediate results out of memory.
+# The eager update takes 1.8 times as long, 3.6 ms more for this one network, so two networks account for nearly all of the 8 ms that the whole step loses.
 #
 # ## The batch size
 #
@@ -438,7 +430,7 @@ rates = {size: size / np.array(times[str(size)]) for size in sizes}
 for size, rate in rates.items():
     print(f"batch of {size:3d}: {np.median(rate):5,.0f} images per second")
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from about 530 at a batch of 8 to about 4,400 at 512, ever more slowly, while a dotted straight line rises to almost 34,000."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Images per second with the step of the MLPs (median and range of the rounds). Along the dotted line a larger batch would take no more time than one of 8; the measured rate stays below it from the start and levels off toward 512.", "name": "fig-16-batch"}, "image": {"alt": "Images per second against the batch size, both on logarithmic axes. The curve rises from 500 at a batch of 8 to about 4,260 at 512, ever more slowly, while a dotted straight line rises to about 32,000."}}
 figure, axes = plt.subplots()
 middle = np.array([np.median(rate) for rate in rates.values()])
 low = middle - [rate.min() for rate in rates.values()]
@@ -453,18 +445,16 @@ axes.yaxis.set_major_formatter("{x:,.0f}")
 plt.show()
 
 # %% [markdown]
-# From 8 to 64 images the rate grows 4.6-fold, so a step with eight times as many images takes less than twice as long; from 64 to 512 it grows by another factor of 1.9.
-# But with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb) and not for a stopwatch.
-# A GPU, which can do more at a time, should follow the dotted line for longer, so draw this figure on yours.
+# From 8 to 64 images the rate grows 4.6-fold, so eight times as many images take less than twice as long; from 64 to 512 it grows only by another factor of 1.9.
+# However, with batches of 512 an epoch of MNIST has 117 updates instead of 937, and whether those are worth as much is a question for [Measuring](08_measuring.ipynb), since no stopwatch can tell.
 #
 # ## Fewer bits
 #
 # Shorter numbers can be faster, too.
 # bfloat16 has the range of float32 with 8 instead of 24 binary digits of precision, and half the bytes.
-# TF32, a mode of the matrix units of NVIDIA's GPUs and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
-# MLX uses it [by default](https://ml-explore.github.io/mlx/build/html/usage/precision.html) where it can; `MLX_ENABLE_TF32=0` switches it off.
-#
-# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product in each of the two types.
+# TF32, a mode of NVIDIA's matrix units and, from the M5 on, of Apple's, rounds the inputs of a float32 product to 11 digits.
+# MLX uses it [by default](https://ml-explore.github.io/mlx/build/html/usage/precision.html) where it can, unless `MLX_ENABLE_TF32=0` switches it off.
+# To see what your machine does, we multiply a matrix by the identity, which should change nothing, and time a product in float32 and in bfloat16.
 
 # %%
 devices = [mx.cpu]
@@ -482,14 +472,14 @@ for device in devices:
     show(race(works))
 
 # %% [markdown]
-# On this CPU, multiplying by the identity in float32 changes nothing, and bfloat16 makes a product about 30 times *slower*, because MLX multiplies it here with simple code of its own instead of a fast library.
-# An error of about 2e-4 instead of 0 means that your GPU rounds to TF32.
-# A speedup from either is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
+# On this CPU the identity changes nothing, and bfloat16 makes a product about 30 times *slower*, because MLX multiplies it with simple code of its own instead of a fast library.
+# If you see an error of about 2e-4, your GPU rounds to TF32.
+# A speedup from either format is worth having only if the GAN still learns, and Adam's small steps may vanish when they are added to a weight in bfloat16 (Exercise 3).
 #
 # ## Memory
 #
-# Memory can cost time as well if it is fetched from the system and returned again and again, so MLX keeps freed memory in a cache.
-# The cell reads its size, and the most memory that MLX held during a step, including the data and the other networks of this notebook.
+# Fetching memory from the system and returning it again and again takes time as well, so MLX keeps freed memory in a cache.
+# We read the size of this cache, and the most memory that MLX held during a step, including everything else in this notebook.
 
 
 # %%
@@ -518,8 +508,7 @@ print(f"limit of the cache: {limit / 2**20:.0f} MiB")
 
 # %% [markdown]
 # The peak says whether a larger batch still fits.
-# On a Mac the cache may grow much larger; `mx.set_cache_limit` lowers its limit if the machine has other work to do.
-# On our CPU the limit is only 32 MiB, and both steps fill it.
+# The cache is limited to 32 MiB on our CPU, and both steps fill it; on a Mac it may grow much larger, unless `mx.set_cache_limit` lowers its limit.
 #
 # **Does a larger cache make the steps faster, and none at all make them slower?**
 
@@ -554,12 +543,12 @@ for name, work in {"MLP": mlp, "DCGAN": dcgan}.items():
 # To tell whether our step is any good, we need a yardstick, and there are two, because a machine can only do so many operations, and move so many bytes, per second.
 # Whichever takes longer bounds the time of a piece of work from below, an idea known as the **roofline** ([Williams et al., 2009](../book/bibliography.md#williams-et-al-2009)).
 #
-# Let us count the operations, in GFLOP, billions of additions or multiplications.
+# We first count the operations, in GFLOP, billions of additions or multiplications.
 # A fully connected layer multiplies a matrix of shape $(64, n)$ by one of shape $(n, m)$, which takes $64 \cdot n \cdot m$ multiplications and as many additions.
 # A convolution is the same product with one row for each *place* where its kernel lies on an image, and 16 numbers per channel, because the kernel is $4 \times 4$.
-# On the way back come two more products of the same size, for the gradients of the weights and of the inputs.
-# In a step, each layer of $G$ is passed forward twice and backward once.
-# Each layer of $D$ is passed three times both ways, but its weights need gradients only twice, because the generator's move leaves them alone.
+# The backward pass adds two more products of the same size, for the gradients of the weights and of the inputs.
+# In a step, each layer of $G$ runs forward twice and backward once.
+# Each layer of $D$ runs three times both ways, but its weights need gradients only twice, because the generator's move leaves them alone.
 # First layers need no gradient where their input is data or noise (Exercise 1).
 
 # %% tags=["nbval-check-output"]
@@ -599,11 +588,9 @@ for name, step in shapes.items():
 
 # %% [markdown]
 # And what can the machine do?
-# As our yardstick we take the best rates that MLX itself reaches here: for arithmetic that of a product of two large square matrices, and for memory that of adding 1 to every number of a large array.
-# (A program that used both cores for its memory traffic might do better.)
-# Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient and two moments) and writes three of them back, 28 bytes in all.
-# The roofline holds for each piece of work, and since the products and Adam run one after the other, we add their limits.
-# The next cell measures both rates in one race with the two steps, their products alone, and their Adam updates alone.
+# We take the best rates that MLX itself reaches here: for arithmetic in a product of two large square matrices, and for memory in adding 1 to every number of a large array.
+# Of the memory traffic we count only Adam's, which for each weight reads four numbers (the weight, its gradient, and two moments) and writes three of them back, 28 bytes in all.
+# Since the products and Adam run one after the other, we add their limits.
 
 # %%
 side = 256 if mlxgan.SMOKE else 1024
@@ -646,7 +633,7 @@ rate = 2 * side**3 / times["square"] / 1e6
 bandwidth = 2 * large.nbytes / times["plus one"] / 1e6
 print(f"at best {rate:.0f} GFLOP/s and {bandwidth:.1f} GB/s")
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 28 ms, about twice its limit of 13; the DCGAN's takes 70 ms, two and a half times its limit of 28, and more than a third of it is the rest."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four stacked horizontal bars, one pair for the MLPs and one for the DCGAN. The MLPs' step takes 30 ms, about twice its limit of 14; the DCGAN's takes 79 ms, more than two and a half times its limit of 30, and more than a third of it is the rest."}}
 figure, axes = plt.subplots(figsize=(6.4, 2.4))
 shades = {"products": "#333333", "Adam": "#8c8c8c", "the rest": "#d0d0d0"}
 table = [
@@ -682,19 +669,15 @@ plt.show()
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. In both steps, products and Adam together take one and a half times their limits or more; the rest is about a fifth of the MLPs' step and more than a third of the DCGAN's.*
+# *Where a step of 64 images goes, beside what its products and Adam would take at the best rates of this machine. The rest is about a fifth of the MLPs' step and more than a third of the DCGAN's.*
 #
-# In the MLPs' step, the products take 15.1 ms instead of 10.6, so they run at about 70 % of the best rate that we measured, although a batch of 64 makes thin matrices.
-# Adam reaches less than half of the best bandwidth.
-# All in all the step takes about twice as long as the two limits together, so even if everything ran at these rates, it would be only about twice as fast.
+# In the MLPs' step, the products take 15.1 ms instead of 10.6, so they run at about 70 % of the best rate, whereas Adam reaches less than half of the best bandwidth.
+# Even if both ran at these rates and the rest cost nothing, the step would be only about twice as fast.
 #
-# The DCGAN has two and a half times as many operations, and its products run at about 75 % of the best rate.
-# However, more than a third of its time, 34 of 79 ms, is neither products nor Adam.
-# This rest goes into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
+# The DCGAN's products run at about 75 % of the best rate, but 34 of its 79 ms are neither products nor Adam.
+# They go into what stands between the products: copying windows, normalizing batches, and applying activations, which MLX, as far as we can see, leaves to one core.
 # A faster step would have to come from here, since even perfect products would save only 9 ms.
-#
-# How much of it is the normalization?
-# We take it out and see what the step gains.
+# To see how much of the rest is normalization, we take it out.
 
 
 # %%
@@ -716,13 +699,12 @@ bare = without_norms(16 if mlxgan.SMOKE else 64)
 show(race({"DCGAN": dcgan, "DCGAN without normalization": bare}))
 
 # %% [markdown]
-# Without normalization the step takes 0.88 of the time, with a middle half from 0.85 to 0.90, so about 10 ms of the rest belong to it, and the larger part to everything else.
-# (It was more before the book had a batch normalization of its own, which [MLX on a Linux CPU](20_linux_cpu.ipynb) describes.)
+# Without normalization the step takes 0.88 of the time (middle half: 0.85 to 0.90), so about 10 ms of the rest belong to it, and the larger part to everything else.
 #
 # ## Inside the GPU
 #
-# On a Mac you can look inside a step: Metal can record everything that the GPU does, and Xcode shows for how long each kernel runs and where the GPU waits.
-# We have no Mac, so what follows was not run for this book; it is what MLX's documentation says ([MLX contributors, 2026c](../book/bibliography.md#mlx-contributors-2026c)).
+# On a Mac, Metal can record everything that the GPU does in a step, and Xcode shows how long each kernel runs.
+# We have no Mac, so the following comes from MLX's documentation and was not run for this book ([MLX contributors, 2026c](../book/bibliography.md#mlx-contributors-2026c)).
 #
 # ```python
 # work = new_step()
@@ -732,15 +714,15 @@ show(race({"DCGAN": dcgan, "DCGAN without normalization": bare}))
 # mx.metal.stop_capture()
 # ```
 #
-# Start Python, or JupyterLab, with `MTL_CAPTURE_ENABLED=1` in its environment, record only one or two steps, and open the file in Xcode.
-# Gaps between the kernels mean that the GPU waits for Python; if there are none, only less work, or shorter numbers, will help.
+# Start Python with `MTL_CAPTURE_ENABLED=1` in its environment, record only one or two steps, and open the file in Xcode.
+# Gaps between the kernels mean that the GPU waits for Python; without gaps, only less work or shorter numbers will help.
 #
 # ## PyTorch beside it
 #
 # Is MLX the right framework for such a step?
-# We can only compare it with PyTorch on our CPU, which is PyTorch's home ground and not MLX's.
-# PyTorch appears with plain Adam, with its fused Adam, with the layout *channels last* in addition where there are channels, and finally with `torch.compile` on top of all that.
-# `make pytorch` measured all of them in turns; in the last column, a number below 1 means that MLX is faster.
+# We can only compare it with PyTorch on our CPU, which is PyTorch's home ground.
+# PyTorch appears with plain Adam, then with fused Adam, which updates all weights in one sweep, for the DCGAN also with the layout *channels last*, and finally with `torch.compile` on top of that.
+# `make pytorch` measured them in turns; a ratio below 1 means that MLX is faster.
 
 
 # %% tags=["hide-input"]
@@ -771,18 +753,16 @@ for model, rows in benchmark["milliseconds"].items():
 display(Markdown("\n".join(table)))
 
 # %% [markdown]
-# These times come from another run on another day, so compare them only with each other.
-# A range that includes 1 means that five rounds cannot tell which is faster.
-# The MLPs' step is in a tie with plain and with compiled PyTorch, and takes 1.16 times as long as with PyTorch's fused Adam, which updates all weights in one sweep.
-# The DCGAN's step takes 1.12 times as long as with plain Adam and 1.18 times as long as with channels last; beside the other two forms we cannot tell.
-# MLX "as installed" takes more than twenty times as long on Linux, and how `import mlxgan` changes that is told in the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb).
+# These times come from another run, so compare them only with each other, and where a range includes 1, five rounds cannot tell which is faster.
+# The MLPs' step is thus in a tie with plain and with compiled PyTorch, but takes 1.16 times as long as PyTorch with fused Adam.
+# The DCGAN's step takes 1.12 times as long as PyTorch with plain Adam and 1.18 times as long as with channels last; beside the other two forms we cannot tell.
+# MLX "as installed" takes more than twenty times as long on Linux; the appendix [MLX on a Linux CPU](20_linux_cpu.ipynb) tells how `import mlxgan` changes that.
 #
 # ## Other machines, and yours
 #
 # How long does a step take on *your* machine?
-# `make bench` measures it in a few minutes and without any data: the steps of both GANs for three batch sizes, on the CPU in float32 and, where there is a GPU, on it in float32, in bfloat16 and with TF32.
-# (On a CPU it leaves bfloat16 out, whose products are so much slower there, as we saw above.)
-# It writes a file to `book/data/machines`, and the next cell shows whatever files lie there.
+# `make bench` measures it in a few minutes: both GANs with three batch sizes, on the CPU in float32 and, where there is a GPU, on it in float32, in bfloat16, and with TF32.
+# It writes a file to `book/data/machines`, and here are the files so far.
 
 
 # %% tags=["hide-input"]
@@ -818,18 +798,17 @@ if not files:
     print("No machine has been measured yet: run make bench.")
 
 # %% [markdown]
-# If yours is missing, please contribute its file; `CONTRIBUTING.md` says how, and since we own no Mac, rows for one can only come from readers.
+# If yours is missing, please contribute its file, as `CONTRIBUTING.md` explains; rows for a Mac can only come from readers.
 #
 # ## Summary
 #
-# A stopwatch around lazy code needs an evaluation inside it, and a single time means little: warm up, let the candidates take turns, and compare ratios with their spread.
-# A step is spent on fetching data, on Python, or on computing, and each has its own cure.
-# Here computing takes nearly everything, so fewer evaluations gained nothing, and `mx.async_eval` helped a little, but only while Python slept.
-# Compiling the MLPs' step and larger batches gained more.
+# A stopwatch around lazy code needs an evaluation inside it, and because a single time means little, the candidates should warm up and take turns, so that you can compare ratios with their spread.
+# Of a step's three parts, computing takes nearly everything here, so fewer evaluations gained nothing, and `mx.async_eval` helped a little, but only while Python slept.
+# Compiling and larger batches gained more.
 # On a fast GPU the computing shrinks, and data and Python become worth your attention.
-# The roofline tells how much is left to gain: count operations and bytes, measure what the machine can do, and compare.
+# The roofline tells how much is left to gain, once you have counted operations and bytes and measured what the machine can do.
 #
-# What you can do with a trained generator outside Python is the subject of [Out of Python](17_out_of_python.ipynb).
+# To use a trained generator outside Python, turn to [Out of Python](17_out_of_python.ipynb).
 #
 # ## Exercises
 #
@@ -840,7 +819,7 @@ if not files:
 #
 # :::{dropdown} Solution
 # The discriminator's move draws fakes, which takes 4 products forward in $G$, and passes them and the real images through $D$, which takes $2 \cdot 4$ forward, $2 \cdot 4$ for the gradients of the weights, and $2 \cdot 3$ for the gradients between the layers.
-# The gradients with respect to the images, one product for each batch, are not needed.
+# Nobody needs the gradients with respect to the images, one product for each batch.
 # The generator's move takes $4 + 4$ products forward, 4 back through all layers of $D$ including the first, none for the weights of $D$, and then 4 for the weights of $G$ and 3 between its layers, but none for its noise.
 # That makes 26 and 19 products, so 45.
 # :::
@@ -927,7 +906,7 @@ show(
 # ### Exercise 3: Steps that vanish (change and explain)
 #
 # Take the weights of a trained generator, convert them to bfloat16, and add a step to each of them.
-# Which fraction of the weights does not change at all, for steps of 2e-4, 2e-5 and 2e-6?
+# What fraction of the weights does not change at all, for steps of 2e-4, 2e-5 and 2e-6?
 # Explain the result with the distance between neighboring numbers, and suggest how one could train with bfloat16 all the same.
 #
 # :::{dropdown} Solution
@@ -935,7 +914,7 @@ show(
 # For a weight of 0.05 the distance is $2^{-12}$, or about 2.4e-4.
 # In float32 every weight moves.
 # In bfloat16, 20 % of the weights ignore a step of 2e-4, 86 % one of 2e-5, and 98 % one of 2e-6, although the median size of a weight is only 0.03.
-# (A weight of 0.05 thus ignores a step of 2e-5, and not one of 2e-4.)
+# (A weight of 0.05 thus ignores a step of 2e-5, but not one of 2e-4.)
 # The usual way out is to keep the weights and Adam's moments in float32, and to convert a copy to bfloat16 for the products of each step.
 # :::
 
@@ -954,7 +933,7 @@ for dtype in (mx.float32, mx.bfloat16):
 # ### Exercise 4: The price of a penalty (change and explain)
 #
 # The recipe `mlp` is the recipe `tutorial` with the penalty R1, the squared gradient of the logit with respect to real images.
-# How many more products does its step have, and by which factor should it take longer?
+# How many more products does its step have, and by what factor should it take longer?
 # Race the two, and explain what the count leaves out.
 #
 # :::{dropdown} Solution
