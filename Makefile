@@ -44,7 +44,8 @@ spelling: $(SETUP) ## check the spelling of text and code
 		--ignore-words-list theis *.md .github book notebooks src tests tools
 
 test: lint ## run all that is checked, as CI does
-	$(BIN)/pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 300 tests notebooks
+	$(BIN)/pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg \
+		tests notebooks
 
 notebooks: $(SETUP) ## execute all notebooks in full on MNIST and store their outputs
 	$(BIN)/python tools/notebooks.py execute

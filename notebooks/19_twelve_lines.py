@@ -340,7 +340,7 @@ print(f"loss {loss.item():.3f}, after one step {after:.3f}")
 #
 # **What is the largest pixel of `fake` afterwards?**
 
-# %%
+# %% tags=["nbval-check-output"]
 with errors_shown():
     mx.zeros((28, 28)).detach().numpy()
 for convert in (np.asarray, np.array):

@@ -278,7 +278,7 @@ def test_a_state_continues_only_with_the_same_settings(tmp_path):
         printed = launch(1, SCRIPT, "train", "--out", run, "--steps", 2, *words)
         [line] = [line for line in printed.splitlines() if line.startswith("distributed.py: ")]
         name = str(changed[0]).strip("-").replace("-", "_")
-        assert f": {name} is {changed[1]}, but " in line and str(run) in line
+        assert line.startswith(f"distributed.py: {name} is {changed[1]}, but ") and str(run) in line
         assert "Traceback" not in printed
     assert state(run)["step"].item() == 1
 
